@@ -1,0 +1,229 @@
+"""The bodies of answers: what is stored, in the words of the API."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+from app.domain.blobs import StoredFile
+from app.domain.history import EpochLosses, HeldOut
+from app.domain.job import Status, StopReason
+from app.domain.numbers import JsonNumber
+from app.domain.schema import Column
+from app.persistence.rows import DatasetRow, EventRow, JobRow
+from app.services.checkpoints import CheckpointView
+from app.services.jobs import JobView
+
+
+def rfc3339(time: datetime) -> str:
+    """A time in UTC with milliseconds: `2026-11-23T03:22:00.123Z`."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class Answer(BaseModel):
+    """A body that the service answers; fields may be added."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Dataset(Answer):
+    """Immutable rows with a schema; `bytes` and `sha256` are those of the upload."""
+
+    id: str
+    object: Literal["dataset"] = "dataset"
+    name: str | None
+    rows: int
+    bytes: int
+    sha256: str
+    created_at: Time
+
+
+class DescribedDataset(Dataset):
+    """A dataset with its columns."""
+
+    columns: list[Column]
+
+    @classmethod
+    def of(cls, row: DatasetRow) -> Self:
+        """From its row."""
+        return cls.model_validate(row)
+
+
+class DatasetColumns(Answer):
+    """Statistics of a dataset's columns."""
+
+    object: Literal["columns"] = "columns"
+    dataset: str
+    data: list[dict[str, Any]]
+
+
+class Progress(Answer):
+    """How far a job is."""
+
+    epoch: int
+    epochs: int
+    fraction: float
+    epochs_per_second: float | None
+    eta_seconds: float | None
+
+    @classmethod
+    def of(cls, row: JobRow) -> Self:
+        """From the job's row; the pace is that of the whole training so far."""
+        pace = row.epoch / row.seconds if row.seconds > 0 else None
+        left = (row.epochs - row.epoch) / pace if pace and row.status is Status.RUNNING else None
+        fraction = row.epoch / row.epochs
+        return cls(epoch=row.epoch, epochs=row.epochs, fraction=fraction, epochs_per_second=pace, eta_seconds=left)
+
+
+class JobError(Answer):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class Job(Answer):
+    """One training of one network, from a spec."""
+
+    id: str
+    object: Literal["job"] = "job"
+    name: str | None
+    status: Status
+    terminal: bool
+    stop_reason: StopReason | None
+    dataset: str
+    sweep: str | None
+    spec: dict[str, Any]
+    resolved_spec: dict[str, Any]
+    warnings: list[str]
+    attempt: int
+    progress: Progress
+    queue_position: int | None
+    queued_reason: Literal["waiting", "no_gpu_worker", "quota"] | None
+    latest: EpochLosses | None
+    best: EpochLosses | None
+    test: HeldOut | None
+    error: JobError | None
+    metadata: dict[str, str]
+    reproducibility: dict[str, Any]
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        """From its row and its place in the queue."""
+        row = view.row
+        error = JobError(code=row.error_code, message=row.error_message or "") if row.error_code else None
+        known = {"dataset_sha256": row.dataset_sha256, "seed": row.resolved_spec["seed"]}
+        return cls.model_validate(
+            {
+                **{name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)},
+                "terminal": row.status.terminal,
+                "dataset": row.dataset_id,
+                "sweep": row.sweep_id,
+                "progress": Progress.of(row),
+                "queue_position": view.queue_position,
+                "queued_reason": view.queued_reason,
+                "error": error,
+                "reproducibility": known | (row.reproducibility or {}),
+            }
+        )
+
+
+class Event(Answer):
+    """Something that happened to a job."""
+
+    id: str
+    object: Literal["event"] = "event"
+    sequence: int
+    type: str
+    data: dict[str, JsonNumber | bool]
+    created_at: Time
+
+    @classmethod
+    def of(cls, row: EventRow) -> Self:
+        """From its row."""
+        return cls.model_validate(row)
+
+
+class Checkpoint(Answer):
+    """Weights and all that is needed to predict, at one epoch."""
+
+    id: str
+    object: Literal["checkpoint"] = "checkpoint"
+    job: str
+    epoch: int
+    kinds: list[Literal["best", "last", "periodic"]]
+    train_loss: JsonNumber
+    val_loss: JsonNumber
+    metrics: dict[str, JsonNumber]
+    files: list[StoredFile]
+    created_at: Time
+
+    @classmethod
+    def of(cls, view: CheckpointView) -> Self:
+        """From its row."""
+        row = view.row
+        return cls.model_validate(
+            {
+                **row.losses,
+                "id": row.id,
+                "job": view.job_id,
+                "kinds": sorted(row.kinds),
+                "files": view.files,
+                "created_at": row.created_at,
+            }
+        )
+
+
+T = TypeVar("T", bound=Answer)
+R = TypeVar("R")
+
+
+class Listing(Answer, Generic[T]):
+    """One page of a list; `next` is the cursor for `after`."""
+
+    object: Literal["list"] = "list"
+    data: list[T]
+    has_more: bool
+    next: str | None
+
+    @classmethod
+    def of(cls, rows: Sequence[R], *, limit: int, answer: Callable[[R], T], cursor: Callable[[T], str]) -> Self:
+        """From one row more than asked for, where there are that many."""
+        data = [answer(row) for row in rows[:limit]]
+        has_more = len(rows) > limit
+        return cls(data=data, has_more=has_more, next=cursor(data[-1]) if has_more else None)
+
+    @classmethod
+    def whole(cls, data: Iterable[T]) -> Self:
+        """A list that is never paged."""
+        return cls(data=list(data), has_more=False, next=None)
+
+
+class ProblemFault(Answer):
+    """One thing wrong with a request; exactly one of pointer (into the body), parameter and header says where."""
+
+    pointer: str | None = None
+    parameter: str | None = None
+    header: str | None = None
+    code: str
+    detail: str
+
+
+class Problem(Answer):
+    """Why a request was not answered as asked (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[ProblemFault] | None = None

@@ -1,0 +1,90 @@
+"""The words that go with an upload: its name, its schema, and the JSON body with a sample, rows or columns."""
+
+import json
+from typing import Annotated
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.api.faults import validated
+from app.api.texts import may_be_bad, refuse_bad_texts
+from app.domain.errors import Invalid, Unparsable
+from app.domain.schema import Kind
+from app.tabular.samples import SAMPLES
+
+Name = Annotated[str, Field(max_length=200)]
+
+
+class DatasetSchema(BaseModel):
+    """What the caller knows of the columns; `{"zip": "categorical"}` alone says the kinds only."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    columns: dict[str, Kind] | None = None
+    missing: list[str] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        """A plain mapping from column to kind, with a list of missing markers beside it."""
+        if not isinstance(value, dict) or isinstance(value.get("columns"), dict):
+            return value
+        kinds = dict(value)
+        missing = kinds.pop("missing") if isinstance(value.get("missing"), list) else None
+        return {"columns": kinds, "missing": missing}
+
+
+class DatasetBody(BaseModel):
+    """A dataset in JSON: exactly one of `sample`, `rows` and `columns`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    sample: str | None = Field(None, json_schema_extra={"enum": [*SAMPLES, None]})
+    rows: list[dict[str, object]] | None = None
+    columns: dict[str, list[object]] | None = None
+    schema_: DatasetSchema | None = Field(None, alias="schema")
+
+    @property
+    def sources(self) -> int:
+        """How many of the three were given."""
+        return sum(source is not None for source in (self.sample, self.rows, self.columns))
+
+
+class Words(BaseModel):
+    """Name and schema of an upload, from the query, from fields of a form or from a JSON body."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: Name | None = None
+    schema_: DatasetSchema | None = Field(None, alias="schema")
+
+
+def words_of(*, name: str | None, schema: str | None) -> Words:
+    """From texts; Invalid with pointers as if both stood in a JSON body."""
+    value = {"name": name, "schema": _parsed_schema(schema)}
+    refuse_bad_texts(value)
+    return validated(Words, value)
+
+
+def _parsed_schema(text: str | None) -> object:
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise Invalid.at("/schema", "It is not JSON.", code="bad_format") from None
+
+
+def read_body(raw: bytes) -> DatasetBody:
+    """The JSON body; NaN is a missing value, infinities are the strings that the reader knows."""
+    try:
+        value = json.loads(raw, parse_constant={"Infinity": "Infinity", "-Infinity": "-Infinity"}.get)
+    except (ValueError, RecursionError):
+        raise Unparsable("The body is not JSON.") from None
+    if may_be_bad(raw):
+        refuse_bad_texts(value)
+    body = validated(DatasetBody, value)
+    if body.sources != 1:
+        raise Invalid.at("", "Send exactly one of `sample`, `rows` and `columns`.", code="missing")
+    if body.sample is not None and body.sample not in SAMPLES:
+        raise Invalid.at("/sample", f"It must be one of {', '.join(SAMPLES)}.", code="not_allowed")
+    return body

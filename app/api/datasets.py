@@ -1,0 +1,94 @@
+"""Datasets over HTTP."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.api.accept import preferred
+from app.api.access import CallerOf
+from app.api.answers import Dataset, DatasetColumns, DescribedDataset, Listing
+from app.api.once import KeyOf
+from app.api.openapi import Responses, content, problems
+from app.api.queries import LARGEST, MOST_ITEMS, CheckedQuery, Paging
+from app.api.receiving import UPLOAD_BODY, Receiver
+from app.api.services import ServicesOf
+from app.services.contents import read_rows, to_csv
+
+router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], dependencies=[CheckedQuery])
+
+_CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": DescribedDataset}}
+PARQUET, CSV = "application/vnd.apache.parquet", "text/csv"
+NameOf = Annotated[str | None, Query(max_length=200)]
+SchemaOf = Annotated[str | None, Query(description='JSON: `{"columns": {"zip": "categorical"}, "missing": ["?"]}`.')]
+
+
+@router.post("", status_code=201, operation_id="create_dataset", responses=_CREATED, openapi_extra=UPLOAD_BODY)
+async def create(
+    request: Request,
+    caller: CallerOf,
+    services: ServicesOf,
+    name: NameOf = None,
+    schema: SchemaOf = None,
+    idempotency_key: KeyOf = None,
+) -> Response:
+    """Store an upload: a file as the raw body or as multipart `file`, or rows, columns or a sample in JSON."""
+    return await Receiver(request, caller, services, idempotency_key).receive(name=name, schema=schema)
+
+
+@router.get("", operation_id="list_datasets", responses=problems())
+def list_datasets(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Dataset]:
+    """Datasets, newest first, without their columns."""
+    rows = services.datasets.page(caller, query.page)
+    return Listing[Dataset].of(rows, limit=query.limit, answer=Dataset.model_validate, cursor=lambda dataset: dataset.id)
+
+
+@router.get("/{dataset_id}", operation_id="get_dataset", responses=problems(404))
+def get(dataset_id: str, caller: CallerOf, services: ServicesOf) -> DescribedDataset:
+    """One dataset with its columns."""
+    return DescribedDataset.of(services.datasets.find(caller, dataset_id))
+
+
+@router.delete(
+    "/{dataset_id}", status_code=204, response_class=Response, operation_id="delete_dataset", responses=problems(404, 409)
+)
+def delete(dataset_id: str, caller: CallerOf, services: ServicesOf) -> None:
+    """Delete a dataset that no live job needs."""
+    services.datasets.delete(caller, dataset_id)
+
+
+@router.get("/{dataset_id}/columns", operation_id="get_dataset_columns", responses=problems(404))
+def columns(dataset_id: str, caller: CallerOf, services: ServicesOf) -> DatasetColumns:
+    """Statistics: min, max, mean, std and quantiles, or cardinality and top values."""
+    return DatasetColumns(dataset=dataset_id, data=services.datasets.statistics(caller, dataset_id))
+
+
+@router.get("/{dataset_id}/rows", operation_id="preview_dataset", responses={**problems(404), 200: {"model": Listing[Any]}})
+def rows(
+    dataset_id: str,
+    caller: CallerOf,
+    services: ServicesOf,
+    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 20,
+    after: Annotated[int, Query(ge=0, le=LARGEST, description="The `next` of the page before: how many rows to skip.")] = 0,
+) -> Response:
+    """A page of rows in their order."""
+    path = services.datasets.local_file(caller, dataset_id)
+    data = read_rows(path, after=after, limit=limit + 1)
+    has_more = len(data) > limit
+    page = {"object": "list", "data": data[:limit], "has_more": has_more, "next": str(after + limit) if has_more else None}
+    return Response(orjson.dumps(page), media_type="application/json")
+
+
+@router.get(
+    "/{dataset_id}/content",
+    operation_id="download_dataset",
+    response_class=Response,
+    responses={**problems(404), 200: content(PARQUET, CSV, description="The rows in their order.")},
+)
+def download(dataset_id: str, request: Request, caller: CallerOf, services: ServicesOf) -> Response:
+    """What is stored, as Parquet, or as CSV where `Accept` asks for text/csv."""
+    if preferred(request, (PARQUET, CSV)) == CSV:
+        return StreamingResponse(to_csv(services.datasets.local_file(caller, dataset_id)), media_type=CSV)
+    size, pieces = services.datasets.stream(caller, dataset_id)
+    return StreamingResponse(pieces, media_type=PARQUET, headers={"Content-Length": str(size)})

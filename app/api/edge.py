@@ -1,0 +1,110 @@
+"""The outermost layer: a request's id, who may call, how large a body may be, and the answer when all else failed."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.access import Access
+from app.api.problems import problem
+from app.domain.errors import TrainyardError
+
+log = structlog.get_logger()
+
+REQUEST_ID = "X-Request-ID"
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+BodyLimit = Callable[[str, str], int]
+
+
+class Edge:
+    """ASGI middleware around everything."""
+
+    def __init__(self, app: ASGIApp, *, access: Access, body_limit: BodyLimit) -> None:
+        self._app = app
+        self._access = access
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send)
+        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+            await self._answer(scope, receive, exchange)
+            exchange.note()
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        request = Request(scope)
+        try:
+            scope["state"]["caller"] = self._access.caller(request)
+            limit = self._body_limit(scope["method"], scope["path"])
+            await self._app(scope, _Bounded(receive, limit, Headers(scope=scope)), exchange.send)
+        except TrainyardError as error:
+            await problem(request, error)(scope, receive, exchange.send)
+        except ClientDisconnect:
+            log.info("request.abandoned", method=scope["method"], path=scope["path"])
+        except Exception:
+            log.exception("request.crashed", method=scope["method"], path=scope["path"])
+            if exchange.status:
+                raise
+            await problem(request, TrainyardError("Something unexpected happened."))(scope, receive, exchange.send)
+
+
+class _Exchange:
+    """One request and its answer: puts the id on the answer and writes the line in the log."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        asked = Headers(scope=scope).get(REQUEST_ID, "")
+        self.request_id = asked if _ACCEPTED.fullmatch(asked) else f"req_{uuid4().hex}"
+        self.status = 0
+        self._scope, self._send, self._began = scope, send, time.perf_counter()
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+        await self._send(message)
+
+    def note(self) -> None:
+        """The request's line in the log."""
+        milliseconds = round(1000 * (time.perf_counter() - self._began), 1)
+        log.info("request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds)
+
+
+class _Bounded:
+    """Reads a body and counts: a declared length over the limit is refused before the first byte."""
+
+    def __init__(self, receive: Receive, limit: int, headers: Headers) -> None:
+        self._receive, self._limit, self._read = receive, limit, 0
+        length = headers.get("content-length", "")
+        self._declared = int(length) if length.isdecimal() else 0
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        if self._declared > self._limit:
+            raise self._too_large()
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        if self._read > self._limit:
+            raise self._too_large()
+        return message
+
+    def _too_large(self) -> HTTPException:
+        # FastAPI lets an HTTPException pass where it reads bodies, and turns others into a 400.
+        return HTTPException(413, f"The body is larger than {self._limit} bytes.")
+
+
+def limits_by_path(*, default: int, upload: int, uploads: Sequence[tuple[str, str]]) -> BodyLimit:
+    """Uploads may be larger than other bodies."""
+    large = frozenset(uploads)
+    return lambda method, path: upload if (method, path) in large else default

@@ -1,0 +1,29 @@
+"""Examples for the reference."""
+
+from fastapi.openapi.models import Example
+
+_IRIS = {
+    "name": "iris by hand",
+    "dataset": "ds_0192f0c1d3a87e3b9f2a6c5d4e3f2a1b",
+    "target": "species",
+    "network": {"hidden_layers": [10], "activation": "relu"},
+    "loss": {"name": "cross_entropy"},
+    "optimizer": {"name": "sgd", "learning_rate": 0.01},
+    "epochs": 20000,
+    "batch_size": "full",
+}
+IRIS_BY_HAND: dict[str, Example] = {
+    "textbook": {"summary": "The textbook network on Iris", "value": _IRIS},
+    "shortest": {"summary": "All defaults", "value": {"dataset": _IRIS["dataset"], "target": "species"}},
+}
+PREDICT: dict[str, Example] = {
+    "objects": {
+        "summary": "Rows as objects",
+        "value": {"rows": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]},
+    },
+    "lists": {"summary": "Rows as lists, in the order of the features", "value": {"rows": [[5.1, 3.5, 1.4, 0.2]]}},
+    "columns": {
+        "summary": "Columns",
+        "value": {"columns": {"sepal_length": [5.1], "sepal_width": [3.5], "petal_length": [1.4], "petal_width": [0.2]}},
+    },
+}

@@ -1,0 +1,102 @@
+"""Jobs over HTTP."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import Field
+
+from app.api.access import CallerOf
+from app.api.answers import Event, Job, Listing
+from app.api.examples import IRIS_BY_HAND
+from app.api.once import KeyOf, Once, key_of
+from app.api.openapi import Responses, problems
+from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait
+from app.api.services import ServicesOf
+from app.api.texts import CheckedText
+from app.domain.job import Status
+from app.domain.spec import JobSpec
+from app.services.idempotency import Transaction
+from app.services.jobs import Filter, JobView
+
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], dependencies=[CheckedQuery])
+
+
+_CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": Job}}
+
+
+class JobQuery(Paging):
+    """Which jobs, and which page of them."""
+
+    status: list[Status] = Field([], description="May be given more than once.")
+    dataset: str | None = None
+    name: str | None = None
+
+
+@router.post("", status_code=201, operation_id="create_job", responses=_CREATED, dependencies=[CheckedText])
+def create(
+    spec: Annotated[JobSpec, Body(openapi_examples=IRIS_BY_HAND)],
+    caller: CallerOf,
+    services: ServicesOf,
+    idempotency_key: KeyOf = None,
+) -> Response:
+    """Queue a job. Only `dataset` and `target` are required; `resolved_spec` shows what became of the rest."""
+    once = Once(services.idempotency, key_of(caller, idempotency_key, "job", spec.model_dump(mode="json")))
+
+    def remember(transaction: Transaction, view: JobView) -> None:
+        once.remember(transaction, Job.of(view), location=f"/v1/jobs/{view.row.id}")
+
+    return once.run(lambda: services.jobs.create(caller, spec, remember))
+
+
+@router.get("", operation_id="list_jobs", responses=problems())
+def list_jobs(query: Annotated[JobQuery, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Job]:
+    """Jobs, newest first."""
+    filter = Filter(statuses=query.status, dataset=query.dataset, name=query.name)
+    views = services.jobs.page(caller, query.page, filter)
+    return Listing[Job].of(views, limit=query.limit, answer=Job.of, cursor=lambda job: job.id)
+
+
+@router.get("/{job_id}", operation_id="get_job", responses=problems(404))
+async def get(job_id: str, caller: CallerOf, services: ServicesOf, wait: Wait = 0) -> Job:
+    """One job; with `wait` as soon as it is terminal, or as it is after that many seconds."""
+    if wait:
+        await services.histories.until_over(caller, job_id, seconds=wait)
+    return Job.of(await to_thread.run_sync(services.jobs.find, caller, job_id))
+
+
+@router.delete("/{job_id}", status_code=204, response_class=Response, operation_id="delete_job", responses=problems(404, 409))
+def delete(job_id: str, caller: CallerOf, services: ServicesOf) -> None:
+    """Delete a job that is over, with its history and checkpoints."""
+    services.jobs.delete(caller, job_id)
+
+
+@router.post("/{job_id}/cancel", operation_id="cancel_job", responses=problems(404))
+def cancel(job_id: str, caller: CallerOf, services: ServicesOf) -> Job:
+    """Stop a job and keep what it learned; one that is over is answered unchanged."""
+    return Job.of(services.jobs.cancel(caller, job_id))
+
+
+@router.post("/{job_id}/pause", operation_id="pause_job", responses=problems(404, 409))
+def pause(job_id: str, caller: CallerOf, services: ServicesOf) -> Job:
+    """Give the worker back; `resume` continues exactly where the job stood."""
+    return Job.of(services.jobs.pause(caller, job_id))
+
+
+@router.post("/{job_id}/resume", operation_id="resume_job", responses=problems(404, 409))
+def resume(job_id: str, caller: CallerOf, services: ServicesOf) -> Job:
+    """Queue a paused job again."""
+    return Job.of(services.jobs.resume(caller, job_id))
+
+
+@router.get("/{job_id}/events", operation_id="list_job_events", responses=problems(404))
+def list_events(
+    job_id: str,
+    caller: CallerOf,
+    services: ServicesOf,
+    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 20,
+    after: Annotated[str | None, Query(max_length=64, description="The `next` of the page before, or an event's id.")] = None,
+) -> Listing[Event]:
+    """What happened to a job, oldest first."""
+    rows = services.jobs.events(caller, job_id, after=after, limit=limit + 1)
+    return Listing[Event].of(rows, limit=limit, answer=Event.of, cursor=lambda event: event.id)

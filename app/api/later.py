@@ -1,0 +1,31 @@
+"""What the API's contract names and this version does not have yet: refused by name instead of as unknown."""
+
+import re
+
+_PATHS = {
+    r"/v1/sweeps(/.*)?": "Sweeps",
+    r"/v1/models(/.*)?": "The model registry",
+    r"/v1/batch_predictions(/.*)?": "Batch prediction",
+    r"/v1/keys(/.*)?": "Managing keys",
+    r"/v1/webhooks(/.*)?": "Webhooks",
+    r"/v1/history": "Comparing the histories of several jobs",
+    r"/v1/jobs/plan": "Planning a job",
+    r"/v1/jobs/[^/]+/clone": "Cloning a job",
+    r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
+    r"/v1/jobs/[^/]+/code": "A job as a torch script",
+    r"/v2(/.*)?": "The Open Inference Protocol",
+    r"/metrics": "Prometheus metrics",
+}
+_PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
+_PARAMETERS = frozenset({"before", "max_points", "created_after", "created_before"})
+
+
+def path_to_come(path: str) -> str | None:
+    """A sentence for a path of a later version."""
+    names = (name for pattern, name in _PATTERNS if pattern.fullmatch(path))
+    return next((f"Not part of this version yet: {name[0].lower()}{name[1:]}." for name in names), None)
+
+
+def parameter_to_come(name: str) -> bool:
+    """True for a query parameter of a later version."""
+    return name in _PARAMETERS or name.startswith("metadata[")

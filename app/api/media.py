@@ -1,0 +1,45 @@
+"""Which format an upload has, by its content type or its file's name."""
+
+from fastapi import Request
+
+from app.domain.errors import UnsupportedMediaType
+from app.tabular.request import Format
+
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+FORMATS: dict[str, Format] = {
+    "text/csv": "csv",
+    "application/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "application/x-ndjson": "jsonl",
+    "application/jsonl": "jsonl",
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-parquet": "parquet",
+}
+_SUFFIXES: dict[str, Format] = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}
+_ENCODINGS = frozenset({"", "identity", "gzip"})
+_HINT = f"Send {', '.join(FORMATS)}, {MULTIPART} or {JSON}."
+
+
+def media_type(header: str) -> str:
+    """A content type without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def check_encoding(request: Request) -> None:
+    """Refuse encodings other than gzip, which is known by its bytes whether the header names it or not."""
+    if request.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
+        raise UnsupportedMediaType("The content encoding must be gzip, or none.")
+
+
+def format_of_body(type: str) -> Format:
+    """The format of a raw body."""
+    if type not in FORMATS:
+        raise UnsupportedMediaType(_HINT)
+    return FORMATS[type]
+
+
+def format_of_file(filename: str, content_type: str) -> Format:
+    """The format of a form's file: by its name, else by its content type."""
+    suffix = filename.lower().removesuffix(".gz").rpartition(".")[2]
+    return _SUFFIXES.get(suffix) or format_of_body(media_type(content_type))

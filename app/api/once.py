@@ -1,0 +1,67 @@
+"""`Idempotency-Key` on requests that create: the same key and request get the first answer again."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+import orjson
+from fastapi import Header, Response
+
+from app.api.answers import Answer
+from app.api.faults import HEADER
+from app.domain.caller import Caller
+from app.domain.errors import Invalid
+from app.persistence.idempotency import Key
+from app.services.idempotency import Idempotency, StoredAnswer, Transaction
+
+NAME = "Idempotency-Key"
+REPLAYED = {"Idempotency-Replayed": "true"}
+KeyOf = Annotated[
+    str | None, Header(alias=NAME, description="The same key and request get the first answer again for 24 hours.")
+]
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Once:
+    """One creating request; without a key it is simply answered."""
+
+    def __init__(self, idempotency: Idempotency, key: Key | None) -> None:
+        self._idempotency = idempotency
+        self._key = key
+        self._answer: StoredAnswer | None = None
+
+    def run(self, create: Callable[[], object]) -> Response:
+        """The answer that `create` gave to `remember`, or gave the first time."""
+        if self._key and (found := self._idempotency.begin(self._key)):
+            return _response(found, REPLAYED)
+        try:
+            create()
+        except BaseException:
+            if self._key:
+                self._idempotency.forget(self._key)
+            raise
+        assert self._answer is not None
+        return _response(self._answer, {})
+
+    def remember(self, transaction: Transaction, answer: Answer, *, location: str) -> None:
+        """Called where the resource is created, in its transaction."""
+        self._answer = StoredAnswer(status=201, body=answer.model_dump_json().encode(), headers={"Location": location})
+        if self._key:
+            self._idempotency.finish(transaction, self._key, self._answer)
+
+
+def key_of(caller: Caller, header: str | None, *asked: object) -> Key | None:
+    """The key with the fingerprint of what was asked: parsed fields, and the hash of a file."""
+    if header is None:
+        return None
+    if not _KEY.fullmatch(header):
+        raise Invalid.at(f"{HEADER}{NAME}", "It must be 1 to 255 visible ASCII characters.", code="bad_format")
+    fingerprint = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return Key(project_id=caller.project_id, key=header, fingerprint=fingerprint)
+
+
+def _response(answer: StoredAnswer, extra: dict[str, str]) -> Response:
+    headers = {**answer.headers, **extra}
+    return Response(answer.body, status_code=answer.status, media_type="application/json", headers=headers)

@@ -1,0 +1,85 @@
+"""The OpenAPI document: what every operation's description shares, and the application that answers it."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from app.api.answers import Problem, ProblemFault
+
+_WORDS = {
+    400: "The body could not be parsed.",
+    401: "A key is needed and none, or an unknown one, was sent.",
+    403: "No key is configured and the request did not come by a loopback name.",
+    404: "There is no such thing in the caller's project.",
+    405: "The path has no such method; `Allow` names those it has.",
+    409: "The state of the resource does not allow it.",
+    413: "The body, or what it unpacks to, passes a limit.",
+    415: "The body's content type is none that is read here.",
+    416: "The range lies outside the file.",
+    422: "Well-formed but invalid; `errors` has every fault and its place.",
+    503: "Something behind the service does not answer; try again.",
+}
+_ALWAYS = (401, 403, 422, 503)
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Responses:
+    """The problem answers of an operation, beside those that every one has."""
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    content = {"application/problem+json": {"schema": schema}}
+    return {status: {"description": _WORDS[status], "content": content} for status in sorted({*_ALWAYS, *statuses})}
+
+
+def content(*types: str, description: str) -> dict[str, Any]:
+    """An answer of some type that no model describes; JSON is an object."""
+    schemas = {type: {"schema": {"type": "object" if type == "application/json" else "string"}} for type in types}
+    return {"description": description, "content": schemas}
+
+
+_ABOUT = """Train multilayer perceptrons on tabular data as REST jobs:
+*dataset → spec → job → history → checkpoint → prediction*.
+
+Errors are problem documents (RFC 9457) with a stable `code`; `errors` lists every fault of a request with its place."""
+
+
+_TAGS = {
+    "Datasets": "Immutable rows with a schema.",
+    "Jobs": "One training of one network, from a spec.",
+    "History": "Losses and metrics of every epoch, by polling or as a stream.",
+    "Checkpoints": "Weights and all that is needed to predict, at one epoch.",
+    "Predictions": "Answers for new rows.",
+    "Operations": "Is it alive, is it ready, who trains, what waits.",
+}
+
+
+class Documented(FastAPI):
+    """FastAPI with our description; its own pages, which load scripts from elsewhere, are off."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(
+            title="Trainyard",
+            version=version("trainyard"),
+            description=_ABOUT,
+            openapi_tags=[{"name": name, "description": about} for name, about in _TAGS.items()],
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            **arguments,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if not self.openapi_schema:
+            components = super().openapi()["components"]
+            _, shared = models_json_schema(
+                [(Problem, "serialization"), (ProblemFault, "serialization")], ref_template="#/components/schemas/{model}"
+            )
+            components["schemas"] |= shared["$defs"]
+            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            assert self.openapi_schema is not None
+            self.openapi_schema["security"] = [{"key": []}, {}]
+        assert self.openapi_schema is not None
+        return self.openapi_schema

@@ -1,0 +1,55 @@
+"""Predictions over HTTP."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Body, Query, Response
+
+from app.api.access import CallerOf
+from app.api.answers import Answer
+from app.api.examples import PREDICT
+from app.api.openapi import problems
+from app.api.queries import CheckedQuery
+from app.api.services import ServicesOf
+from app.domain.numbers import JsonNumber
+from app.domain.schema import Level
+from app.serving.requests import PredictBody
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/predict", tags=["Predictions"], dependencies=[CheckedQuery])
+
+Which = Annotated[str, Query(max_length=64, description="`best`, `last`, or the id of a checkpoint of this job.")]
+
+
+class PredictionNote(Answer):
+    """Something a caller should know; rows count from 0."""
+
+    code: str
+    detail: str
+    row: int | None
+    column: str | None
+
+
+class Prediction(Answer):
+    """Predictions in the order of the rows; `probabilities` in the order of `classes`, null for regression."""
+
+    object: str = "prediction"
+    checkpoint: str
+    predictions: Sequence[Level | JsonNumber]
+    probabilities: Sequence[Sequence[JsonNumber]] | None
+    classes: Sequence[Level] | None
+    warnings: Sequence[PredictionNote]
+
+
+@router.post("", operation_id="predict", responses={**problems(400, 404, 409, 413, 415), 200: {"model": Prediction}})
+async def predict(
+    job_id: str,
+    body: Annotated[PredictBody, Body(openapi_examples=PREDICT)],
+    caller: CallerOf,
+    services: ServicesOf,
+    checkpoint: Which = "best",
+) -> Response:
+    """Predict with one of the job's checkpoints, also while it still trains."""
+    chosen = await services.choices.choose(caller, job_id, checkpoint)
+    answer = await services.predictions.predict_soon(body, checkpoint_id=chosen, max_rows=services.max_predict_rows)
+    return Response(orjson.dumps(answer), media_type="application/json")

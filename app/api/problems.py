@@ -1,0 +1,149 @@
+"""Problem documents (RFC 9457): the one place where errors become HTTP answers."""
+
+import re
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.api import http_errors
+from app.api.faults import HEADER, QUERY, faults_of
+from app.api.http_errors import HttpError
+from app.api.later import path_to_come
+from app.domain import errors
+from app.domain.errors import Fault, TrainyardError
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[TrainyardError], int] = {
+    errors.Unparsable: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    http_errors.NotHereYet: 404,
+    http_errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.InFlight: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    http_errors.RangeNotSatisfiable: 416,
+    errors.Invalid: 422,
+    errors.NotSupported: 422,
+    errors.KeyReused: 422,
+    errors.InvalidData: 422,
+    errors.Unavailable: 503,
+    errors.TrainyardError: 500,
+}
+_HEADERS: dict[int | type[TrainyardError], dict[str, str]] = {
+    errors.InFlight: {"Retry-After": "1"},
+    401: {"WWW-Authenticate": "Bearer"},
+    409: {"x-should-retry": "false"},
+    413: {"Connection": "close"},
+    503: {"Retry-After": "2"},
+}
+_OF_STATUS = {400: errors.Unparsable, 413: errors.TooLarge, 415: errors.UnsupportedMediaType}
+
+Methods = Callable[[str], list[str]]
+
+
+def status_of(error: TrainyardError) -> int:
+    """The HTTP status of an error: that of its nearest class in the table."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def problem(request: Request, error: TrainyardError) -> Response:
+    """The answer for an error."""
+    status = status_of(error)
+    document: dict[str, object] = {
+        "type": f"/docs#{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "instance": request.url.path,
+        "code": error.code,
+        "request_id": getattr(request.state, "request_id", None),
+    }
+    if isinstance(error, errors.Invalid):
+        document["errors"] = [_entry(fault) for fault in error.faults]
+    headers = error.headers if isinstance(error, HttpError) else _HEADERS.get(type(error), _HEADERS.get(status))
+    return Response(_dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _dumps(document: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # a lone surrogate in what was sent: JSON has no place for it
+        clean = {name: _clean(value) for name, value in document.items()}
+        return orjson.dumps(clean)
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, list):
+        return [{name: _clean(text) for name, text in entry.items()} for entry in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _entry(fault: Fault) -> dict[str, str]:
+    """A fault of the body has a pointer, one of the query a parameter, one of a header its name."""
+    member, place = "pointer", fault.pointer
+    if fault.pointer.startswith(QUERY):
+        member, place = "parameter", fault.pointer[1:]
+    elif fault.pointer.startswith(HEADER):
+        member, place = "header", fault.pointer[1:]
+    return {member: place, "code": fault.code, "detail": fault.detail}
+
+
+def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Exception]]) -> None:
+    """Register the handlers; `methods` answers what a path allows, `unavailable` are the database's ways to be away."""
+
+    def on_http(request: Request, exception: HTTPException) -> Response:
+        return problem(request, _of_http(request, exception, methods))
+
+    def on_absence(request: Request, exception: Exception) -> Response:
+        log.error("database.unavailable", error=type(exception).__name__)
+        return problem(request, errors.Unavailable("The database does not answer."))
+
+    app.add_exception_handler(TrainyardError, _on_trainyard_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, on_http)  # type: ignore[arg-type]  # starlette wants the widest exception
+    for cls in unavailable:
+        app.add_exception_handler(cls, on_absence)
+
+
+def _on_trainyard_error(request: Request, exception: Exception) -> Response:
+    assert isinstance(exception, TrainyardError)
+    if status_of(exception) >= 500:
+        log.error("request.failed", code=exception.code)
+    return problem(request, exception)
+
+
+def _on_validation_error(request: Request, exception: Exception) -> Response:
+    assert isinstance(exception, RequestValidationError)
+    found = exception.errors()
+    if any(error["type"] == "json_invalid" for error in found):
+        return problem(request, errors.Unparsable("The body is not JSON."))
+    if isinstance(exception.body, bytes):
+        return problem(request, errors.UnsupportedMediaType("The body must be application/json."))
+    return problem(request, errors.Invalid(faults_of(found, exception.body)))
+
+
+def _of_http(request: Request, exception: HTTPException, methods: Methods) -> TrainyardError:
+    path = request.url.path
+    if exception.status_code in (404, 405) and (sentence := path_to_come(path)):
+        return http_errors.NotHereYet(sentence)
+    if exception.status_code == 405:
+        return http_errors.MethodNotAllowed(request.method, methods(path))
+    if exception.status_code in _OF_STATUS:
+        return _OF_STATUS[exception.status_code](_sentence(exception))
+    return errors.NotFound("resource at", path) if exception.status_code == 404 else TrainyardError("Something failed.")
+
+
+def _sentence(exception: HTTPException) -> str:
+    text = str(exception.detail or HTTPStatus(exception.status_code).phrase)
+    return re.sub(r"[^.]$", r"\g<0>.", text)

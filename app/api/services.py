@@ -1,0 +1,43 @@
+"""What the endpoints are served by, as dependencies."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.services.checkpoints import Checkpoints
+from app.services.choices import Choices
+from app.services.datasets import Datasets
+from app.services.health import Health
+from app.services.history import Histories
+from app.services.idempotency import Idempotency
+from app.services.jobs import Jobs
+from app.services.predictions import Predictions
+from app.services.streams import Streams
+from app.services.uploads import Uploads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """One of each resource's service."""
+
+    datasets: Datasets
+    jobs: Jobs
+    histories: Histories
+    streams: Streams
+    checkpoints: Checkpoints
+    choices: Choices
+    predictions: Predictions
+    max_predict_rows: int
+    uploads: Uploads
+    idempotency: Idempotency
+    health: Health
+
+
+async def services_of(request: Request) -> Services:
+    """What app/wiring.py made; a coroutine, for FastAPI hands each plain function to a thread."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,92 @@
+"""Operations over HTTP: is it alive, is it ready, who trains, what waits."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Literal, Self
+
+from fastapi import APIRouter, Response
+
+from app.api.answers import Answer, Time
+from app.api.openapi import problems
+from app.api.queries import CheckedQuery
+from app.api.services import ServicesOf
+from app.domain.job import Status
+from app.persistence.rows import WorkerRow
+
+router = APIRouter(tags=["Operations"], dependencies=[CheckedQuery])
+
+
+class Worker(Answer):
+    """A warm training process."""
+
+    id: str
+    device: str
+    threads: int
+    torch: str
+    job: str | None
+    started_at: Time
+    heartbeat_at: Time
+
+    @classmethod
+    def of(cls, row: WorkerRow) -> Self:
+        """From its row."""
+        return cls.model_validate({**vars(row), "job": row.job_id})
+
+
+class System(Answer):
+    """The service: its version, who trains, what waits."""
+
+    object: Literal["system"] = "system"
+    version: str
+    workers: list[Worker]
+    queue_depth: int
+    jobs: Mapping[str, int]
+
+
+class Ready(Answer):
+    """Each part by name: `ok`, `down`, `degraded` or `starting`."""
+
+    status: Literal["ready", "unavailable"]
+    database: str
+    queue: str
+    storage: str
+    workers: str | None = None
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": Ready, "description": "Something needed is down or still starting."}
+}
+
+
+@router.get("/livez", operation_id="livez")
+async def livez() -> Alive:
+    """The process answers; needs no key."""
+    return Alive()
+
+
+@router.get("/readyz", operation_id="readyz", responses=_NOT_READY, response_model_exclude_none=True)
+def readyz(services: ServicesOf, response: Response) -> Ready:
+    """Database, queue and storage by name; needs no key. Without the queue jobs are accepted and start later."""
+    readiness = services.health.readiness()
+    if not readiness.ready:
+        response.status_code = 503
+        response.headers["Retry-After"] = "1"
+    return Ready.model_validate({"status": "ready" if readiness.ready else "unavailable", **readiness.parts})
+
+
+@router.get("/v1/system", operation_id="get_system", responses=problems())
+def system(services: ServicesOf) -> System:
+    """Version, training processes, and how many jobs are in each live status."""
+    overview = services.health.overview()
+    return System(
+        version=version("trainyard"),
+        workers=[Worker.of(row) for row in overview.workers],
+        queue_depth=overview.statuses.get(Status.QUEUED, 0),
+        jobs=overview.statuses,
+    )

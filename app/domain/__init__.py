@@ -1,0 +1,1 @@
+"""Plain Python and pydantic: the words of the product."""

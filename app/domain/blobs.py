@@ -1,0 +1,38 @@
+"""Where stored bytes lie: keys of files in the storage."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StoredFile(BaseModel):
+    """One file of a checkpoint as the API lists it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+def dataset_key(dataset_id: str) -> str:
+    """The dataset as typed Parquet."""
+    return f"datasets/{dataset_id}/data.parquet"
+
+
+def checkpoint_folder(checkpoint_id: str) -> str:
+    """All files of a checkpoint."""
+    return f"checkpoints/{checkpoint_id}"
+
+
+def checkpoint_key(checkpoint_id: str, file: str) -> str:
+    """One file of a checkpoint."""
+    return f"{checkpoint_folder(checkpoint_id)}/{file}"
+
+
+def recovery_folder(recovery_id: str) -> str:
+    """All files of a recovery point."""
+    return f"recovery/{recovery_id}"
+
+
+def recovery_key(recovery_id: str) -> str:
+    """The state from which a job continues."""
+    return f"{recovery_folder(recovery_id)}/state.safetensors"

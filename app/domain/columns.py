@@ -1,0 +1,77 @@
+"""Fitted columns: how each raw column becomes inputs of the network, with every number that was learned for it.
+
+The same description drives the training arrays (app/tabular/preprocessing.py, numpy), `model.onnx` (worker/engine/export.py)
+and the parsing of prediction requests; it stands in `model.json`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.schema import StorageType
+
+
+class _Fitted(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: StorageType
+
+
+class NumericColumn(_Fitted):
+    """z = (x' - center) * scale with x' = impute where x is missing; then 1 if missing else 0, where `indicator`.
+
+    With `quantiles` (strictly ascending, q + 1 of them, at the ranks i / q) z = the piecewise-linear rank of x' in [0, 1]
+    instead, before center and scale.
+    A constant or wholly missing column has scale 0: it contributes nothing. Booleans are read as 0 and 1.
+    """
+
+    kind: Literal["numeric", "boolean"]
+    impute: float | None
+    """None: the spec said `missing: "error"`, a missing value is refused."""
+    indicator: bool = False
+    center: float = 0.0
+    scale: float = 1.0
+    quantiles: list[float] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    """The range seen in training, for warnings; None where nothing was seen."""
+
+    @property
+    def width(self) -> int:
+        """How many inputs of the network the column becomes."""
+        return 2 if self.indicator else 1
+
+
+class CategoricalColumn(_Fitted):
+    """One-hot: a column of 0 and 1 for each level, in order; missing becomes `impute`'s level, or all zeros where it is None.
+
+    A level never seen is all zeros. With `indicator` one more input says that the value was missing.
+    """
+
+    kind: Literal["categorical"]
+    levels: list[str]
+    """The levels' texts: an integer column read as categorical has "12", a boolean one "false" and "true"."""
+    impute: str | None = None
+    refuse_missing: bool = False
+    indicator: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many inputs of the network the column becomes."""
+        return len(self.levels) + self.indicator
+
+
+FittedColumn = Annotated[NumericColumn | CategoricalColumn, Field(discriminator="kind")]
+
+
+class FittedTarget(BaseModel):
+    """How the target was read: labels for classification, center and scale for regression (trained on (y - center) / scale)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: StorageType
+    classes: list[bool | int | float | str] | None = None
+    center: float = 0.0
+    scale: float = 1.0

@@ -1,0 +1,138 @@
+"""The one error tree: what can go wrong, in the words of the API; status codes are a table in app/api/problems.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a request body: `pointer` is a JSON Pointer into what was sent."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+def pointer(*tokens: str | int) -> str:
+    """A JSON Pointer (RFC 6901) from member names and positions."""
+    return "".join(f"/{str(token).replace('~', '~0').replace('/', '~1')}" for token in tokens)
+
+
+class TrainyardError(Exception):
+    """Raised when a request cannot be answered; `code` is stable and documented."""
+
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotFound(TrainyardError):
+    """Raised when nothing of that id exists in the caller's project."""
+
+    code = "not_found"
+    title = "Not found"
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(f"There is no {kind} {id!r}.")
+
+
+class Conflict(TrainyardError):
+    """Raised when the state of a resource does not allow what was asked."""
+
+    code = "conflict"
+    title = "Conflict"
+
+
+class InFlight(Conflict):
+    """Raised when the first request with the same idempotency key is not answered yet; worth another try."""
+
+    code = "in_flight"
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this key is still under way.")
+
+
+class KeyReused(TrainyardError):
+    """Raised when an idempotency key was used for another request before."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
+
+    def __init__(self) -> None:
+        super().__init__("This key was used with another request: use a key once for each.")
+
+
+class Invalid(TrainyardError):
+    """Raised when a well-formed request asks for something that cannot be; carries every fault at once."""
+
+    code = "invalid_request"
+    title = "Invalid request"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults))
+        self.faults = tuple(faults)
+
+    @classmethod
+    def at(cls, pointer: str, detail: str, *, code: str = "invalid") -> "Invalid":
+        """One fault at one place."""
+        return cls([Fault(pointer, code, detail)])
+
+
+class NotSupported(Invalid):
+    """Raised when the API's contract names a feature that this version does not have yet."""
+
+    code = "not_supported"
+    title = "Not supported yet"
+
+
+class InvalidData(TrainyardError):
+    """Raised when uploaded bytes are not the rows they claim to be; the detail names line and column, never a value."""
+
+    code = "invalid_data"
+    title = "Invalid data"
+
+
+class Unparsable(TrainyardError):
+    """Raised when a body is not what its content type says."""
+
+    code = "unparsable"
+    title = "Unparsable body"
+
+
+class UnsupportedMediaType(TrainyardError):
+    """Raised when a body's content type is none that the endpoint reads."""
+
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+
+
+class TooLarge(TrainyardError):
+    """Raised when a body or what it unpacks to passes a limit; the detail names the limit."""
+
+    code = "too_large"
+    title = "Too large"
+
+
+class Unauthorized(TrainyardError):
+    """Raised when a key is needed and none, or an unknown one, was sent."""
+
+    code = "unauthorized"
+    title = "Unauthorized"
+
+
+class Forbidden(TrainyardError):
+    """Raised when the caller may not do this."""
+
+    code = "forbidden"
+    title = "Forbidden"
+
+
+class Unavailable(TrainyardError):
+    """Raised when something behind the service does not answer; worth another try."""
+
+    code = "unavailable"
+    title = "Unavailable"

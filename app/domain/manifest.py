@@ -1,0 +1,33 @@
+"""`model.json`: what a checkpoint is, in one versioned document that needs nothing beside it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.columns import FittedColumn, FittedTarget
+from app.domain.numbers import JsonNumber
+from app.domain.spec import ResolvedSpec
+
+WEIGHTS = "weights.safetensors"
+MANIFEST = "model.json"
+ONNX = "model.onnx"
+STATE = "state.safetensors"
+
+
+class Manifest(BaseModel):
+    """The content of `model.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    spec: ResolvedSpec
+    columns: list[FittedColumn]
+    """Raw columns in the order of the model's features."""
+    target: FittedTarget
+    output: Literal["softmax", "sigmoid", "identity", "exp"]
+    epoch: int
+    train_loss: JsonNumber
+    val_loss: JsonNumber
+    metrics: dict[str, JsonNumber]
+    provenance: dict[str, str | int | float | bool | None]
+    """dataset sha256, seed, library versions, device, threads, stack size and position."""

@@ -1,0 +1,88 @@
+"""Spec resolution: what each default and each "auto" becomes for a dataset, or every reason why the job cannot be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.resolve_features import check_kinds, inputs_of, resolve_features
+from app.domain.resolve_findings import Findings
+from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
+from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing, resolve_target
+from app.domain.resolve_training import (
+    check_class_weights,
+    check_sample_weight,
+    check_stopping,
+    resolve_batch,
+    resolve_split,
+)
+from app.domain.resolve_unsupported import refuse_unsupported
+from app.domain.schema import Column
+from app.domain.spec import JobSpec, Loss, ResolvedSpec
+
+MOST_PARAMETERS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A spec in which nothing is open, and what its author should know."""
+
+    spec: ResolvedSpec
+    warnings: list[str]
+
+
+def resolve(spec: JobSpec, *, columns: Sequence[Column], rows: int, most_parameters: int = MOST_PARAMETERS) -> Resolved:
+    """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
+
+    Raises Invalid: with all faults at once, by JSON Pointer into the spec.
+    Raises NotSupported: the same, where all that is wrong is that this version lacks a feature.
+    """
+    findings = Findings()
+    described = {column.name: column for column in columns}
+    refuse_unsupported(spec, findings)
+    check_kinds(spec, described, findings)
+    check_network(spec, findings)
+    check_sample_weight(spec, described, findings)
+    target = resolve_target(spec, described, findings)
+    features = resolve_features(spec, columns, findings)
+    check_stopping(spec, target, findings)
+    check_class_weights(spec, target, findings)
+    resolved = _complete(spec, target, features, rows=rows, most_parameters=most_parameters, findings=findings)
+    findings.raise_faults()
+    assert resolved is not None
+    return Resolved(resolved, findings.warnings)
+
+
+def _complete(
+    spec: JobSpec, target: Target | None, features: Sequence[Column], *, rows: int, most_parameters: int, findings: Findings
+) -> ResolvedSpec | None:
+    """The resolved spec; None where target or split have a fault."""
+    if target is None:
+        return None
+    loss = resolve_loss(spec, target, findings)
+    standardizing = resolve_standardizing(spec, loss, findings)
+    split, sizes = resolve_split(spec, target, findings, rows=rows)
+    layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
+    check_parameters(parameters_of(spec.network, layers), most_parameters, findings)
+    if sizes is None:
+        return None
+    decided = {
+        "target": target.column.name,
+        "features": [column.name for column in features],
+        "task": target.task,
+        "classes": target.classes,
+        "preprocessing": spec.preprocessing.model_copy(update={"target": standardizing}),
+        "split": split,
+        "loss": loss,
+        "batch_size": resolve_batch(spec, sizes.train, findings),
+        "layers": layers,
+        "parameters": parameters_of(spec.network, layers),
+    }
+    return ResolvedSpec.model_validate(_as_asked(spec) | decided | sizes.as_rows())
+
+
+def _as_asked(spec: JobSpec) -> dict[str, object]:
+    return {name: getattr(spec, name) for name in JobSpec.model_fields}
+
+
+def _outputs(target: Target, loss: Loss) -> int:
+    """One number, or one logit for bce, else one logit for each class."""
+    return 1 if target.classes is None or loss.name == "bce" else len(target.classes)

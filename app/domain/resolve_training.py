@@ -1,0 +1,90 @@
+"""How it is trained: sizes of the parts, batch, early stopping, weights."""
+
+import math
+from collections.abc import Mapping
+
+from app.domain.errors import Invalid
+from app.domain.metrics import of_task
+from app.domain.resolve_findings import Findings
+from app.domain.resolve_target import Target
+from app.domain.schema import Column, Kind, StorageType, level_text
+from app.domain.sizes import Sizes, sizes_of, sum_of
+from app.domain.spec import JobSpec, Split
+
+
+def resolve_split(spec: JobSpec, target: Target, findings: Findings, *, rows: int) -> tuple[Split, Sizes | None]:
+    """The split with `stratify` decided, and its sizes over the rows with a target; None where that is not possible."""
+    stratify = spec.split.stratify if isinstance(spec.split.stratify, bool) else target.counts is not None
+    split = spec.split.model_copy(update={"stratify": stratify})
+    if stratify and target.counts is None:
+        findings.fault("split", "stratify", detail="Only a classification can be stratified.")
+        return split, None
+    counts = target.counts if stratify and target.counts is not None else [rows - target.column.missing]
+    try:
+        sizes = sizes_of(split, counts)
+    except Invalid as error:
+        findings.faults.extend(error.faults)
+        return split, None
+    if stratify and (single := sum(count == 1 for count in counts)) and (split.validation or split.test):
+        findings.warn(f"{single} class(es) have a single row, which is used for training.")
+    return split, sum_of(sizes)
+
+
+def resolve_batch(spec: JobSpec, train_rows: int, findings: Findings) -> int:
+    """Rows a step, at most all: "auto" is 2^round(log2(n / 16)) within 32 … 256."""
+    asked = spec.batch_size
+    batch = min(train_rows, train_rows if asked == "full" else _automatic(train_rows) if asked == "auto" else asked)
+    if batch == 1 and spec.network.normalization == "batch":
+        findings.fault("network", "normalization", detail="Batch normalization needs at least two rows a batch.")
+    return batch
+
+
+def _automatic(train_rows: int) -> int:
+    return min(256, max(32, int(2 ** round(math.log2(train_rows / 16)))))
+
+
+def check_stopping(spec: JobSpec, target: Target | None, findings: Findings) -> None:
+    """Notes early stopping without validation, or on a metric that the task does not report."""
+    if spec.early_stopping is None:
+        return
+    if not spec.split.validation:
+        findings.fault("early_stopping", detail="Early stopping needs a validation split.")
+    if target is None:
+        return
+    known = ["val_loss", *(f"val_{name}" for name in of_task(target.task))]
+    if spec.early_stopping.metric not in known:
+        findings.fault("early_stopping", "metric", detail=f"A {target.task} job reports {', '.join(known)}.")
+
+
+def check_class_weights(spec: JobSpec, target: Target | None, findings: Findings) -> None:
+    """Notes class weights of a regression, and of labels that the target does not have."""
+    if spec.class_weights is None or target is None:
+        return
+    if target.classes is None:
+        findings.fault("class_weights", detail="Class weights go with classification.")
+    elif not isinstance(spec.class_weights, str):
+        labels = {level_text(label) for label in target.classes}
+        for label in sorted(spec.class_weights.keys() - labels):
+            findings.fault("class_weights", label, detail="The target has no such class.")
+
+
+def check_sample_weight(spec: JobSpec, described: Mapping[str, Column], findings: Findings) -> None:
+    """Notes a weight column that is not there, or not a finite number of at least 0 in every row."""
+    name = spec.sample_weight
+    if name is None:
+        return
+    reason = "is not in the dataset." if name not in described else _not_a_weight(described[name])
+    if name == spec.target or (isinstance(spec.target, list) and name in spec.target):
+        reason = "is the target."
+    if reason is not None:
+        findings.fault("sample_weight", detail=f"Column {name!r} {reason}")
+
+
+def _not_a_weight(column: Column) -> str | None:
+    if column.kind is not Kind.NUMERIC or column.type is StorageType.BOOL:
+        return f"is {column.kind}; a weight is a number."
+    if column.missing:
+        return "has missing values; every row needs a weight."
+    if column.infinite or column.minimum is None or column.minimum < 0 or not column.maximum:
+        return "has infinite or negative values, or only zeros."
+    return None

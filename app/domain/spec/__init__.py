@@ -1,0 +1,21 @@
+"""The spec of a job: blocks, discriminated unions, and the whole."""
+
+from app.domain.spec.blocks import Activation, Checkpoints, EarlyStopping, Network, Preprocessing, Split
+from app.domain.spec.losses import Loss
+from app.domain.spec.optimizers import Optimizer
+from app.domain.spec.schedules import LrSchedule
+from app.domain.spec.spec import JobSpec, ResolvedSpec
+
+__all__ = [
+    "Activation",
+    "Checkpoints",
+    "EarlyStopping",
+    "JobSpec",
+    "Loss",
+    "LrSchedule",
+    "Network",
+    "Optimizer",
+    "Preprocessing",
+    "ResolvedSpec",
+    "Split",
+]

@@ -1,0 +1,73 @@
+"""The small blocks of a spec: data, network, stopping, checkpoints."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.domain.schema import Kind
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is the integer 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Width = Annotated[int, Field(ge=1, le=65_536), WHOLE]
+Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid", "identity"]
+Initialization = Literal["default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal"]
+
+
+class Block(BaseModel):
+    """A part of a spec: unknown fields, non-finite numbers and values of another JSON type are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
+
+
+class Preprocessing(Block):
+    """How columns become inputs; statistics come from training rows only."""
+
+    numeric: Literal["standard", "minmax", "robust", "quantile", "none"] = "standard"
+    categorical: Literal["one_hot", "embedding"] = "one_hot"
+    missing: Literal["mean", "median", "most_frequent", "indicator", "error"] = "mean"
+    target: Literal["auto", "standard", "none"] = "auto"
+
+
+class Split(Block):
+    """Which rows train, validate and test; fractions are of the rows whose target is known."""
+
+    validation: Fraction = 0.2
+    test: Fraction = 0.0
+    method: Literal["random", "column", "time", "group"] = "random"
+    stratify: Literal["auto"] | bool = "auto"
+    column: str | None = None
+
+
+class Network(Block):
+    """The multilayer perceptron: `hidden_layers` are widths; none is a linear model."""
+
+    hidden_layers: Annotated[list[Width], Field(max_length=64)] = [64, 64]
+    activation: Activation = "relu"
+    dropout: Dropout | list[Dropout] = 0.0
+    normalization: Literal["none", "batch", "layer"] = "none"
+    initialization: Initialization = "default"
+
+
+class EarlyStopping(Block):
+    """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs."""
+
+    metric: str = "val_loss"
+    patience: Annotated[int, Field(ge=1), WHOLE] = 10
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Checkpoints(Block):
+    """Periodic checkpoints: one each `every` epochs, the newest `keep` of them; best and last always exist."""
+
+    every: Annotated[int, Field(ge=1), WHOLE] | None = None
+    keep: Annotated[int, Field(ge=1, le=100), WHOLE] = 3
+
+
+ColumnKinds = dict[str, Literal[Kind.NUMERIC, Kind.CATEGORICAL, Kind.BOOLEAN]]

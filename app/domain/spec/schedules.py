@@ -1,0 +1,65 @@
+"""The learning-rate schedules; each may begin with a linear warm-up of `warmup_epochs`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.domain.spec.blocks import WHOLE, Block
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Factor = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Schedule(Block):
+    warmup_epochs: Annotated[int, Field(ge=0), WHOLE] = 0
+
+
+class Constant(_Schedule):
+    """The learning rate as it is."""
+
+    name: Literal["constant"] = "constant"
+
+
+class Step(_Schedule):
+    """torch's StepLR, by epoch."""
+
+    name: Literal["step"]
+    step_size: Annotated[int, Field(ge=1), WHOLE]
+    gamma: Positive = 0.1
+
+
+class Exponential(_Schedule):
+    """torch's ExponentialLR, by epoch."""
+
+    name: Literal["exponential"]
+    gamma: Positive
+
+
+class Cosine(_Schedule):
+    """torch's CosineAnnealingLR over the epochs after the warm-up."""
+
+    name: Literal["cosine"]
+    eta_min: NotNegative = 0.0
+
+
+class OneCycle(_Schedule):
+    """torch's OneCycleLR, by step; `learning_rate` is its `max_lr`."""
+
+    name: Literal["one_cycle"]
+    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    div_factor: Positive = 25.0
+    final_div_factor: Positive = 1e4
+
+
+class Plateau(_Schedule):
+    """torch's ReduceLROnPlateau on `val_loss` (`train_loss` without a validation split)."""
+
+    name: Literal["plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=0), WHOLE] = 10
+    threshold: NotNegative = 1e-4
+    min_lr: NotNegative = 0.0
+
+
+LrSchedule = Annotated[Constant | Step | Exponential | Cosine | OneCycle | Plateau, Field(discriminator="name")]

@@ -1,0 +1,71 @@
+"""A spec: everything that decides what a job trains, as a caller writes it and as it was resolved."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.domain.schema import Task
+from app.domain.spec.blocks import WHOLE, Block, Checkpoints, ColumnKinds, EarlyStopping, Network, Preprocessing, Split
+from app.domain.spec.losses import Auto, Loss
+from app.domain.spec.optimizers import Adam, Optimizer
+from app.domain.spec.schedules import Constant, LrSchedule
+
+Metadata = Annotated[dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+Epochs = Annotated[int, Field(ge=1, le=10_000_000), WHOLE]
+Seed = Annotated[int, Field(ge=0, lt=2**63), WHOLE]
+
+
+class JobSpec(Block):
+    """What `POST /v1/jobs` takes; only `dataset` and `target` are required."""
+
+    name: Annotated[str, Field(max_length=200)] | None = None
+    dataset: str
+    target: str | Annotated[list[str], Field(min_length=1)]
+    features: list[str] | None = None
+    columns: ColumnKinds = {}
+    recipe: Literal["plain", "fast", "strong", "best"] = "plain"
+    task: Literal["auto"] | Annotated[Task, Field(strict=False)] = "auto"
+    preprocessing: Preprocessing = Preprocessing()
+    split: Split = Split()
+    validation_dataset: str | None = None
+    test_dataset: str | None = None
+    network: Network = Network()
+    loss: Loss = Auto()
+    optimizer: Optimizer = Adam()
+    lr_schedule: LrSchedule = Constant()
+    epochs: Epochs = 200
+    batch_size: Annotated[int, Field(ge=1), WHOLE] | Literal["full", "auto"] = 64
+    early_stopping: EarlyStopping | None = None
+    gradient_clip_norm: Annotated[float, Field(gt=0)] | None = None
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    sample_weight: str | None = None
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+    checkpoints: Checkpoints = Checkpoints()
+    record_every: Annotated[int, Field(ge=1), WHOLE] = 1
+    seed: Seed = 42
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["fp32", "fp64", "bf16"] = "fp32"
+    pack: bool = True
+    priority: Annotated[int, Field(ge=-100, le=100), WHOLE] = 0
+    metadata: Metadata = {}
+
+
+class ResolvedSpec(JobSpec):
+    """A spec in which nothing is left open: what the worker trains and `resolved_spec` shows.
+
+    Sizes are counted over the rows whose target is known: `train_rows + validation_rows + test_rows`.
+    """
+
+    target: str
+    features: list[str]
+    task: Annotated[Task, Field(strict=False)]
+    classes: list[bool | int | float | str] | None
+    """Labels in the order of the network's outputs, sorted; None for regression."""
+    batch_size: int
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    layers: list[int]
+    """Widths from the input after preprocessing to the output, both included."""
+    parameters: int
+    streaming: bool = False

@@ -1,0 +1,71 @@
+"""The API process: `uvicorn --factory app.main:create_app`."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from anyio import to_thread
+from fastapi import FastAPI
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.api import checkpoints, datasets, history, jobs, predictions, problems, reference, streams, system
+from app.api.access import Access
+from app.api.edge import Edge, limits_by_path
+from app.api.openapi import Documented
+from app.api.queries import methods_of
+from app.api.shutdown import called_on_shutdown
+from app.logs import configure_logs
+from app.persistence.migrate import require_current
+from app.settings import Settings
+from app.wiring import Parts, build
+
+# The first is found first: those that are asked most.
+ROUTERS = tuple(resource.router for resource in (predictions, history, streams, jobs, datasets, checkpoints, system, reference))
+UPLOADS = (("POST", "/v1/datasets"),)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; without settings those of the environment. Nothing is opened before it is started."""
+    settings = settings or Settings()
+    app = Documented(lifespan=partial(_running, settings))
+    for router in ROUTERS:
+        app.include_router(router)
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
+    app.add_middleware(Edge, access=Access(key), body_limit=body_limit)
+    problems.install(app, methods=methods_of(ROUTERS), unavailable=(OperationalError, InterfaceError, PoolTimeout))
+    return app
+
+
+@asynccontextmanager
+async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    """From an open database to closed connections; SchemaOutdated says what to run."""
+    configure_logs(settings.log_level)
+    parts = build(settings)
+    try:
+        await to_thread.run_sync(require_current, parts.database.engine)
+        app.state.services = parts.services
+        parts.housekeeper.start()
+        # What is there now stays: without it reading 10 000 epochs has the collector walk through all imported code, 100 ms.
+        gc.freeze()
+        async with _watching(parts):
+            with called_on_shutdown(parts.watcher.close):
+                yield
+        await to_thread.run_sync(parts.housekeeper.stop)
+    finally:
+        await to_thread.run_sync(parts.close)
+
+
+@asynccontextmanager
+async def _watching(parts: Parts) -> AsyncIterator[None]:
+    task = asyncio.create_task(parts.watcher.run())
+    try:
+        yield
+    finally:
+        parts.watcher.close()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

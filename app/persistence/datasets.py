@@ -1,0 +1,61 @@
+"""The datasets table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from app.persistence.database import now
+from app.persistence.paging import Page, paged
+from app.persistence.rows import DatasetRow
+from app.persistence.tables import datasets
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDataset:
+    """A dataset whose Parquet is stored; `bytes` and `sha256` are those of the upload."""
+
+    id: str
+    project_id: str
+    name: str | None
+    rows: int
+    bytes: int
+    sha256: str
+    stored_bytes: int
+    columns: list[dict[str, Any]]
+    statistics: list[dict[str, Any]]
+
+
+def add(connection: Connection, new: NewDataset) -> DatasetRow:
+    """Store a dataset's description."""
+    statement = insert(datasets).values(**vars(new), created_at=now()).returning(*DatasetRow.selected(datasets))
+    return DatasetRow.of(connection.execute(statement).one())
+
+
+def find(connection: Connection, id: str, *, project_id: str) -> DatasetRow | None:
+    """The dataset of that id in that project."""
+    query = select(*DatasetRow.selected(datasets)).where(datasets.c.id == id, datasets.c.project_id == project_id)
+    return DatasetRow.maybe(connection.execute(query).one_or_none())
+
+
+def statistics(connection: Connection, id: str) -> list[dict[str, Any]]:
+    """The statistics of a dataset's columns."""
+    found: list[dict[str, Any]] = connection.execute(select(datasets.c.statistics).where(datasets.c.id == id)).scalar_one()
+    return found
+
+
+def page(connection: Connection, *, project_id: str, page: Page) -> list[DatasetRow]:
+    """One page of a project's datasets, one row more than asked for where there is more."""
+    query = select(*DatasetRow.selected(datasets)).where(datasets.c.project_id == project_id)
+    return DatasetRow.all(connection.execute(paged(query, datasets.c.id, page)).all())
+
+
+def remove(connection: Connection, id: str) -> None:
+    """Forget a dataset; its bytes go after the commit."""
+    connection.execute(delete(datasets).where(datasets.c.id == id))
+
+
+def hold(connection: Connection, id: str) -> bool:
+    """Lock a dataset until the transaction ends, so that no job begins to need it while it is deleted; False if it is gone."""
+    query = select(datasets.c.id).where(datasets.c.id == id).with_for_update()
+    return connection.execute(query).first() is not None

@@ -1,0 +1,97 @@
+"""The rows of the history: written in bulk, read back as columns, with NaN and the infinities kept apart on both databases."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select
+
+from app.domain.history import EpochColumns
+from app.domain.metrics import ALL
+from app.persistence.tables import epochs
+
+METRICS = tuple(f"val_{name}" for name in ALL)
+VALUES = ("train_loss", "val_loss", "learning_rate", *METRICS)
+_CODES = {1: math.nan, 2: math.inf, 3: -math.inf}
+
+
+def _code(value: float | None) -> int:
+    """Two bits: 0 for a number or nothing, 1 NaN, 2 infinity, 3 minus infinity."""
+    if value is None or math.isfinite(value):
+        return 0
+    return 1 if math.isnan(value) else (2 if value > 0 else 3)
+
+
+def _stored(values: Sequence[float | None]) -> dict[str, Any]:
+    codes = sum(_code(value) << 2 * place for place, value in enumerate(values))
+    if codes:
+        values = [None if _code(value) else value for value in values]
+    return dict(zip(VALUES, values, strict=True), nonfinite=codes)
+
+
+def add(connection: Connection, number: int, columns: EpochColumns) -> None:
+    """Store epochs; an epoch that is already there is an error, for an attempt only writes what it trained."""
+    if not len(columns):
+        return
+    nothing: list[float | None] = [None] * len(columns)
+    metrics = [columns.metrics.get(name, nothing) for name in METRICS]
+    values = zip(columns.train_loss, columns.val_loss or nothing, columns.learning_rate, *metrics, strict=True)
+    rows = [
+        {"job_number": number, "epoch": epoch, "seconds": seconds, **_stored(value)}
+        for epoch, seconds, value in zip(columns.epoch, columns.seconds, values, strict=True)
+    ]
+    connection.execute(insert(epochs), rows)
+
+
+def forget_after(connection: Connection, number: int, epoch: int) -> None:
+    """Remove the epochs that a crashed attempt trained beyond its recovery point: they will be trained again."""
+    connection.execute(delete(epochs).where(epochs.c.job_number == number, epochs.c.epoch > epoch))
+
+
+def count(connection: Connection, number: int) -> int:
+    """How many epochs are stored."""
+    return connection.execute(select(func.count()).where(epochs.c.job_number == number)).scalar_one()
+
+
+def read(
+    connection: Connection, number: int, *, after: int = 0, limit: int, every: int = 1, metrics: Iterable[str] = METRICS
+) -> EpochColumns:
+    """Up to `limit` epochs beyond `after` in ascending order; with `every`, epoch 1 and its multiples only."""
+    names = ("train_loss", "val_loss", "learning_rate", *metrics)
+    query = (
+        select(epochs.c.epoch, epochs.c.seconds, epochs.c.nonfinite, *(epochs.c[name] for name in names))
+        .where(epochs.c.job_number == number, epochs.c.epoch > after)
+        .order_by(epochs.c.epoch)
+        .limit(limit)
+    )
+    if every > 1:
+        query = query.where(or_(epochs.c.epoch % every == 0, epochs.c.epoch == 1))
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    # Straight from the driver: integers and floats need no conversion, and rows of SQLAlchemy take as long as the query.
+    rows = cursor.fetchall()
+    table = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(3 + len(names))]
+    return _columns(table, names)
+
+
+def _columns(table: list[list[Any]], names: tuple[str, ...]) -> EpochColumns:
+    epoch, seconds, nonfinite, *values = table
+    if any(nonfinite):
+        for row, codes in enumerate(nonfinite):
+            _restore(values, names, row=row, codes=codes)
+    train_loss, val_loss, learning_rate, *metrics = values
+    reported = {name: column for name, column in zip(names[3:], metrics, strict=True) if _has_values(column)}
+    return EpochColumns(
+        epoch=epoch, train_loss=train_loss, val_loss=val_loss, learning_rate=learning_rate, seconds=seconds, metrics=reported
+    )
+
+
+def _has_values(column: list[float | None]) -> bool:
+    return bool(column) and (column[0] is not None or column.count(None) < len(column))
+
+
+def _restore(values: list[list[Any]], names: tuple[str, ...], *, row: int, codes: int) -> None:
+    for column, name in zip(values, names, strict=True):
+        code = codes >> 2 * VALUES.index(name) & 3
+        if code:
+            column[row] = _CODES[code]

@@ -1,0 +1,37 @@
+"""The event log of a job: what happened to it, oldest first, without a gap."""
+
+from sqlalchemy import Connection, func, insert, literal, select
+
+from app.domain.ids import new_id
+from app.domain.numbers import JsonNumber
+from app.persistence.database import now
+from app.persistence.rows import EventRow
+from app.persistence.tables import events, jobs
+
+
+def append(connection: Connection, number: int, type: str, **data: JsonNumber | bool | list[str]) -> None:
+    """Add an event; call it where the job's row was changed in the same transaction, for that lock orders the sequence."""
+    last = select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.job_number == number).scalar_subquery()
+    names = ["id", "project_id", "job_number", "sequence", "type", "data", "created_at"]
+    row = select(
+        literal(new_id("evt")),
+        jobs.c.project_id,
+        jobs.c.number,
+        last + 1,
+        literal(type),
+        literal(data, events.c.data.type),
+        now(),
+    )
+    connection.execute(insert(events).from_select(names, row.where(jobs.c.number == number)))
+
+
+def after(connection: Connection, number: int, *, sequence: int = 0, limit: int | None = None) -> list[EventRow]:
+    """The events that follow a sequence number, oldest first."""
+    query = select(*EventRow.selected(events)).where(events.c.job_number == number, events.c.sequence > sequence)
+    return EventRow.all(connection.execute(query.order_by(events.c.sequence).limit(limit)).all())
+
+
+def sequence_of(connection: Connection, number: int, id: str) -> int:
+    """The place of an event in its job's log; 0 where there is no such event."""
+    query = select(events.c.sequence).where(events.c.job_number == number, events.c.id == id)
+    return connection.execute(query).scalar_one_or_none() or 0

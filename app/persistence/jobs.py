@@ -1,0 +1,166 @@
+"""The jobs table as the API uses it: add, find, list, and the changes that a caller may ask for."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+
+from app.domain.job import HELD, Status, devices_taken
+from app.domain.spec import JobSpec, ResolvedSpec
+from app.persistence.database import now
+from app.persistence.paging import Page, paged
+from app.persistence.rows import JobRow
+from app.persistence.tables import jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """What is known of a job when it is created."""
+
+    id: str
+    project_id: str
+    spec: JobSpec
+    resolved_spec: ResolvedSpec
+    warnings: Sequence[str]
+    dataset_sha256: str
+    device: str
+
+
+def add(connection: Connection, job: NewJob) -> JobRow:
+    """Store a queued job."""
+    values = {
+        "id": job.id,
+        "project_id": job.project_id,
+        "name": job.spec.name,
+        "status": Status.QUEUED,
+        "spec": job.spec.model_dump(mode="json", exclude_unset=True),
+        "resolved_spec": job.resolved_spec.model_dump(mode="json"),
+        "warnings": list(job.warnings),
+        "metadata": job.spec.metadata,
+        "dataset_id": job.spec.dataset,
+        "dataset_sha256": job.dataset_sha256,
+        "device": job.device,
+        "priority": job.spec.priority,
+        "epochs": job.spec.epochs,
+        **dict.fromkeys(("attempt", "crashes", "epoch", "seconds", "revision"), 0),
+        **dict.fromkeys(("created_at", "claimable_at"), now()),
+    }
+    statement = insert(jobs).values(values).returning(*JobRow.selected(jobs))
+    return JobRow.of(connection.execute(statement).one())
+
+
+def find(connection: Connection, id: str, *, project_id: str) -> JobRow | None:
+    """The job of that id in that project."""
+    query = select(*JobRow.selected(jobs)).where(jobs.c.id == id, jobs.c.project_id == project_id)
+    return JobRow.maybe(connection.execute(query).one_or_none())
+
+
+def page(
+    connection: Connection,
+    *,
+    project_id: str,
+    page: Page,
+    statuses: Collection[Status] = (),
+    dataset: str | None = None,
+    name: str | None = None,
+) -> list[JobRow]:
+    """One page of a project's jobs, one row more than asked for where there is more."""
+    query = select(*JobRow.selected(jobs)).where(jobs.c.project_id == project_id)
+    if statuses:
+        query = query.where(jobs.c.status.in_(statuses))
+    if dataset is not None:
+        query = query.where(jobs.c.dataset_id == dataset)
+    if name is not None:
+        query = query.where(jobs.c.name == name)
+    return JobRow.all(connection.execute(paged(query, jobs.c.id, page)).all())
+
+
+def change_status(connection: Connection, number: int, *, old: Status, new: Status) -> JobRow | None:
+    """One conditional update; None means that the job stood elsewhere meanwhile."""
+    values: dict[str, Any] = {"status": new, "revision": jobs.c.revision + 1}
+    if new.terminal:
+        values |= {"finished_at": now(), "stop_reason": str(new)}
+    statement = update(jobs).where(jobs.c.number == number, jobs.c.status == old).values(values)
+    return JobRow.maybe(connection.execute(statement.returning(*JobRow.selected(jobs))).one_or_none())
+
+
+def is_due() -> ColumnElement[bool]:
+    """What makes a job claimable now."""
+    return and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= now())
+
+
+def queue_position(connection: Connection, job: JobRow) -> int:
+    """1 for the job that is claimed next: by priority, then the project with the fewest running jobs, then age.
+
+    A job for any device is counted among those for the CPU, which every training process has.
+    """
+    running = running_by_project()
+    mine = select(func.count()).where(jobs.c.project_id == job.project_id, jobs.c.status.in_(HELD)).scalar_subquery()
+    theirs = func.coalesce(running.c.count, 0)
+    ahead = or_(
+        jobs.c.priority > job.priority,
+        and_(jobs.c.priority == job.priority, theirs < mine),
+        and_(jobs.c.priority == job.priority, theirs == mine, jobs.c.number < job.number),
+    )
+    joined = jobs.outerjoin(running, running.c.project_id == jobs.c.project_id)
+    query = (
+        select(func.count())
+        .select_from(joined)
+        .where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices_taken(job.device)), ahead)
+    )
+    return connection.execute(query).scalar_one() + 1
+
+
+def running_by_project() -> Any:
+    """How many jobs of each project a worker holds."""
+    held = select(jobs.c.project_id, func.count().label("count")).where(jobs.c.status.in_(HELD))
+    return held.group_by(jobs.c.project_id).subquery("running")
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What a watcher asks of a job: has anything changed, and is it over."""
+
+    number: int
+    status: Status
+    revision: int
+
+
+def pulses(connection: Connection, numbers: Collection[int]) -> list[Pulse]:
+    """One question for all watched jobs."""
+    query = select(jobs.c.number, jobs.c.status, jobs.c.revision).where(jobs.c.number.in_(numbers))
+    return [Pulse(number, Status(status), revision) for number, status, revision in connection.execute(query)]
+
+
+def needing(connection: Connection, dataset_id: str) -> int:
+    """How many live jobs still read that dataset."""
+    live = [status for status in Status if not status.terminal]
+    return connection.execute(select(func.count()).where(jobs.c.dataset_id == dataset_id, jobs.c.status.in_(live))).scalar_one()
+
+
+def unclaimed(
+    connection: Connection, *, devices: Collection[str], older_than_seconds: float, limit: int
+) -> list[tuple[str, str]]:
+    """Ids and devices of the oldest claimable jobs for these devices that nobody took for a while."""
+    border = now() - int(older_than_seconds * 1_000_000)
+    waiting = and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= border, jobs.c.device.in_(devices))
+    query = select(jobs.c.id, jobs.c.device).where(waiting)
+    return [(id, device) for id, device in connection.execute(query.order_by(jobs.c.number).limit(limit))]
+
+
+def by_number(connection: Connection, number: int) -> JobRow | None:
+    """The job of that number."""
+    return JobRow.maybe(connection.execute(select(*JobRow.selected(jobs)).where(jobs.c.number == number)).one_or_none())
+
+
+def remove(connection: Connection, number: int) -> None:
+    """Forget a job; its epochs, checkpoints, recovery points and events go with it, their bytes after the commit."""
+    connection.execute(delete(jobs).where(jobs.c.number == number))
+
+
+def live_counts(connection: Connection) -> dict[str, int]:
+    """How many jobs are in each status that is not terminal."""
+    live = [status for status in Status if not status.terminal]
+    query = select(jobs.c.status, func.count()).where(jobs.c.status.in_(live)).group_by(jobs.c.status)
+    return {row.status: row[1] for row in connection.execute(query)}

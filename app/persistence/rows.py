@@ -1,0 +1,154 @@
+"""Rows as frozen dataclasses, so that no dictionary crosses a module's boundary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, Row, Table
+
+from app.domain.job import Status
+from app.domain.numbers import JsonNumber
+
+KINDS = ("best", "last", "periodic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A row of one table; the fields are columns of that name."""
+
+    @classmethod
+    def selected(cls, table: Table) -> list[ColumnElement[Any]]:
+        """What to select."""
+        return [table.c[field.name] for field in fields(cls)]
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """From a row of just these columns."""
+        return cls(**row._mapping)
+
+    @classmethod
+    def maybe(cls, row: Row[Any] | None) -> Self | None:
+        """From a row that may not be there."""
+        return None if row is None else cls.of(row)
+
+    @classmethod
+    def all(cls, rows: Sequence[Row[Any]]) -> list[Self]:
+        """From many."""
+        return [cls.of(row) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRow(Record):
+    """See tables.datasets; statistics are read on their own, they can be large."""
+
+    id: str
+    project_id: str
+    name: str | None
+    rows: int
+    bytes: int
+    sha256: str
+    stored_bytes: int
+    columns: list[dict[str, Any]]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow(Record):
+    """See tables.jobs."""
+
+    number: int
+    id: str
+    project_id: str
+    name: str | None
+    status: Status
+    stop_reason: str | None
+    spec: dict[str, Any]
+    resolved_spec: dict[str, Any]
+    warnings: list[str]
+    metadata: dict[str, str]
+    dataset_id: str
+    dataset_sha256: str
+    sweep_id: str | None
+    device: str
+    priority: int
+    stack_size: int | None
+    stack_position: int | None
+    attempt: int
+    lease_owner: str | None
+    crashes: int
+    epoch: int
+    epochs: int
+    seconds: float
+    latest: dict[str, Any] | None
+    best: dict[str, Any] | None
+    test: dict[str, Any] | None
+    error_code: str | None
+    error_message: str | None
+    reproducibility: dict[str, Any] | None
+    revision: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    def __post_init__(self) -> None:
+        """The status comes as text."""
+        object.__setattr__(self, "status", Status(self.status))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRow(Record):
+    """See tables.checkpoints."""
+
+    id: str
+    project_id: str
+    job_number: int
+    epoch: int
+    is_best: bool
+    is_last: bool
+    is_periodic: bool
+    losses: dict[str, Any]
+    files: list[dict[str, Any]]
+    created_at: datetime
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Any of `best`, `last`, `periodic`."""
+        return frozenset(kind for kind in KINDS if getattr(self, f"is_{kind}"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryRow(Record):
+    """See tables.recovery_points."""
+
+    id: str
+    job_number: int
+    attempt: int
+    epoch: int
+    batch: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow(Record):
+    """See tables.events."""
+
+    id: str
+    sequence: int
+    type: str
+    data: dict[str, JsonNumber | bool | list[str]]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRow(Record):
+    """See tables.workers."""
+
+    id: str
+    device: str
+    threads: int
+    torch: str
+    job_id: str | None
+    started_at: datetime
+    heartbeat_at: datetime

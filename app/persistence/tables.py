@@ -1,0 +1,203 @@
+"""The tables of the final product: projects, attempts, packs and recovery points have their columns from the start."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from app.domain import metrics as domain_metrics
+from app.domain.job import Status
+from app.persistence.database import Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A number the database gives out: SQLite only counts in a column declared INTEGER.
+Number = BigInteger().with_variant(Integer, "sqlite")
+Id = String(64)
+
+
+def _project() -> Column[str]:
+    return Column("project_id", Id, ForeignKey("projects.id"), nullable=False)
+
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("name", String(200)),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("columns", JSON, nullable=False),
+    Column("statistics", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_datasets_project_id_id", "project_id", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    _project(),
+    Column("name", String(200)),
+    Column("status", String(16), nullable=False),
+    Column("stop_reason", String(32)),
+    Column("spec", JSON, nullable=False),
+    Column("resolved_spec", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    # No foreign key: deleting a dataset later does not touch its jobs.
+    Column("dataset_id", Id, nullable=False),
+    Column("dataset_sha256", String(64), nullable=False),
+    Column("sweep_id", Id),
+    Column("device", String(8), nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    # The stack: which jobs may train together, and the size and place a job keeps for its whole life.
+    Column("pack_key", String(64)),
+    Column("stack_size", Integer),
+    Column("stack_position", Integer),
+    # The lease and its fence.
+    Column("attempt", Integer, nullable=False),
+    Column("lease_owner", String(200)),
+    Column("lease_expires_at", Instant),
+    Column("crashes", Integer, nullable=False),
+    Column("claimable_at", Instant, nullable=False),
+    # What is known of the training so far.
+    Column("epoch", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("latest", JSON),
+    Column("best", JSON),
+    Column("test", JSON),
+    Column("error_code", String(64)),
+    Column("error_message", Text),
+    Column("reproducibility", JSON),
+    # Grows with every change, so that a watcher sees one.
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    CheckConstraint("status IN ({})".format(", ".join(f"'{status}'" for status in Status)), name="status"),
+    Index("ix_jobs_project_id_id", "project_id", "id"),
+    Index("ix_jobs_status_priority_number", "status", "priority", "number"),
+    Index("ix_jobs_dataset_id", "dataset_id"),
+    sqlite_autoincrement=True,
+)
+
+# One row an epoch. NULL is "not there"; which of NaN, +inf, -inf a value was stands in `nonfinite`, two bits a column.
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("job_number", Number, ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("train_loss", Double),
+    Column("val_loss", Double),
+    Column("learning_rate", Double),
+    Column("seconds", Double, nullable=False),
+    *(Column(f"val_{name}", Double) for name in domain_metrics.ALL),
+    Column("nonfinite", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("job_number", Number, ForeignKey("jobs.number", ondelete="CASCADE"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("is_best", Boolean, nullable=False),
+    Column("is_last", Boolean, nullable=False),
+    Column("is_periodic", Boolean, nullable=False),
+    Column("losses", JSON, nullable=False),
+    Column("files", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("job_number", "epoch"),
+    Index("ix_checkpoints_project_id_id", "project_id", "id"),
+)
+
+# Where a job continues after a crash; internal, the newest two are kept.
+recovery_points = Table(
+    "recovery_points",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_number", Number, ForeignKey("jobs.number", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("batch", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_recovery_points_job_number_epoch", "job_number", "epoch"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("job_number", Number, ForeignKey("jobs.number", ondelete="CASCADE"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("job_number", "sequence"),
+)
+
+# One row for each training process that is warm.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("device", String(8), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("torch", String(64), nullable=False),
+    Column("job_id", Id),
+    Column("started_at", Instant, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("project_id", Id, ForeignKey("projects.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer),
+    Column("body", LargeBinary),
+    Column("headers", JSON),
+    Column("created_at", Instant, nullable=False),
+)

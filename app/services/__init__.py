@@ -1,0 +1,1 @@
+"""One class per resource; each owns its transactions."""

@@ -1,0 +1,72 @@
+"""Checkpoints: listed, found, downloaded."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.domain.blobs import StoredFile, checkpoint_key
+from app.domain.caller import Caller
+from app.domain.errors import NotFound
+from app.persistence import checkpoints, jobs
+from app.persistence.database import Database
+from app.persistence.rows import CheckpointRow
+from app.storage.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointView:
+    """A checkpoint and the job it belongs to."""
+
+    row: CheckpointRow
+    job_id: str
+
+    @property
+    def files(self) -> list[StoredFile]:
+        """What can be downloaded."""
+        return [StoredFile.model_validate(file) for file in self.row.files]
+
+
+class Checkpoints:
+    """Reads rows and bytes."""
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self._storage = storage
+
+    def of_job(self, caller: Caller, job_id: str) -> list[CheckpointView]:
+        """All of a job's in the order of their epochs."""
+        with self._database.read() as connection:
+            job = jobs.find(connection, job_id, project_id=caller.project_id)
+            if job is None:
+                raise NotFound("job", job_id)
+            rows = checkpoints.of_job(connection, job.number)
+        return [CheckpointView(row=row, job_id=job.id) for row in rows]
+
+    def find(self, caller: Caller, id: str) -> CheckpointView:
+        """One, or NotFound."""
+        with self._database.read() as connection:
+            row = checkpoints.find(connection, id, project_id=caller.project_id)
+            job = None if row is None else jobs.by_number(connection, row.job_number)
+        if row is None or job is None:
+            raise NotFound("checkpoint", id)
+        return CheckpointView(row=row, job_id=job.id)
+
+    def file(self, caller: Caller, id: str, name: str) -> StoredFile:
+        """One of its files, or NotFound."""
+        found = [file for file in self.find(caller, id).files if file.name == name]
+        if not found:
+            raise NotFound(f"file of checkpoint {id}:", name)
+        return found[0]
+
+    def stream(self, id: str, name: str, *, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from start to before end; NotFound where they are gone since."""
+        try:
+            return self._storage.stream(checkpoint_key(id, name), start=start, end=end)
+        except FileNotFoundError:
+            raise NotFound(f"file of checkpoint {id}:", name) from None
+
+    def read(self, id: str, name: str) -> bytes:
+        """The whole content of a file, or NotFound."""
+        try:
+            return self._storage.get(checkpoint_key(id, name))
+        except FileNotFoundError:
+            raise NotFound(f"file of checkpoint {id}:", name) from None

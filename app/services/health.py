@@ -1,0 +1,76 @@
+"""Whether what stands behind the service answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.persistence import jobs, workers
+from app.persistence.database import Database
+from app.persistence.rows import WorkerRow
+from app.services.ports import Bell
+from app.storage.storage import Storage
+
+log = structlog.get_logger()
+
+OK, DOWN, DEGRADED, STARTING = "ok", "down", "degraded", "starting"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Each part by name; a degraded one does not keep the service from being ready."""
+
+    parts: Mapping[str, str]
+
+    @property
+    def ready(self) -> bool:
+        """True when requests can be answered."""
+        return not {DOWN, STARTING} & set(self.parts.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Who trains and what waits."""
+
+    workers: list[WorkerRow]
+    statuses: Mapping[str, int]
+
+
+class Health:
+    """Asks database, queue and storage."""
+
+    def __init__(self, database: Database, storage: Storage, bell: Bell, *, expect_worker: bool) -> None:
+        self._database = database
+        self._storage = storage
+        self._bell = bell
+        self._expect_worker = expect_worker
+
+    def readiness(self) -> Readiness:
+        """May take seconds where something does not answer."""
+        parts = {
+            "database": OK if _works(self._count_workers) else DOWN,
+            "queue": OK if self._bell.check() else DEGRADED,
+            "storage": OK if _works(self._storage.check) else DOWN,
+        }
+        if self._expect_worker and parts["database"] == OK:
+            parts["workers"] = OK if self._count_workers() else STARTING
+        return Readiness(parts)
+
+    def _count_workers(self) -> int:
+        with self._database.read() as connection:
+            return workers.count(connection)
+
+    def overview(self) -> Overview:
+        """Workers, and how many jobs are in each live status."""
+        with self._database.read() as connection:
+            return Overview(workers=workers.every(connection), statuses=jobs.live_counts(connection))
+
+
+def _works(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except (OSError, SQLAlchemyError) as error:
+        log.error("health.down", error=type(error).__name__)
+        return False
+    return True

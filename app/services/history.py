@@ -1,0 +1,107 @@
+"""The history of a job, page by page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anyio import to_thread
+from sqlalchemy import Connection
+
+from app.domain import metrics
+from app.domain.caller import Caller
+from app.domain.errors import NotFound
+from app.domain.history import EpochColumns
+from app.domain.schema import Task
+from app.persistence import epochs, jobs
+from app.persistence.database import Database
+from app.persistence.rows import JobRow
+from app.services.deadline import Deadline
+from app.services.watcher import Watcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Up to `limit` epochs beyond `after`; with `every`, epoch 1 and its multiples."""
+
+    after: int = 0
+    limit: int = 1000
+    every: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryPage:
+    """A page, and the job as it stood when it was read."""
+
+    job: JobRow
+    columns: EpochColumns
+    total: int
+    has_more: bool
+
+
+class Histories:
+    """Reads epochs as columns; waits without a thread."""
+
+    def __init__(self, database: Database, watcher: Watcher) -> None:
+        self._database = database
+        self._watcher = watcher
+
+    async def page(self, caller: Caller, job_id: str, window: Window, *, wait: float = 0) -> HistoryPage:
+        """A page; with `wait` not before there is something in it, the job is over, or so many seconds went by."""
+        deadline = Deadline(wait)
+        while True:
+            page = await to_thread.run_sync(self._page, caller, job_id, window)
+            if len(page.columns) or page.job.status.terminal or not deadline.left:
+                return page
+            await self._watcher.changed(page.job.number, seen=page.job.revision, timeout=deadline.left)
+            if self._watcher.closed:
+                return page
+
+    async def until_over(self, caller: Caller, job_id: str, *, seconds: float) -> None:
+        """Return when the job is terminal, or after so many seconds."""
+        deadline = Deadline(seconds)
+        while True:
+            job = await to_thread.run_sync(self._job, caller, job_id)
+            if job.status.terminal or not deadline.left or self._watcher.closed:
+                return
+            await self._watcher.changed(job.number, seen=job.revision, timeout=deadline.left)
+
+    def _job(self, caller: Caller, job_id: str) -> JobRow:
+        with self._database.read() as connection:
+            return _found(connection, caller, job_id)
+
+    def _page(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
+        """The job is read first: what it says to be over has all its epochs already."""
+        with self._database.read() as connection:
+            job = _found(connection, caller, job_id)
+            more = window.limit + 1
+            columns = epochs.read(
+                connection, job.number, after=window.after, limit=more, every=window.every, metrics=metrics_of(job)
+            )
+            total = epochs.count(connection, job.number)
+        has_more = len(columns) == more
+        return HistoryPage(
+            job=job, columns=part(columns, 0, window.limit) if has_more else columns, total=total, has_more=has_more
+        )
+
+
+def metrics_of(job: JobRow) -> Sequence[str]:
+    """The metric columns that a job of its task fills."""
+    return [f"val_{name}" for name in metrics.of_task(Task(job.resolved_spec["task"]))]
+
+
+def part(columns: EpochColumns, start: int, stop: int) -> EpochColumns:
+    """The epochs at places start to before stop."""
+    return EpochColumns(
+        epoch=columns.epoch[start:stop],
+        train_loss=columns.train_loss[start:stop],
+        val_loss=columns.val_loss[start:stop],
+        learning_rate=columns.learning_rate[start:stop],
+        seconds=columns.seconds[start:stop],
+        metrics={name: values[start:stop] for name, values in columns.metrics.items()},
+    )
+
+
+def _found(connection: Connection, caller: Caller, job_id: str) -> JobRow:
+    job = jobs.find(connection, job_id, project_id=caller.project_id)
+    if job is None:
+        raise NotFound("job", job_id)
+    return job

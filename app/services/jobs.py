@@ -1,0 +1,190 @@
+"""Jobs: created from a spec, found, listed, cancelled, paused, resumed, deleted."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from app.domain import ids
+from app.domain.blobs import checkpoint_folder, recovery_folder
+from app.domain.caller import Caller
+from app.domain.errors import Conflict, Invalid, NotFound
+from app.domain.job import AFTER_CANCEL, TERMINAL, Status
+from app.domain.resolve import resolve
+from app.domain.schema import Column
+from app.domain.spec import JobSpec
+from app.persistence import checkpoints, datasets, events, jobs, recovery, workers
+from app.persistence.database import Database
+from app.persistence.jobs import NewJob
+from app.persistence.paging import Page
+from app.persistence.rows import EventRow, JobRow
+from app.services.ports import Bell
+from app.storage.storage import Storage
+
+# What a caller's pause and resume do; where a status is missing there is a conflict.
+AFTER_PAUSE = {
+    Status.QUEUED: Status.PAUSED,
+    Status.RUNNING: Status.PAUSING,
+    Status.PAUSING: Status.PAUSING,
+    Status.PAUSED: Status.PAUSED,
+}
+AFTER_RESUME = {Status.PAUSED: Status.QUEUED, Status.QUEUED: Status.QUEUED, Status.RUNNING: Status.RUNNING}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A job, and while it is queued its place and why it waits."""
+
+    row: JobRow
+    queue_position: int | None = None
+    queued_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which jobs to list."""
+
+    statuses: Collection[Status] = ()
+    dataset: str | None = None
+    name: str | None = None
+
+
+class Jobs:
+    """Every method is one short transaction; the doorbell is rung after the commit."""
+
+    def __init__(self, database: Database, storage: Storage, bell: Bell, *, most_parameters: int) -> None:
+        self._database = database
+        self._storage = storage
+        self._bell = bell
+        self._most_parameters = most_parameters
+
+    def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
+        """Queue a job; Invalid where the spec does not fit the dataset."""
+        with self._database.read() as connection:
+            dataset = datasets.find(connection, spec.dataset, project_id=caller.project_id)
+        if dataset is None:
+            raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
+        columns = [Column.model_validate(column) for column in dataset.columns]
+        resolved = resolve(spec, columns=columns, rows=dataset.rows, most_parameters=self._most_parameters)
+        new = NewJob(
+            id=ids.new_id("job"),
+            project_id=caller.project_id,
+            spec=spec,
+            resolved_spec=resolved.spec,
+            warnings=resolved.warnings,
+            dataset_sha256=dataset.sha256,
+            device=spec.device,
+        )
+        self._queue(new, before_commit)
+
+    def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
+        with self._database.write() as connection:
+            if not datasets.hold(connection, new.spec.dataset):
+                raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
+            row = jobs.add(connection, new)
+            events.append(connection, row.number, "job.created")
+            before_commit(connection, _placed(connection, row, gpu=_has_gpu(connection)))
+        self._bell.ring(row.id, row.device)
+
+    def find(self, caller: Caller, id: str) -> JobView:
+        """One job, or NotFound."""
+        return self._view(self._find(caller, id))
+
+    def _find(self, caller: Caller, id: str) -> JobRow:
+        with self._database.read() as connection:
+            row = jobs.find(connection, id, project_id=caller.project_id)
+        if row is None:
+            raise NotFound("job", id)
+        return row
+
+    def _view(self, row: JobRow) -> JobView:
+        return self._views([row])[0]
+
+    def _views(self, rows: Sequence[JobRow]) -> list[JobView]:
+        if not any(row.status is Status.QUEUED for row in rows):
+            return [JobView(row=row) for row in rows]
+        with self._database.read() as connection:
+            gpu = _has_gpu(connection)
+            return [_placed(connection, row, gpu=gpu) for row in rows]
+
+    def page(self, caller: Caller, page: Page, filter: Filter) -> list[JobView]:
+        """One page, and one job more where there is another."""
+        with self._database.read() as connection:
+            rows = jobs.page(
+                connection,
+                project_id=caller.project_id,
+                page=page,
+                statuses=filter.statuses,
+                dataset=filter.dataset,
+                name=filter.name,
+            )
+        return self._views(rows)
+
+    def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
+        """What happened beyond an event, oldest first."""
+        row = self._find(caller, id)
+        with self._database.read() as connection:
+            sequence = events.sequence_of(connection, row.number, after) if after else 0
+            return events.after(connection, row.number, sequence=sequence, limit=limit)
+
+    def cancel(self, caller: Caller, id: str) -> JobView:
+        """Stop a job; one that is over stays as it is."""
+        return self._change(caller, id, AFTER_CANCEL | {status: status for status in TERMINAL})
+
+    def pause(self, caller: Caller, id: str) -> JobView:
+        """Let the worker write down where it stands and give the job back; Conflict where it is ending or over."""
+        return self._change(caller, id, AFTER_PAUSE)
+
+    def resume(self, caller: Caller, id: str) -> JobView:
+        """Queue a paused job again; Conflict where it is pausing, ending or over."""
+        view = self._change(caller, id, AFTER_RESUME)
+        if view.row.status is Status.QUEUED:
+            self._bell.ring(view.row.id, view.row.device)
+        return view
+
+    def _change(self, caller: Caller, id: str, changes: Mapping[Status, Status]) -> JobView:
+        """The change that the job's status allows, tried again where a worker was quicker."""
+        while True:
+            job = self._find(caller, id)
+            if job.status not in changes:
+                raise Conflict(f"The job is {job.status}.")
+            if changes[job.status] is job.status:
+                return self._view(job)
+            if changed := self._try(job, changes[job.status]):
+                return self._view(changed)
+
+    def _try(self, job: JobRow, new: Status) -> JobRow | None:
+        name = "job.resumed" if new is Status.QUEUED else f"job.{new}"
+        over: list[str] = []
+        with self._database.write() as connection:
+            changed = jobs.change_status(connection, job.number, old=job.status, new=new)
+            if changed:
+                reason = {"stop_reason": changed.stop_reason} if new.terminal else {}
+                events.append(connection, job.number, name, epoch=changed.epoch, **reason)
+                over = recovery.forget_all(connection, job.number) if new.terminal else []
+        for id in over:
+            self._storage.delete(recovery_folder(id))
+        return changed
+
+    def delete(self, caller: Caller, id: str) -> None:
+        """Forget a job that is over, with its history and checkpoints."""
+        job = self._find(caller, id)
+        if not job.status.terminal:
+            raise Conflict(f"The job is {job.status}: cancel it first.")
+        with self._database.write() as connection:
+            kept = [checkpoint_folder(row.id) for row in checkpoints.of_job(connection, job.number)]
+            kept += [recovery_folder(row.id) for row in recovery.every(connection, job.number)]
+            jobs.remove(connection, job.number)
+        for folder in kept:
+            self._storage.delete(folder)
+
+
+def _has_gpu(connection: Connection) -> bool:
+    return any(worker.device == "cuda" for worker in workers.every(connection))
+
+
+def _placed(connection: Connection, row: JobRow, *, gpu: bool) -> JobView:
+    if row.status is not Status.QUEUED:
+        return JobView(row=row)
+    reason = "no_gpu_worker" if row.device == "cuda" and not gpu else "waiting"
+    return JobView(row=row, queue_position=jobs.queue_position(connection, row), queued_reason=reason)

@@ -1,0 +1,20 @@
+"""What the services need of the world, as protocols."""
+
+from typing import Protocol
+
+
+class Bell(Protocol):
+    """Tells the workers that a job is worth a look."""
+
+    def ring(self, job_id: str, device: str) -> None:
+        """Return at once; a ring may get lost."""
+
+    def check(self) -> bool:
+        """True when rings are heard."""
+
+
+class CheckpointFiles(Protocol):
+    """The stored files of checkpoints."""
+
+    def read(self, checkpoint_id: str, file: str, /) -> bytes:
+        """The content of `weights.safetensors`, `model.json`, `model.onnx` or `state.safetensors`; raises NotFound."""

@@ -1,0 +1,54 @@
+"""What a reader found in a prediction request: faults that refuse it and warnings that go with the answer, both bounded."""
+
+from dataclasses import dataclass, field
+
+from app.domain.errors import Fault, Invalid
+
+MOST = 100
+"""Faults or warnings that are listed; of the others only the number is told."""
+
+
+@dataclass(frozen=True)
+class PredictionWarning:
+    """Something a caller should know; `row` counts from 0, `column` is a name, either may be None."""
+
+    code: str
+    detail: str
+    row: int | None = None
+    column: str | None = None
+
+
+@dataclass
+class Findings:
+    """Collects until the whole request was read."""
+
+    _faults: list[Fault] = field(default_factory=list)
+    _warnings: list[PredictionWarning] = field(default_factory=list)
+    _more_faults: int = 0
+    _more_warnings: int = 0
+
+    def fault(self, pointer: str, code: str, detail: str) -> None:
+        """Notes one thing that refuses the request."""
+        if len(self._faults) < MOST:
+            self._faults.append(Fault(pointer, code, detail))
+        else:
+            self._more_faults += 1
+
+    def warn(self, code: str, detail: str, *, row: int | None = None, column: str | None = None) -> None:
+        """Notes one thing to tell with the answer."""
+        if len(self._warnings) < MOST:
+            self._warnings.append(PredictionWarning(code, detail, row, column))
+        else:
+            self._more_warnings += 1
+
+    def raise_faults(self) -> None:
+        """Raises Invalid with all faults, if there are any."""
+        more = [Fault("", "more_faults", f"There are {self._more_faults} more faults.")] if self._more_faults else []
+        if self._faults:
+            raise Invalid(self._faults + more)
+
+    def warnings(self) -> list[PredictionWarning]:
+        """All warnings, in the order they were noted."""
+        if not self._more_warnings:
+            return self._warnings
+        return [*self._warnings, PredictionWarning("more_warnings", f"There are {self._more_warnings} more warnings.")]

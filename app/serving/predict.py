@@ -1,0 +1,84 @@
+"""One checkpoint ready to predict: an ONNX Runtime session, and answers in the types of the target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from app.domain.manifest import Manifest
+from app.domain.numbers import JsonNumber, column_to_json
+from app.domain.schema import Level
+
+# Rows of one run: beyond it a run takes memory and gains no speed.
+CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Raw columns as `model.onnx` takes them: numeric ones in order, then one array of texts for each categorical one."""
+
+    rows: int
+    features: NDArray[np.float64] | None
+    """[rows, F], NaN is missing; None without numeric columns."""
+    texts: tuple[NDArray[np.object_], ...] = ()
+    """Each [rows, 1]; "" is missing."""
+
+    def part(self, start: int, stop: int) -> "Inputs":
+        """The rows from `start` to before `stop`."""
+        features = None if self.features is None else self.features[start:stop]
+        return replace(
+            self, rows=min(stop, self.rows) - start, features=features, texts=tuple(text[start:stop] for text in self.texts)
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions in the order of the rows; non-finite numbers are the strings that JSON can carry."""
+
+    predictions: Sequence[Level | JsonNumber]
+    probabilities: Sequence[Sequence[JsonNumber]] | None
+    """In the order of `classes`; None for regression."""
+    classes: list[Level] | None
+
+
+class Predictor:
+    """A session on one `model.onnx`. May be used by several threads at once."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
+        self._session = session
+        self._names = [declared.name for declared in session.get_inputs()]
+        self._classes = manifest.target.classes
+
+    def predict(self, inputs: Inputs) -> Prediction:
+        """Labels and probabilities, or numbers, of any number of rows."""
+        if inputs.rows <= CHUNK:
+            return self._predict(inputs)
+        parts = [self._predict(inputs.part(start, start + CHUNK)) for start in range(0, inputs.rows, CHUNK)]
+        probabilities = None if self._classes is None else list(chain.from_iterable(part.probabilities or () for part in parts))
+        return Prediction(list(chain.from_iterable(part.predictions for part in parts)), probabilities, self._classes)
+
+    def _predict(self, inputs: Inputs) -> Prediction:
+        given = inputs.texts if inputs.features is None else (inputs.features, *inputs.texts)
+        outputs = self._session.run(None, dict(zip(self._names, given, strict=True)))
+        if self._classes is None:
+            return Prediction(column_to_json(outputs[0].tolist()), None, None)
+        return Prediction(outputs[0].tolist(), _probabilities(outputs[1]), self._classes)
+
+
+def _probabilities(block: NDArray[np.float32]) -> Sequence[Sequence[JsonNumber]]:
+    rows: list[list[JsonNumber]] = block.tolist()
+    return rows if np.isfinite(block).all() else [column_to_json(row) for row in block.tolist()]
+
+
+def open_session(content: bytes) -> onnxruntime.InferenceSession:
+    """A session of one thread: requests run side by side, not one on all cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # An arena would keep the memory of the largest request for as long as the session lives.
+    options.enable_cpu_mem_arena = False
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

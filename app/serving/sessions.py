@@ -1,0 +1,90 @@
+"""Checkpoints that are ready to predict, kept in memory up to a number of bytes."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+
+from app.domain.manifest import MANIFEST, ONNX, Manifest
+from app.serving.inputs import InputReader
+from app.serving.predict import Predictor, open_session
+
+# Measured: a session takes 0.07 to 0.15 MB, and 1.1 times the bytes of its file; rounded up.
+SESSION_BYTES = 200_000
+BYTES_PER_BYTE = 2
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A checkpoint in memory: what reads requests for it, and what answers them."""
+
+    reader: InputReader
+    predictor: Predictor
+    manifest: Manifest
+    bytes: int
+    """About what it takes in memory."""
+
+
+class Sessions:
+    """The least recently used give way; a checkpoint is loaded once, however many ask for it at the same time."""
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._lock = Lock()
+        self._ready: OrderedDict[str, Ready] = OrderedDict()
+        self._loading: dict[str, Future[Ready]] = {}
+
+    def peek(self, checkpoint_id: str) -> Ready | None:
+        """The checkpoint if it is in memory; never waits for a load, so an event loop may call it."""
+        with self._lock:
+            return self._touch(checkpoint_id)
+
+    def get(self, checkpoint_id: str, read: Callable[[str], bytes]) -> Ready:
+        """The checkpoint, loaded if need be from its files; `read` takes a file's name. What it raises is raised here."""
+        mine = Future[Ready]()
+        with self._lock:
+            ready = self._touch(checkpoint_id)
+            loading = mine if ready else self._loading.setdefault(checkpoint_id, mine)
+        if ready is not None:
+            return ready
+        return self._load(checkpoint_id, read, mine) if loading is mine else loading.result()
+
+    def forget(self, checkpoint_id: str) -> None:
+        """Drops a checkpoint that was deleted."""
+        with self._lock:
+            self._ready.pop(checkpoint_id, None)
+
+    def _touch(self, checkpoint_id: str) -> Ready | None:
+        if checkpoint_id in self._ready:
+            self._ready.move_to_end(checkpoint_id)
+        return self._ready.get(checkpoint_id)
+
+    def _load(self, checkpoint_id: str, read: Callable[[str], bytes], promise: Future[Ready]) -> Ready:
+        try:
+            ready = load(read)
+        except BaseException as error:
+            with self._lock:
+                del self._loading[checkpoint_id]
+            promise.set_exception(error)
+            raise
+        with self._lock:
+            self._ready[checkpoint_id] = ready
+            del self._loading[checkpoint_id]
+            self._shrink()
+        promise.set_result(ready)
+        return ready
+
+    def _shrink(self) -> None:
+        """The newest stays, however large it is."""
+        total = sum(ready.bytes for ready in self._ready.values())
+        while total > self._limit and len(self._ready) > 1:
+            total -= self._ready.popitem(last=False)[1].bytes
+
+
+def load(read: Callable[[str], bytes]) -> Ready:
+    """A checkpoint from its model.json and model.onnx."""
+    manifest = Manifest.model_validate_json(read(MANIFEST))
+    content = read(ONNX)
+    predictor = Predictor(open_session(content), manifest)
+    return Ready(InputReader(manifest.columns), predictor, manifest, SESSION_BYTES + BYTES_PER_BYTE * len(content))

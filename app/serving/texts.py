@@ -1,0 +1,64 @@
+"""Cells of a categorical column as texts."""
+
+import math
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.columns import CategoricalColumn
+from app.domain.schema import StorageType, level_text
+from app.serving.findings import Findings
+from app.serving.requests import ABSENT, Cells
+
+
+class TextReader:
+    """One categorical column; `place` is its number among the features."""
+
+    def __init__(self, place: int, column: CategoricalColumn) -> None:
+        self._place, self._column = place, column
+        self._levels = frozenset(column.levels)
+
+    def read(self, cells: Cells, findings: Findings) -> NDArray[np.object_]:
+        """[n, 1] texts, "" where a value is missing."""
+        values = [row[self._place] for row in cells.rows]
+        if not self._all_known(values):
+            values = [self._text(value, row, cells=cells, findings=findings) for row, value in enumerate(values)]
+        texts = np.empty((len(values), 1), dtype=np.object_)
+        texts[:, 0] = values
+        return texts
+
+    def _all_known(self, values: list[object]) -> bool:
+        """The quick way, where every cell is a level."""
+        return {*map(type, values)} == {str} and self._levels.issuperset(cast("list[str]", values))
+
+    def _text(self, value: object, row: int, *, cells: Cells, findings: Findings) -> str:
+        """One cell, with what is to be said about it; "" where that is a fault."""
+        text = self._spell(value)
+        if value is ABSENT or (text in self._levels and (text or isinstance(value, str))):
+            return text or ""
+        name, place = self._column.name, f"Row {row}, column {self._column.name!r}"
+        if text is None:
+            findings.fault(cells.pointer(row, self._place), "wrong_type", f"{place}: a category is expected.")
+        elif text:
+            findings.warn("unseen_category", f"{place}: this category was not seen in training.", row=row, column=name)
+        elif self._column.refuse_missing:
+            findings.fault(cells.pointer(row, self._place), "missing_value", f"{place}: the value is missing.")
+        else:
+            findings.warn("missing_value", f"{place}: the value is missing; it was imputed.", row=row, column=name)
+        return text or ""
+
+    def _spell(self, value: object) -> str | None:
+        """A cell as its level would be written; "" where it is missing, None where it can be no category of this column."""
+        if value is None or value is ABSENT:
+            return ""
+        if isinstance(value, str):
+            return value
+        return self._spell_number(value) if isinstance(value, int | float) else None
+
+    def _spell_number(self, value: float) -> str | None:
+        if not math.isfinite(value):
+            return "" if math.isnan(value) else None
+        kind = self._column.type
+        text = level_text(bool(value) if kind is StorageType.BOOL and value in (0, 1) else value)
+        return text if text in self._levels or kind is not StorageType.STRING else None

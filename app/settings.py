@@ -1,0 +1,93 @@
+"""Every setting, read from the environment with the prefix TRAINYARD_; only wiring, main and cli read it."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Frozen; unset URLs mean the embedded default inside `data`."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAINYARD_", frozen=True, extra="ignore")
+
+    data: Path = Path("data")
+    """Folder of everything the embedded service keeps."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    database_url: str = ""
+    """`sqlite:///…` or `postgresql+psycopg://…`; default: SQLite in the data folder."""
+    redis_url: str = ""
+    """Unset: the service starts its own Valkey on a Unix socket in the data folder."""
+    storage_url: str = ""
+    """A folder or `s3://bucket/prefix`; default: `files` in the data folder."""
+    api_key: SecretStr | None = None
+    """The admin key; without one the service binds to loopback only."""
+    api_workers: Annotated[int, Field(ge=1)] = 1
+    slots: Annotated[int, Field(ge=0)] = 0
+    """Training processes of a worker; 0: one per GPU, else one per two cores, at least one."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """torch threads of a training process; another number gives other bits."""
+    expect_worker: bool = False
+    """`/readyz` waits for a warm training process; `up` sets it."""
+
+    lease_seconds: Seconds = 30
+    heartbeat_seconds: Seconds = 5
+    stall_seconds: Seconds = 60
+    """A running job that shows no progress for this long loses its lease."""
+    housekeeping_seconds: Seconds = 2
+    checkpoint_seconds: Seconds = 30
+    """At most this much training is lost in a crash."""
+    report_seconds: Seconds = 0.25
+    max_crashes: Annotated[int, Field(ge=1)] = 3
+    """Crashes in a row without a new checkpointed epoch that end a job."""
+    watch_seconds: Seconds = 0.05
+
+    max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20
+    max_inflated_bytes: Annotated[int, Field(ge=1)] = 2**30
+    max_cells: Annotated[int, Field(ge=1)] = 50_000_000
+    max_columns: Annotated[int, Field(ge=1)] = 10_000
+    max_cell_bytes: Annotated[int, Field(ge=1)] = 64 * 2**10
+    max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
+    """Of a JSON request other than an upload."""
+    max_parameters: Annotated[int, Field(ge=1)] = 50_000_000
+    max_predict_rows: Annotated[int, Field(ge=1)] = 10_000
+    session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
+    log_level: str = "info"
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return self.data.expanduser().resolve()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL, the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.folder / 'trainyard.db'}"
+
+    @property
+    def resolved_storage_url(self) -> str:
+        """Where bytes are kept, the embedded default filled in."""
+        return self.storage_url or str(self.folder / "files")
+
+    @property
+    def socket(self) -> Path:
+        """The embedded Valkey's socket. A socket path over 100 bytes fails, so a deep data folder gets a short one in /tmp."""
+        path = self.folder / "valkey.sock"
+        return path if len(str(path)) < 100 else short_socket(path)
+
+    @property
+    def resolved_redis_url(self) -> str:
+        """The broker's URL, the embedded default filled in."""
+        return self.redis_url or f"redis+socket://{self.socket}"
+
+
+def short_socket(path: Path) -> Path:
+    """A short socket path that only depends on the long one."""
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"trainyard-{name}.sock"

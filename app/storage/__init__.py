@@ -1,0 +1,1 @@
+"""Bytes, atomically: a folder or a bucket."""

@@ -1,0 +1,107 @@
+"""A folder as storage: temporary name, fsync, rename, fsync of the folder."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+PIECE = 1 << 20
+TEMPORARY = ".tmp-"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder durably: each parent that had to be made is synced, or a power cut may lose the name."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+class Folder:
+    """Implements Storage below a root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, key: str) -> Path:
+        path = (self.root / key).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise FileNotFoundError(key)
+        return path
+
+    def put(self, key: str, data: bytes) -> None:
+        """See Storage.put."""
+        path = self._path(key)
+        _make_folder(path.parent)
+        temporary = path.parent / f"{TEMPORARY}{uuid4().hex}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """See Storage.put_file; a file on the same disk is moved, not copied."""
+        target = self._path(key)
+        _make_folder(target.parent)
+        temporary = target.parent / f"{TEMPORARY}{uuid4().hex}"
+        try:
+            shutil.move(path, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.rename(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+
+    def get(self, key: str) -> bytes:
+        """See Storage.get."""
+        return self._path(key).read_bytes()
+
+    def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """See Storage.stream; the file is opened before the first piece is asked for."""
+        file = self._path(key).open("rb")
+        file.seek(start)
+        return _pieces(file, None if end is None else end - start)
+
+    def fetch(self, key: str, destination: Path) -> Path:
+        """See Storage.fetch."""
+        path = self._path(key)
+        if not path.is_file():
+            raise FileNotFoundError(key)
+        return path
+
+    def delete(self, prefix: str) -> None:
+        """See Storage.delete."""
+        shutil.rmtree(self._path(prefix), ignore_errors=True)
+
+    def check(self) -> None:
+        """See Storage.check."""
+        probe = self.root / f"{TEMPORARY}{uuid4().hex}"
+        probe.write_bytes(b"")
+        probe.unlink()
+
+
+def _pieces(file: BinaryIO, left: int | None) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE if left is None else min(PIECE, left)):
+            left = None if left is None else left - len(piece)
+            yield piece

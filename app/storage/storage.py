@@ -1,0 +1,30 @@
+"""What a storage does: keep bytes under a key, whole or not at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+
+class Storage(Protocol):
+    """Keys are relative paths of plain names; a key is written once and never changed."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store bytes: after the call they are durable, before it nothing of them is visible."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a local file likewise; the file may be moved away."""
+
+    def get(self, key: str) -> bytes:
+        """The bytes of a key; FileNotFoundError where there are none."""
+
+    def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes from start up to end (exclusive), in pieces; FileNotFoundError where there are none."""
+
+    def fetch(self, key: str, destination: Path) -> Path:
+        """A local file with the bytes of a key: the stored one itself where it is local, else a copy at destination."""
+
+    def delete(self, prefix: str) -> None:
+        """Remove all keys below a folder; nothing there is fine."""
+
+    def check(self) -> None:
+        """Raise an OSError unless the storage can be written."""

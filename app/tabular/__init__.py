@@ -1,0 +1,1 @@
+"""Rows to columns to arrays: reading files, schema, statistics, preprocessing."""

@@ -1,0 +1,86 @@
+"""Opening an uploaded text file, plain or gzip, and reading its lines within the limits."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.tabular.limits import MIB, Limits
+from app.tabular.refusal import Refused
+
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+BOM = b"\xef\xbb\xbf"
+LONGEST_LINE = 64 * MIB
+
+
+class _Counted(io.RawIOBase):
+    """Bytes of a stream, refused as soon as they are more than the limits allow."""
+
+    def __init__(self, stream: io.BufferedIOBase, *, compressed: int | None, limits: Limits) -> None:
+        self._stream, self._compressed, self._limits, self._read = stream, compressed, limits, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub's Buffer has no length
+        try:
+            block = self._stream.read(len(buffer))
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise Refused.data("the gzip stream is damaged or ends early.") from None
+        self._read += len(block)
+        self._check()
+        buffer[: len(block)] = block
+        return len(block)
+
+    def _check(self) -> None:
+        if self._read > self._limits.inflated_bytes:
+            raise Refused.size(f"the file inflates to more than {self._limits.inflated_bytes} bytes.")
+        ratio = self._limits.inflation_ratio
+        if self._compressed is not None and self._read > MIB and self._read > ratio * self._compressed:
+            raise Refused.size(f"the file inflates to more than {ratio} times its size.")
+
+
+@contextmanager
+def open_text(path: Path, limits: Limits) -> Iterator["io.BufferedReader[_Counted]"]:
+    """The uncompressed bytes of a file, without a byte order mark; gzip is known by its first bytes."""
+    with path.open("rb") as source:
+        magic = source.peek(4)[:4]
+        if magic == ZSTD:
+            raise Refused.data("zstd is not supported yet; use gzip.")
+        compressed = path.stat().st_size if magic[:2] == GZIP else None
+        stream = source if compressed is None else gzip.GzipFile(fileobj=source)
+        reader = io.BufferedReader(_Counted(stream, compressed=compressed, limits=limits), MIB)
+        if reader.peek(3)[:3] == BOM:
+            reader.read(3)
+        yield reader
+
+
+def whole_lines(reader: io.BufferedIOBase, size: int) -> bytes:
+    """At least `size` bytes up to the end of a line; all that is left at the end of the file."""
+    block = reader.read(size)
+    rest = reader.readline(LONGEST_LINE)
+    if len(rest) == LONGEST_LINE:
+        raise Refused.size(f"a line has more than {LONGEST_LINE} bytes.")
+    return block + rest
+
+
+def decoded_lines(reader: io.BufferedIOBase, before: int = 0) -> Iterator[str]:
+    """The lines as text, line ends kept; refuses NUL and bytes that are not UTF-8, by line, `before` lines further down."""
+    number = before
+    while raw := reader.readline(LONGEST_LINE):
+        number += 1
+        if len(raw) == LONGEST_LINE:
+            raise Refused.size(f"the line has more than {LONGEST_LINE} bytes.", line=number)
+        if b"\0" in raw:
+            raise Refused.data("there is a NUL byte; the file is not text.", line=number)
+        yield _decode(raw, number)
+
+
+def _decode(raw: bytes, number: int) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Refused.data(f"byte {error.start + 1} is not UTF-8.", line=number) from None

@@ -1,0 +1,58 @@
+"""The reading process: `python -m app.tabular.ingest` turns an uploaded file into typed Parquet and a description.
+
+A request (JSON) comes on standard input; the answer, an `Outcome`, goes to standard output. What the file holds can harm
+this process only: its memory is bounded, and it dies with the process that started it.
+"""
+
+import sys
+
+import polars as pl
+
+from app.tabular.columnar import read_parquet
+from app.tabular.confinement import confine
+from app.tabular.delimited import read_delimited
+from app.tabular.description import Description, describe
+from app.tabular.json_lines import read_json_lines
+from app.tabular.kinds import typed
+from app.tabular.refusal import Refused
+from app.tabular.request import IngestRequest, Outcome
+from app.tabular.table import Table
+
+ROW_GROUP = 65_536
+
+
+def ingest(request: IngestRequest) -> Description:
+    """Reads, decides types and kinds, writes Parquet in row order, describes.
+
+    Raises Refused: when the file cannot become a dataset.
+    """
+    table = _read(request)
+    columns = typed(table, kinds=request.kinds, markers=request.missing, limits=request.limits)
+    frame = pl.DataFrame({name: series for name, (_, series) in columns.items()})
+    frame.write_parquet(request.destination, row_group_size=ROW_GROUP)
+    return describe(columns)
+
+
+def _read(request: IngestRequest) -> Table:
+    if request.format == "jsonl":
+        return read_json_lines(request.source, limits=request.limits)
+    if request.format == "parquet":
+        return read_parquet(request.source, limits=request.limits)
+    return read_delimited(request.source, delimiter=None if request.format == "csv" else "\t", limits=request.limits)
+
+
+def main() -> None:
+    """One request, one outcome."""
+    request = IngestRequest.model_validate_json(sys.stdin.buffer.read())
+    confine(request.limits.memory_bytes)
+    try:
+        outcome = Outcome(description=ingest(request))
+    except Refused as refused:
+        outcome = Outcome(refusal=refused.refusal)
+    except MemoryError:
+        outcome = Outcome(refusal=Refused.size("reading the file takes more memory than the limit.").refusal)
+    sys.stdout.write(outcome.model_dump_json())
+
+
+if __name__ == "__main__":
+    main()

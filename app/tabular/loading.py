@@ -1,0 +1,73 @@
+"""From a stored dataset to the arrays of a job: everything that training needs, read once."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from app.domain.columns import FittedColumn, FittedTarget
+from app.domain.errors import InvalidData
+from app.domain.schema import Column
+from app.domain.spec import ResolvedSpec
+from app.tabular.preprocessing import Matrix, Vector, fit, transform
+from app.tabular.split import Indices, split
+from app.tabular.target import Codes, class_weights, encode_target, fit_target, row_weights
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The arrays of a job, in file order within each part; `n` rows, `F` inputs.
+
+    `x_…` is float64 `[n, F]`. `y_…` is `[n]`: class codes (int64), or numbers standardized by `target` (float64).
+    `w_…` is float64 `[n]`, or None where all weights are 1. A part that was not asked for has no rows.
+    """
+
+    columns: list[FittedColumn]
+    target: FittedTarget
+    x_train: Matrix
+    y_train: Codes | Vector
+    w_train: Vector | None
+    x_val: Matrix
+    y_val: Codes | Vector
+    w_val: Vector | None
+    x_test: Matrix
+    y_test: Codes | Vector
+    w_test: Vector | None
+
+
+def load(spec: ResolvedSpec, columns: Sequence[Column], parquet: bytes | Path) -> Loaded:
+    """Reads the columns of the spec, leaves out rows without target, splits, fits on the training rows and transforms.
+
+    Raises InvalidData: a value is missing where the spec refuses that, or a part has rows but no weight.
+    """
+    frame = _read(spec, parquet)
+    described = next(column for column in columns if column.name == spec.target)
+    codes = encode_target(FittedTarget(name=spec.target, type=described.type, classes=spec.classes), frame[spec.target])
+    parts = split(spec, codes, len(frame))
+    training = frame[parts.train]
+    fitted, target = fit(spec, columns, training), fit_target(spec, described, training[spec.target])
+    by_class = class_weights(spec, codes[parts.train])
+
+    def arrays(rows: Indices) -> tuple[Matrix, Codes | Vector, Vector | None]:
+        part = frame[rows]
+        y = encode_target(target, part[spec.target])
+        weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
+        _check_weights(weights, spec)
+        return transform(fitted, part), y, weights
+
+    return Loaded(fitted, target, *arrays(parts.train), *arrays(parts.validation), *arrays(parts.test))
+
+
+def _check_weights(weights: Vector | None, spec: ResolvedSpec) -> None:
+    """A part without weight has no mean loss."""
+    if weights is not None and len(weights) and not weights.any():
+        sentence = "of the training, validation or test rows every one has the weight 0: split otherwise."
+        raise InvalidData(f"By the column {spec.sample_weight!r}, {sentence}")
+
+
+def _read(spec: ResolvedSpec, parquet: bytes | Path) -> pl.DataFrame:
+    names = dict.fromkeys([*spec.features, spec.target, *([spec.sample_weight] if spec.sample_weight else [])])
+    source = io.BytesIO(parquet) if isinstance(parquet, bytes) else parquet
+    return pl.read_parquet(source, columns=list(names)).filter(pl.col(spec.target).is_not_null())

@@ -1,0 +1,184 @@
+"""Raw columns to the inputs of a network: fitting on training rows, then one float64 formula a column."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn
+from app.domain.errors import InvalidData
+from app.domain.schema import Column, Kind, level_text
+from app.domain.spec import Preprocessing, ResolvedSpec
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+QUANTILES = 100
+"""Steps of the piecewise-linear rank, at most."""
+
+
+def fit(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -> list[FittedColumn]:
+    """Fits the features of the spec, in its order.
+
+    Levels, and which columns get a missing indicator, come from `columns` (the whole dataset); every other number comes
+    from `training`, over the values that are there.
+    """
+    described = {column.name: column for column in columns}
+    return [_fit(spec, described[name], training[name]) for name in spec.features]
+
+
+def transform(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> Matrix:
+    """The inputs `[n, F]`, float64: for a number (x' - center) * scale, for a category its one-hot row.
+
+    Raises InvalidData: a value is missing where the spec said `missing: "error"`.
+    """
+    inputs = np.zeros((len(frame), sum(column.width for column in columns)))
+    start = 0
+    for column in columns:
+        block = inputs[:, start : start + column.width]
+        if isinstance(column, NumericColumn):
+            _numbers(column, as_numbers(frame[column.name]), block)
+        else:
+            _one_hot(column, as_text(frame[column.name]), block)
+        start += column.width
+    return inputs
+
+
+def as_numbers(series: pl.Series) -> Matrix:
+    """Booleans and numbers as float64 `[n]`; NaN is missing."""
+    return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def as_text(series: pl.Series) -> pl.Series:
+    """Each value as `level_text` writes it; null is missing."""
+    if series.dtype != pl.Float64:
+        return series.cast(pl.String)
+    found = series.drop_nulls().unique()
+    return series.replace_strict(found, [level_text(value) for value in found], default=None, return_dtype=pl.String)
+
+
+def _fit(spec: ResolvedSpec, column: Column, training: pl.Series) -> FittedColumn:
+    kind = spec.columns.get(column.name, column.kind)
+    if kind is Kind.CATEGORICAL:
+        return _fit_category(spec.preprocessing, column, training)
+    values = as_numbers(training)
+    return _fit_number(spec.preprocessing, column, values[~np.isnan(values)], boolean=kind is Kind.BOOLEAN)
+
+
+def _fit_category(preprocessing: Preprocessing, column: Column, training: pl.Series) -> CategoricalColumn:
+    levels = [level_text(level) for level in column.levels or ()]
+    return CategoricalColumn(
+        name=column.name,
+        type=column.type,
+        kind="categorical",
+        levels=levels,
+        impute=_commonest(as_text(training), levels) if preprocessing.missing == "most_frequent" else None,
+        refuse_missing=preprocessing.missing == "error",
+        indicator=preprocessing.missing == "indicator" and column.missing > 0,
+    )
+
+
+def _commonest(text: pl.Series, levels: list[str]) -> str | None:
+    """The most frequent level; of equals the first. None where there is none."""
+    counts = dict(text.drop_nulls().alias("level").value_counts(name="count").iter_rows())
+    return max(levels, key=lambda level: counts.get(level, 0)) if counts else None
+
+
+def _fit_number(preprocessing: Preprocessing, column: Column, values: Vector, *, boolean: bool) -> NumericColumn:
+    """Of the training values that are there, `[m]`."""
+    refuse, seen = preprocessing.missing == "error", len(values) > 0
+    center, scale, quantiles = _scaling(preprocessing.numeric, values) if seen else (0.0, 0.0, None)
+    return NumericColumn(
+        name=column.name,
+        type=column.type,
+        kind="boolean" if boolean else "numeric",
+        impute=None if refuse else _typical(preprocessing.missing, values) if seen else 0.0,
+        indicator=preprocessing.missing == "indicator" and column.missing > 0,
+        center=center,
+        scale=scale,
+        quantiles=quantiles,
+        minimum=float(values.min()) if seen else None,
+        maximum=float(values.max()) if seen else None,
+    )
+
+
+def _typical(missing: str, values: Vector) -> float:
+    """What stands in for a missing value; of equally frequent ones the smallest."""
+    if missing == "median":
+        return float(np.median(values))
+    if missing == "most_frequent":
+        found, counts = np.unique(values, return_counts=True)
+        return float(found[counts.argmax()])
+    return float(values.mean())
+
+
+def _scaling(numeric: str, values: Vector) -> tuple[float, float, list[float] | None]:
+    """Center, scale, quantiles; the scale of a constant column is 0, except where nothing is scaled."""
+    low, high = float(values.min()), float(values.max())
+    if numeric == "none":
+        return 0.0, 1.0, None
+    if low == high:
+        return low, 0.0, None
+    if numeric == "quantile":
+        return 0.0, 1.0, _knots(values)
+    if numeric == "minmax":
+        return low, _inverse(high - low), None
+    if numeric == "robust":
+        first, median, third = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+        return median, _inverse(third - first or float(values.std())), None
+    return float(values.mean()), _inverse(float(values.std())), None
+
+
+def _inverse(spread: float) -> float:
+    """1 / spread; 0 where the spread is too small or too large to divide by."""
+    inverse = 1 / spread if spread else 0.0
+    return inverse if np.isfinite(inverse) else 0.0
+
+
+def _knots(values: Vector) -> list[float]:
+    """Quantiles at equal steps; equal ones count once, so that they ascend strictly."""
+    steps = min(QUANTILES, len(values) - 1)
+    return [float(knot) for knot in np.unique(np.quantile(values, np.linspace(0, 1, steps + 1)))]
+
+
+def _numbers(column: NumericColumn, values: Vector, block: Matrix) -> None:
+    """Fills `block`, `[n, width]`, which is all 0."""
+    missing = np.isnan(values)
+    if column.impute is None and missing.any():
+        raise InvalidData(f"Column {column.name!r} has missing values, which the spec refuses.")
+    if column.indicator:
+        block[:, 1] = missing
+    filled = np.where(missing, column.impute or 0.0, values)
+    ranked = filled if column.quantiles is None else _rank(filled, np.array(column.quantiles))
+    block[:, 0] = (ranked - column.center) * column.scale
+
+
+def _rank(values: Vector, knots: Vector) -> Vector:
+    """(i + clip((x - e_i) / (e_i+1 - e_i), 0, 1)) / q, where i is the last of 0 … q - 1 with e_i ≤ x, else 0."""
+    steps = len(knots) - 1
+    i = np.clip(np.searchsorted(knots, values, side="right") - 1, 0, steps - 1)
+    return (i + np.clip((values - knots[i]) / (knots[i + 1] - knots[i]), 0.0, 1.0)) / steps
+
+
+def _one_hot(column: CategoricalColumn, text: pl.Series, block: Matrix) -> None:
+    """Fills `block`, `[n, width]`, which is all 0."""
+    missing = text.is_null().to_numpy()
+    if column.refuse_missing and missing.any():
+        raise InvalidData(f"Column {column.name!r} has missing values, which the spec refuses.")
+    if column.indicator:
+        block[:, -1] = missing
+    if column.impute is not None:
+        text = text.fill_null(column.impute)
+    codes = codes_of(text, column.levels)
+    rows = np.flatnonzero(codes >= 0)
+    block[rows, codes[rows]] = 1.0
+
+
+def codes_of(text: pl.Series, levels: Sequence[str]) -> NDArray[np.int64]:
+    """The place of each text among the levels, `[n]`; -1 for missing and for what is no level."""
+    places = pl.Series(range(len(levels)), dtype=pl.Int64)
+    return (
+        text.replace_strict(pl.Series(levels, dtype=pl.String), places, default=-1, return_dtype=pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+    )

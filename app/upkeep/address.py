@@ -1,0 +1,31 @@
+"""Where the service listens: the socket, its URL, and whether it is ready."""
+
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; OSError where it cannot be had."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL that a caller on this machine uses."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def is_ready(url: str) -> bool:
+    """True when `/readyz` answers 200."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

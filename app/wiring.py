@@ -1,0 +1,87 @@
+"""Which class stands behind which URL: the one place where the parts of the API process are made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.api.services import Services
+from app.persistence.database import Database
+from app.queueing.celery import Doorbell
+from app.services.checkpoints import Checkpoints
+from app.services.choices import Choices
+from app.services.datasets import Datasets
+from app.services.health import Health
+from app.services.history import Histories
+from app.services.idempotency import Idempotency
+from app.services.jobs import Jobs
+from app.services.predictions import Predictions
+from app.services.streams import Streams
+from app.services.uploads import Uploads
+from app.services.watcher import Watcher
+from app.serving.sessions import Sessions
+from app.settings import Settings
+from app.storage.opening import open_storage
+from app.tabular.limits import Limits
+from app.upkeep.housekeeper import Housekeeper
+
+SILENT_HEARTBEATS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything that has a beginning and an end, and the services made of it."""
+
+    database: Database
+    doorbell: Doorbell
+    watcher: Watcher
+    housekeeper: Housekeeper
+    services: Services
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self.doorbell.close()
+        self.database.close()
+
+
+def build(settings: Settings) -> Parts:
+    """Make the parts; nothing is started and nothing is connected yet."""
+    database = Database(settings.resolved_database_url)
+    storage = open_storage(settings.resolved_storage_url)
+    doorbell = Doorbell(settings.resolved_redis_url)
+    watcher = Watcher(database, period=settings.watch_seconds)
+    housekeeper = Housekeeper(
+        database,
+        doorbell,
+        period=settings.housekeeping_seconds,
+        max_crashes=settings.max_crashes,
+        silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
+    )
+    checkpoints = Checkpoints(database, storage)
+    services = Services(
+        datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
+        jobs=Jobs(database, storage, doorbell, most_parameters=settings.max_parameters),
+        histories=Histories(database, watcher),
+        streams=Streams(database, watcher),
+        checkpoints=checkpoints,
+        choices=Choices(database),
+        predictions=Predictions(checkpoints, Sessions(limit_bytes=settings.session_cache_bytes)),
+        max_predict_rows=settings.max_predict_rows,
+        idempotency=Idempotency(database),
+        uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
+        health=Health(database, storage, doorbell, expect_worker=settings.expect_worker),
+    )
+    return Parts(database=database, doorbell=doorbell, watcher=watcher, housekeeper=housekeeper, services=services)
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Where uploads are received, on the disk of the data folder."""
+    return settings.folder / "tmp"
+
+
+def limits(settings: Settings) -> Limits:
+    """The bounds of an upload."""
+    return Limits(
+        cells=settings.max_cells,
+        columns=settings.max_columns,
+        cell_bytes=settings.max_cell_bytes,
+        inflated_bytes=settings.max_inflated_bytes,
+    )

@@ -1,0 +1,32 @@
+"""A service on each kind of database, one on SQLite for what no database has a part in, and a shared one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.service import Service, running, settings_for
+
+
+@pytest.fixture
+def service(database_url: str, valkey_server: str, tmp_path: Path) -> Iterator[Service]:
+    """A running service, once on each kind of database."""
+    with running(settings_for(database_url, tmp_path / "data", redis_url=valkey_server)) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def shared(sqlite_template: Path, valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One running service for all tests that look at an answer only: what others left in it must not matter to them."""
+    folder = tmp_path_factory.mktemp("shared")
+    url = f"sqlite:///{shutil.copy(sqlite_template, folder / 'trainyard.db')}"
+    with running(settings_for(url, folder / "data", redis_url=valkey_server)) as service:
+        yield service
+
+
+@pytest.fixture
+def small(sqlite_url: str, valkey_server: str, tmp_path: Path) -> Iterator[Service]:
+    """A running service on SQLite."""
+    with running(settings_for(sqlite_url, tmp_path / "data", redis_url=valkey_server)) as service:
+        yield service

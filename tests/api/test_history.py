@@ -1,0 +1,143 @@
+"""The history over HTTP: columns, pages, thinning, waiting, and numbers that JSON does not have."""
+
+import math
+import threading
+
+import pytest
+
+from tests.api.service import Service, Trained, assert_problem, pointers
+
+
+@pytest.fixture
+def trained(service: Service) -> Trained:
+    service.submit()
+    worker = Trained(service)
+    worker.train(1, 10)
+    return worker
+
+
+def test_a_page_has_columns_of_one_length(service: Service, trained: Trained) -> None:
+    page = service.get(f"/v1/jobs/{trained.job.id}/history", limit=2)
+
+    assert page == {
+        "object": "history",
+        "job": trained.job.id,
+        "epoch": [1, 2],
+        "train_loss": [1.0, 0.5],
+        "val_loss": [1.0, 0.5],
+        "learning_rate": [0.001, 0.001],
+        "seconds": [0.001, 0.002],
+        "metrics": {"val_accuracy": [0.5, 0.5]},
+        "total": 10,
+        "sampled": False,
+        "next": 2,
+        "has_more": True,
+        "status": "running",
+        "terminal": False,
+    }
+
+
+def test_pages_follow_each_other_without_gap_or_double(service: Service, trained: Trained) -> None:
+    epochs, after, more = [], 0, True
+    while more:
+        page = service.get(f"/v1/jobs/{trained.job.id}/history", limit=4, after=after)
+        epochs += page["epoch"]
+        after, more = page["next"], page["has_more"]
+
+    assert epochs == list(range(1, 11))
+    assert service.get(f"/v1/jobs/{trained.job.id}/history", after=10) | {"epoch": []} == {
+        **service.get(f"/v1/jobs/{trained.job.id}/history", after=10),
+        "next": 10,
+        "has_more": False,
+        "total": 10,
+    }
+
+
+def test_every_keeps_the_first_epoch_and_each_nth(service: Service, trained: Trained) -> None:
+    page = service.get(f"/v1/jobs/{trained.job.id}/history", every=4)
+
+    assert (page["epoch"], page["total"], page["has_more"]) == ([1, 4, 8], 10, False)
+
+
+def test_numbers_that_are_not_finite_are_words_and_missing_ones_null(service: Service) -> None:
+    service.submit()
+    worker = Trained(service)
+
+    worker.train(1, 4, loss={1: math.nan, 2: math.inf, 3: -math.inf})
+
+    page = service.get(f"/v1/jobs/{worker.job.id}/history")
+    assert page["train_loss"] == ["NaN", "Infinity", "-Infinity", 0.25]
+
+
+def test_a_wait_ends_with_the_first_new_epoch(service: Service, trained: Trained) -> None:
+    timer = threading.Timer(0.2, trained.train, (11, 12))
+    timer.start()
+
+    page = service.get(f"/v1/jobs/{trained.job.id}/history", after=10, wait=30)
+
+    timer.join()
+    assert page["epoch"] == [11, 12]
+
+
+def test_a_wait_ends_with_the_job(service: Service, trained: Trained) -> None:
+    timer = threading.Timer(0.2, trained.finish)
+    timer.start()
+
+    page = service.get(f"/v1/jobs/{trained.job.id}/history", after=10, wait=30)
+
+    timer.join()
+    assert (page["epoch"], page["next"], page["status"], page["terminal"]) == ([], 10, "succeeded", True)
+
+
+def test_a_wait_that_finds_nothing_new_ends_by_itself(service: Service, trained: Trained) -> None:
+    assert service.get(f"/v1/jobs/{trained.job.id}/history", after=10, wait=0.05)["epoch"] == []
+
+
+def test_a_poll_that_finds_nothing_new_is_304(service: Service, trained: Trained) -> None:
+    path = f"/v1/jobs/{trained.job.id}/history"
+    tag = service.client.get(path).headers["etag"]
+
+    unchanged = service.client.get(path, headers={"If-None-Match": tag})
+    trained.train(11, 11)
+    changed = service.client.get(path, headers={"If-None-Match": tag})
+
+    assert (unchanged.status_code, unchanged.content, changed.status_code) == (304, b"", 200)
+
+
+def test_an_epoch_stands_once_after_a_crash(service: Service, trained: Trained) -> None:
+    trained.crash()
+    trained.claim()
+    assert service.get(f"/v1/jobs/{trained.job.id}/history")["epoch"] == []
+
+    trained.train(1, 12)
+
+    assert service.get(f"/v1/jobs/{trained.job.id}/history")["epoch"] == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("params", "where"),
+    [
+        ({"limit": 0}, ["limit"]),
+        ({"limit": 10_001, "after": -1}, ["after", "limit"]),
+        ({"every": "x"}, ["every"]),
+        ({"wait": 61}, ["wait"]),
+        ({"bogus": 1, "nope": 2}, ["bogus", "nope"]),
+    ],
+)
+def test_a_query_is_refused_by_the_names_of_its_parameters(
+    shared: Service, params: dict[str, str | int], where: list[str]
+) -> None:
+    assert pointers(shared.client.get("/v1/jobs/job_1/history", params=params)) == where
+
+
+@pytest.mark.parametrize("name", ["before", "max_points"])
+def test_a_parameter_of_a_later_version_is_refused_by_name(shared: Service, name: str) -> None:
+    answer = shared.client.get("/v1/jobs/job_1/history", params={name: 5})
+
+    assert assert_problem(answer, 422, "not_supported")["errors"][0]["parameter"] == name
+
+
+def test_a_form_of_a_later_version_is_refused_by_the_header(shared: Service) -> None:
+    answer = shared.client.get("/v1/jobs/job_1/history", headers={"Accept": "text/csv"})
+
+    assert assert_problem(answer, 422, "not_supported")["errors"][0]["header"] == "Accept"

@@ -1,0 +1,279 @@
+"""Jobs over HTTP: created, waited for, listed, and every change of status that a caller may ask for."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from app.domain.history import HeldOut
+from app.domain.job import Status, StopReason
+from tests.api.service import Service, Trained, assert_problem, pointers, row_of
+
+
+def test_a_job_shows_what_was_sent_and_what_became_of_it(service: Service) -> None:
+    dataset = service.described()
+
+    answer = service.client.post(
+        "/v1/jobs", json={"dataset": dataset, "target": "label", "metadata": {"team": "a"}, "name": "first"}
+    )
+
+    job = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/jobs/{job['id']}")
+    assert job["spec"] == {"dataset": dataset, "target": "label", "metadata": {"team": "a"}, "name": "first"}
+    assert (job["resolved_spec"]["task"], job["resolved_spec"]["features"]) == ("binary", ["size"])
+    assert (job["object"], job["status"], job["terminal"], job["stop_reason"]) == ("job", "queued", False, None)
+    assert (job["queue_position"], job["queued_reason"], job["attempt"]) == (1, "waiting", 0)
+    assert (job["name"], job["dataset"], job["metadata"], job["error"]) == ("first", dataset, {"team": "a"}, None)
+    assert job["progress"] == {"epoch": 0, "epochs": 200, "fraction": 0.0, "epochs_per_second": None, "eta_seconds": None}
+    assert job["reproducibility"] == {"dataset_sha256": "0" * 64, "seed": 42}
+    assert service.get(f"/v1/jobs/{job['id']}") == job
+
+
+def test_a_running_job_tells_how_far_it_is_and_how_long_it_will_take(service: Service) -> None:
+    id = service.submit()["id"]
+
+    Trained(service).train(1, 25)
+
+    job = service.get(f"/v1/jobs/{id}")
+    assert job["progress"] == {"epoch": 25, "epochs": 100, "fraction": 0.25, "epochs_per_second": 1000.0, "eta_seconds": 0.075}
+    assert job["latest"] == {"epoch": 25, "train_loss": 0.04, "val_loss": 0.04, "metrics": {}}
+    assert (job["status"], job["queue_position"], job["queued_reason"]) == ("running", None, None)
+
+
+def test_a_failed_job_says_why(small: Service) -> None:
+    id = small.submit()["id"]
+
+    Trained(small).finish(StopReason.NON_FINITE_LOSS, message="Try a lower learning rate.")
+
+    job = small.get(f"/v1/jobs/{id}")
+    assert (job["status"], job["stop_reason"], job["terminal"]) == ("failed", "non_finite_loss", True)
+    assert job["error"] == {"code": "non_finite_loss", "message": "Try a lower learning rate."}
+
+
+def test_a_job_with_test_rows_tells_their_result(small: Service) -> None:
+    id = small.submit(split={"test": 0.2})["id"]
+    held_out = HeldOut(epoch=7, loss=0.5, metrics={"accuracy": 0.75, "roc_auc": "NaN"})
+
+    Trained(small).finish(test=held_out)
+
+    told = {"epoch": 7, "loss": 0.5, "metrics": {"accuracy": 0.75, "roc_auc": "NaN"}}
+    assert small.get(f"/v1/jobs/{id}")["test"] == told
+    assert small.get("/v1/jobs")["data"][0]["test"] == told
+
+
+def test_all_faults_of_a_spec_are_told_at_once_and_none_echoes_a_value(shared: Service) -> None:
+    spec = {
+        "dataset": "ds",
+        "target": "label",
+        "optimizer": {"name": "sgd", "momentum": "secret-1", "betas": [1]},
+        "loss": {"name": "secret-2"},
+        "batch_size": "secret-3",
+        "split": {"validation": 7.125},
+        "network": {"hidden_layers": [4, 0]},
+        "a/b~c": 1,
+    }
+
+    answer = shared.client.post("/v1/jobs", json=spec)
+
+    assert pointers(answer) == [
+        "/a~1b~0c",
+        "/batch_size",
+        "/loss",
+        "/network/hidden_layers/1",
+        "/optimizer/betas",
+        "/optimizer/momentum",
+        "/split/validation",
+    ]
+    assert "secret" not in answer.text
+    assert "7.125" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("block", "pointer"),
+    [
+        ({"epochs": "5"}, "/epochs"),
+        ({"epochs": True}, "/epochs"),
+        ({"pack": "yes"}, "/pack"),
+        ({"optimizer": {"name": "sgd", "learning_rate": "0.1"}}, "/optimizer/learning_rate"),
+        ({"optimizer": {"name": "adam", "betas": ["0.9", 0.99]}}, "/optimizer/betas/0"),
+        ({"network": {"hidden_layers": ["4"]}}, "/network/hidden_layers/0"),
+    ],
+)
+def test_a_value_of_another_type_is_a_fault_and_not_guessed_at(shared: Service, block: dict[str, Any], pointer: str) -> None:
+    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", **block})
+
+    assert pointers(answer) == [pointer]
+
+
+def test_a_whole_number_may_be_written_with_a_point(shared: Service) -> None:
+    job = shared.submit(epochs=5.0, network={"hidden_layers": [4.0]})
+
+    assert (job["resolved_spec"]["epochs"], job["resolved_spec"]["layers"]) == (5, [1, 4, 1])
+
+
+def test_a_fault_names_the_choices_as_they_are_written(shared: Service) -> None:
+    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", "columns": {"size": "datetime"}})
+
+    [fault] = answer.json()["errors"]
+    assert fault["detail"] == "It should be 'numeric', 'categorical' or 'boolean'."
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_a_fault(shared: Service, number: str) -> None:
+    body = f'{{"dataset": "ds", "target": "label", "optimizer": {{"name": "adam", "learning_rate": {number}}}}}'
+
+    answer = shared.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert pointers(answer) == ["/optimizer/learning_rate"]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_text_that_no_database_keeps_is_a_fault_where_it_stands(service: Service, text: str) -> None:
+    spec = {"dataset": service.described(), "target": "label", "metadata": {"team": text, text: "x"}}
+
+    answer = service.client.post("/v1/jobs", content=json.dumps(spec), headers={"Content-Type": "application/json"})
+
+    assert pointers(answer) == ["/metadata", "/metadata/team"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1,", b"", b'{"a": ' + b"9" * 5000 + b"}"])
+def test_a_body_that_is_no_json_object_is_refused(shared: Service, body: bytes) -> None:
+    answer = shared.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) in {(400, "unparsable"), (422, "invalid_request")}
+
+
+def test_a_feature_of_a_later_version_is_refused_by_name(shared: Service) -> None:
+    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", "recipe": "strong"})
+
+    assert assert_problem(answer, 422, "not_supported")["errors"][0]["pointer"] == "/recipe"
+
+
+def test_jobs_are_listed_by_status_dataset_and_name(service: Service) -> None:
+    first, second, third = (service.submit(name=name)["id"] for name in ("a", "b", "b"))
+    Trained(service).finish()
+
+    def ids(**params: Any) -> list[str]:
+        return [job["id"] for job in service.get("/v1/jobs", **params)["data"]]
+
+    assert ids() == [third, second, first]
+    assert ids(order="asc") == [first, second, third]
+    assert ids(status="queued") == [third, second]
+    assert ids(status=["queued", "succeeded"]) == [third, second, first]
+    assert ids(name="b", status="succeeded") == []
+    assert ids(dataset=row_of(service, second).dataset_id) == [second]
+    assert ids(limit=1, after=third) == [second]
+
+
+def test_the_queue_has_places(service: Service) -> None:
+    first, urgent, last = (service.submit(priority=priority)["id"] for priority in (0, 5, 0))
+
+    assert [service.get(f"/v1/jobs/{id}")["queue_position"] for id in (urgent, first, last)] == [1, 2, 3]
+
+
+def test_a_job_for_a_gpu_says_that_nobody_has_one(shared: Service) -> None:
+    assert shared.submit(device="cuda")["queued_reason"] == "no_gpu_worker"
+
+
+def test_waiting_ends_when_the_job_does(service: Service) -> None:
+    id = service.submit()["id"]
+    worker = Trained(service)
+    timer = threading.Timer(0.2, worker.finish)
+    timer.start()
+
+    job = service.get(f"/v1/jobs/{id}", wait=30)
+
+    timer.join()
+    assert job["status"] == "succeeded"
+
+
+def test_waiting_for_a_job_that_goes_on_answers_it_as_it_is(shared: Service) -> None:
+    id = shared.submit()["id"]
+
+    assert shared.get(f"/v1/jobs/{id}", wait=0.05)["status"] == "queued"
+
+
+@pytest.mark.parametrize("statuses", [("queued", "cancelled"), ("running", "cancelling")])
+def test_cancel_stops_a_job_wherever_it_stands(service: Service, statuses: tuple[str, str]) -> None:
+    before, after = statuses
+    id = service.submit()["id"]
+    if before == "running":
+        Trained(service)
+
+    once, twice = service.post(f"/v1/jobs/{id}/cancel"), service.post(f"/v1/jobs/{id}/cancel")
+
+    assert (once["status"], twice["status"]) == (after, after)
+    assert [event["type"] for event in service.get(f"/v1/jobs/{id}/events")["data"]][-1] == f"job.{after}"
+
+
+def test_cancel_leaves_a_job_that_is_over_as_it_is(small: Service) -> None:
+    id = small.submit()["id"]
+    Trained(small).finish()
+    before = small.get(f"/v1/jobs/{id}")
+
+    assert small.post(f"/v1/jobs/{id}/cancel") == before
+
+
+def test_pause_and_resume_of_a_queued_job(service: Service) -> None:
+    id = service.submit()["id"]
+
+    paused, resumed, again = (service.post(f"/v1/jobs/{id}/{verb}") for verb in ("pause", "resume", "resume"))
+
+    assert [job["status"] for job in (paused, resumed, again)] == ["paused", "queued", "queued"]
+    types = [event["type"] for event in service.get(f"/v1/jobs/{id}/events")["data"]]
+    assert types == ["job.created", "job.paused", "job.resumed"]
+
+
+def test_a_worker_reads_the_wish_to_pause_at_its_next_report(service: Service) -> None:
+    id = service.submit()["id"]
+    worker = Trained(service)
+
+    assert service.post(f"/v1/jobs/{id}/pause")["status"] == "pausing"
+    assert worker.train(1, 5) is Status.PAUSING
+    assert_problem(service.client.post(f"/v1/jobs/{id}/resume"), 409, "conflict")
+
+
+def test_a_job_that_is_over_can_neither_pause_nor_resume(small: Service) -> None:
+    id = small.submit()["id"]
+    Trained(small).finish()
+
+    for verb in ("pause", "resume"):
+        assert_problem(small.client.post(f"/v1/jobs/{id}/{verb}"), 409, "conflict")
+
+
+def test_events_are_oldest_first_and_paged(service: Service) -> None:
+    id = service.submit()["id"]
+    Trained(service).finish()
+
+    first = service.get(f"/v1/jobs/{id}/events", limit=2)
+    rest = service.get(f"/v1/jobs/{id}/events", limit=2, after=first["next"])
+
+    assert [(event["object"], event["sequence"], event["type"]) for event in first["data"] + rest["data"]] == [
+        ("event", 1, "job.created"),
+        ("event", 2, "job.started"),
+        ("event", 3, "job.succeeded"),
+    ]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+
+
+def test_deleting_a_job_takes_history_and_checkpoints_with_it(service: Service) -> None:
+    id = service.submit()["id"]
+    worker = Trained(service)
+    worker.train(1, 3)
+    checkpoint = worker.checkpoint(3, "best", "last")
+
+    refused = service.client.delete(f"/v1/jobs/{id}")
+    worker.finish()
+    deleted = service.client.delete(f"/v1/jobs/{id}")
+
+    assert_problem(refused, 409, "conflict")
+    assert (deleted.status_code, deleted.content, deleted.headers.get("content-type")) == (204, b"", None)
+    for path in (f"/v1/jobs/{id}", f"/v1/jobs/{id}/history", f"/v1/checkpoints/{checkpoint}"):
+        assert_problem(service.client.get(path), 404, "not_found")
+    assert not list((service.settings.folder / "files" / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("path", ["", "/history", "/stream", "/events", "/checkpoints"])
+def test_a_job_that_is_not_there_is_404_everywhere(shared: Service, path: str) -> None:
+    assert_problem(shared.client.get(f"/v1/jobs/job_none{path}"), 404, "not_found")

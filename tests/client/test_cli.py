@@ -1,0 +1,90 @@
+"""The client's commands as somebody types them."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.service import Service
+from trainyard.client import Client
+
+
+def trainyard(service: Service, *words: str, columns: int = 200) -> subprocess.CompletedProcess[str]:
+    return typed(service.url, *words, columns=columns)
+
+
+def typed(url: str, *words: str, columns: int = 200) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TRAINYARD_URL": url, "COLUMNS": str(columns)}
+    command = [sys.executable, "-m", "trainyard", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("x,y\n" + "".join(f"{x},{'ab'[x % 2]}\n" for x in range(40)))
+    dataset = trainyard(service, "datasets", "upload", str(tmp_path / "data.csv")).stdout.strip()
+    (tmp_path / "spec.json").write_text(json.dumps({"dataset": dataset, "target": "y", "epochs": 3, "name": "typed"}))
+    job = trainyard(service, "jobs", "submit", str(tmp_path / "spec.json")).stdout.strip()
+    followed = trainyard(service, "jobs", "follow", job)
+    (tmp_path / "rows.json").write_text('[{"x": 1}, {"x": 2}]')
+    predicted = trainyard(service, "predict", job, str(tmp_path / "rows.json"))
+    listed = trainyard(service, "jobs", "list", "--limit", "1")
+
+    assert followed.returncode == 0
+    assert "Epoch [3/3], Loss: " in followed.stdout
+    assert followed.stdout.endswith("succeeded (max_epochs)\n")
+    assert set(json.loads(predicted.stdout)["predictions"]) <= {"a", "b"}
+    assert job in listed.stdout
+    assert "typed" in listed.stdout
+
+
+def test_a_refusal_is_told_in_sentences(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text('{"dataset": "ds_none", "target": "y", "epochs": 0}')
+
+    done = trainyard(service, "jobs", "submit", str(tmp_path / "spec.json"))
+
+    assert done.returncode == 1
+    assert "/epochs: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "sentence"),
+    [
+        (("jobs", "submit"), "{", "is not JSON"),
+        (("jobs", "submit"), "[]", "does not hold a JSON object"),
+        (("predict", "job_1"), '{"rows": []}', "does not hold a JSON list"),
+    ],
+)
+def test_a_file_of_the_wrong_form_is_told_in_sentences(
+    tmp_path: Path, words: tuple[str, ...], text: str, sentence: str
+) -> None:
+    (tmp_path / "file.json").write_text(text)
+
+    done = typed("http://127.0.0.1:1", *words, str(tmp_path / "file.json"))
+
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_is_told_in_sentences() -> None:
+    done = typed("http://127.0.0.1:1", "datasets", "upload", "nowhere.csv")
+
+    assert done.returncode == 2
+    assert "does not exist" in done.stderr
+
+
+def test_a_job_that_diverged_is_listed_with_its_whole_id(service: Service) -> None:
+    with Client(service.url) as client:
+        spec = {"dataset": client.sample("iris")["id"], "target": "species", "epochs": 3}
+        job = client.wait(client.submit({**spec, "optimizer": {"name": "sgd", "learning_rate": 1e30}})["id"], timeout=60)
+
+    listed = trainyard(service, "jobs", "list", "--limit", "1", columns=80)
+
+    assert job["latest"] is not None
+    assert math.isnan(job["latest"]["val_loss"] or 0)
+    assert job["id"] in listed.stdout

@@ -1,0 +1,125 @@
+"""The client library against a real service."""
+
+import hashlib
+import math
+import os
+import signal
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.upkeep.stale import marked
+from tests.servers.processes import command_line, free_port
+from tests.servers.service import Service
+from trainyard import Client, TrainyardProblem
+from trainyard.answers import Job, numbers
+
+SPEC: dict[str, object] = {"target": "species", "network": {"hidden_layers": [4]}, "batch_size": 16}
+
+
+def submit(client: Client, **changes: object) -> Job:
+    return client.submit({**SPEC, "dataset": client.sample("iris")["id"], **changes})
+
+
+def test_a_file_is_uploaded_under_its_name(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "numbers.csv"
+    file.write_text("a,b\n1,x\n2,y\n")
+
+    dataset = client.upload(file)
+
+    assert (dataset["name"], dataset["rows"], [column["name"] for column in dataset["columns"]]) == ("numbers", 2, ["a", "b"])
+    assert dataset["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) -> None:
+    job = submit(client, epochs=40)
+
+    followed = [epoch for page in client.follow(job["id"]) for epoch in page["epoch"]]
+    done = client.wait(job["id"])
+    history = client.history(job["id"])
+    best = next(checkpoint for checkpoint in client.checkpoints(job["id"]) if "best" in checkpoint["kinds"])
+    weights = next(file for file in best["files"] if file["name"] == "weights.safetensors")
+    downloaded = client.download(best["id"], "weights.safetensors", tmp_path / "weights").read_bytes()
+    flower = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+    prediction = client.predict(job["id"], [flower, flower])
+
+    assert done["stop_reason"] == "max_epochs"
+    assert followed == history["epoch"] == list(range(1, 41))
+    assert done["best"] is not None
+    assert best["val_loss"] == min(loss for loss in history["val_loss"] if loss is not None) == done["best"]["val_loss"]
+    assert hashlib.sha256(downloaded).hexdigest() == weights["sha256"]
+    assert prediction["checkpoint"] == best["id"]
+    assert prediction["predictions"][0] == prediction["predictions"][1]
+    assert prediction["probabilities"] is not None
+    assert sum(prediction["probabilities"][0]) == pytest.approx(1)
+
+
+def test_following_survives_a_killed_api_and_shows_every_epoch_once(service: Service, client: Client) -> None:
+    job = submit(client, epochs=4000)
+    followed: list[int] = []
+
+    for page in client.follow(job["id"]):
+        if not followed:
+            os.kill(api(service), signal.SIGKILL)
+        followed += page["epoch"]
+
+    assert followed == list(range(1, 4001))
+
+
+def api(service: Service) -> int:
+    return min(pid for pid in marked(service.folder) if "uvicorn" in command_line(pid))
+
+
+def test_a_thinned_stream_tells_each_nth_epoch(client: Client) -> None:
+    job = submit(client, epochs=20)
+    client.wait(job["id"])
+
+    assert [epoch for page in client.follow(job["id"], every=5) for epoch in page["epoch"]][-3:] == [10, 15, 20]
+
+
+def test_a_refused_spec_tells_all_that_is_wrong_at_once(client: Client) -> None:
+    with pytest.raises(TrainyardProblem) as caught:
+        submit(client, epochs=0, optimizer={"name": "sgd", "betas": [0.9, 0.99]})
+
+    problem = caught.value
+    assert problem.status == 422
+    assert {fault.place for fault in problem.faults} >= {"/epochs", "/optimizer/betas"}
+    assert "/epochs: " in str(problem)
+
+
+def test_an_unknown_job_is_a_problem_with_a_code(client: Client) -> None:
+    with pytest.raises(TrainyardProblem, match="job_none") as caught:
+        client.job("job_none")
+
+    assert (caught.value.status, caught.value.code) == (404, "not_found")
+
+
+def test_jobs_are_listed_the_newest_first(client: Client) -> None:
+    made = [submit(client, epochs=1)["id"] for _ in range(3)]
+
+    assert [job["id"] for job in client.jobs(limit=3)] == made[::-1]
+
+
+def test_waiting_ends_at_its_limit(client: Client) -> None:
+    job = submit(client, epochs=2_000_000)
+
+    with pytest.raises(TimeoutError, match=job["id"]):
+        client.wait(job["id"], timeout=0.1)
+
+    client.cancel(job["id"])
+    assert client.wait(job["id"])["status"] == "cancelled"
+
+
+def test_a_service_that_is_not_there_is_a_transport_error() -> None:
+    with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(httpx2.TransportError):
+        client.job("job_none")
+
+
+def test_numbers_that_json_has_no_word_for_come_back_as_numbers() -> None:
+    missing, nan, infinite = numbers([None, "NaN", "-Infinity"])
+
+    assert missing is None
+    assert nan is not None
+    assert math.isnan(nan)
+    assert infinite == -math.inf

@@ -1,0 +1,194 @@
+"""The textbook loop that the engine is compared with: plain modules, torch.optim, torch's schedulers, one job."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.domain.spec import ResolvedSpec
+from app.domain.spec.losses import CrossEntropy, Focal, Huber, Quantile
+from worker.engine.data import Member, MemberArrays
+from worker.engine.dropout import epoch_masks
+from worker.engine.network import initial_weights, sequential
+from worker.engine.randomness import epoch_order
+
+DEFAULTS: dict[str, Any] = {
+    "dataset": "ds_1",
+    "target": "y",
+    "features": ["a", "b", "c"],
+    "task": "multiclass",
+    "classes": [0, 1, 2],
+    "test_rows": 0,
+    "parameters": 0,
+    "optimizer": {"name": "sgd", "learning_rate": 0.05},
+    "epochs": 12,
+}
+
+
+def spec_of(*, rows: int = 23, val: int = 7, hidden: tuple[int, ...] = (5, 4), inputs: int = 3, **fields: Any) -> ResolvedSpec:
+    """A resolved spec; `loss` decides task and outputs where they are not given."""
+    loss = fields.setdefault("loss", {"name": "cross_entropy"})["name"]
+    outputs = fields.pop("outputs", 3 if loss in ("cross_entropy", "focal") else 1)
+    if loss == "bce" or (loss == "focal" and outputs == 1):
+        fields |= {"task": "binary", "classes": [0, 1]}
+    elif loss not in ("cross_entropy", "focal"):
+        fields |= {"task": "regression", "classes": None}
+    network = {"activation": "tanh"} | fields.pop("network", {}) | {"hidden_layers": list(hidden)}
+    sizes = {"train_rows": rows, "validation_rows": val, "layers": [inputs, *hidden, outputs]}
+    fields["batch_size"] = min(fields.get("batch_size", rows), rows)
+    return ResolvedSpec.model_validate(DEFAULTS | sizes | {"network": network} | fields)
+
+
+def member_of(spec: ResolvedSpec, *, seed: int = 0, weighted: bool = False, scale: float = 1.0) -> Member:
+    """Random rows that fit a spec."""
+    rng = np.random.default_rng(seed)
+    n, v, t = spec.train_rows, spec.validation_rows, spec.test_rows
+    x = rng.normal(size=(n + v + t, spec.layers[0]))
+    y: Any = rng.normal(size=n + v + t) + x[:, 0]
+    if spec.classes is not None:
+        y = rng.integers(0, len(spec.classes), n + v + t)
+    elif spec.loss.name == "poisson":
+        y = rng.poisson(2.0, n + v + t).astype(float)
+    w = rng.uniform(0.2, 2.0, n + v + t) if weighted else None
+    parts = {"train": slice(0, n), "val": slice(n, n + v), "test": slice(n + v, n + v + t)}
+    arrays: dict[str, Any] = {}
+    for name, part in parts.items():
+        empty = part.stop == part.start
+        arrays |= {f"x_{name}": None if empty else x[part], f"y_{name}": None if empty else y[part]}
+        arrays[f"w_{name}"] = None if empty or w is None else w[part]
+    return Member(spec=spec, arrays=MemberArrays(**arrays, target_scale=scale, target_center=1.5 if scale != 1 else 0.0))
+
+
+def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float) -> Tensor:
+    """[n] by torch's own functions, in trained units."""
+    match spec.loss:
+        case CrossEntropy(label_smoothing=smoothing):
+            return functional.cross_entropy(z, y, reduction="none", label_smoothing=smoothing)
+        case Focal(gamma=gamma) if z.shape[1] > 1:
+            p = z.softmax(1)[torch.arange(len(y)), y]
+            return (1 - p) ** gamma * -p.log()
+        case Focal(gamma=gamma):
+            p = torch.where(y == 1, z[:, 0].sigmoid(), 1 - z[:, 0].sigmoid())
+            return (1 - p) ** gamma * -p.log()
+        case Huber(delta=delta):
+            return functional.huber_loss(z[:, 0], y, reduction="none", delta=delta / scale)
+        case Quantile(q=q):
+            return torch.maximum(q * (y - z[:, 0]), (q - 1) * (y - z[:, 0]))
+    plain: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "bce": lambda z, y: functional.binary_cross_entropy_with_logits(z, y.to(z.dtype), reduction="none"),
+        "mse": lambda z, y: functional.mse_loss(z, y, reduction="none"),
+        "l1": lambda z, y: functional.l1_loss(z, y, reduction="none"),
+        "poisson": lambda z, y: functional.poisson_nll_loss(z, y, reduction="none"),
+    }
+    return plain[spec.loss.name](z[:, 0], y)
+
+
+def optimizer_of(spec: ResolvedSpec, net: nn.Module) -> torch.optim.Optimizer:
+    """torch.optim's class with the spec's fields."""
+    fields = spec.optimizer.model_dump()
+    names = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam"}
+    kind = getattr(torch.optim, names.get(fields["name"], {"rmsprop": "RMSprop", "adagrad": "Adagrad"}.get(fields["name"], "")))
+    kept = {key: value for key, value in fields.items() if key not in ("name", "learning_rate")}
+    optimizer: torch.optim.Optimizer = kind(net.parameters(), lr=fields["learning_rate"], **kept)
+    return optimizer
+
+
+def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: int) -> Any:
+    """torch's scheduler behind its warm-up; plateau has no warm-up here."""
+    fields = spec.lr_schedule.model_dump(exclude={"name", "warmup_epochs"})
+    warmup, rest = spec.lr_schedule.warmup_epochs, spec.epochs - spec.lr_schedule.warmup_epochs
+    made: Any = {
+        "constant": lambda: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0),
+        "step": lambda: torch.optim.lr_scheduler.StepLR(optimizer, **fields),
+        "exponential": lambda: torch.optim.lr_scheduler.ExponentialLR(optimizer, **fields),
+        "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=rest, **fields),
+        "plateau": lambda: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **fields),
+        "one_cycle": lambda: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=spec.optimizer.learning_rate, total_steps=rest * steps, cycle_momentum=False, **fields
+        ),
+    }
+    if not warmup:
+        return made[spec.lr_schedule.name]()
+    linear = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, [linear, made[spec.lr_schedule.name]()], milestones=[warmup])
+
+
+@dataclass
+class Plain:
+    """What the textbook loop found."""
+
+    train: list[float]
+    val: list[float]
+    rates: list[float]
+    net: nn.Sequential
+
+
+class _Masked(nn.Module):
+    """nn.Dropout with given masks [rows, width]."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.mask: Tensor | None = None
+
+    def forward(self, a: Tensor) -> Tensor:
+        return a * self.mask.T / (1 - self.rate) if self.training and self.mask is not None else a
+
+
+def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
+    """One job, as a textbook has it."""
+    spec, arrays = member.spec, member.arrays
+    net = sequential(spec).to(dtype)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in initial_weights(spec).items()})
+    for index, module in enumerate(net):
+        if isinstance(module, nn.Dropout):
+            net[index] = _Masked(module.p)
+    optimizer = optimizer_of(spec, net)
+    steps = -(-spec.train_rows // spec.batch_size)
+    scheduler = scheduler_of(spec, optimizer, steps)
+    x, y, w = _tensors(arrays.x_train, arrays.y_train, arrays.w_train, dtype)
+    power = {"mse": 2, "huber": 2, "l1": 1, "quantile": 1}.get(spec.loss.name, 0)
+    factor = arrays.target_scale**power
+    found = Plain([], [], [], net)
+    for epoch in range(1, spec.epochs + 1):
+        found.rates.append(optimizer.param_groups[0]["lr"])
+        order = epoch_order(spec.seed, epoch, len(x)) if steps > 1 else torch.arange(len(x))
+        masks, total = epoch_masks(spec, epoch), 0.0
+        for step in range(steps):
+            rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]
+            for module, mask in zip(
+                [m for m in net if isinstance(m, _Masked)], [m for m in masks[step] if m is not None], strict=True
+            ):
+                module.mask = mask
+            net.train()
+            optimizer.zero_grad()
+            weighted = losses_of(spec, net(x[rows]), y[rows], arrays.target_scale) * w[rows]
+            torch.autograd.backward(weighted.sum() / w[rows].sum())
+            if spec.gradient_clip_norm:
+                torch.nn.utils.clip_grad_norm_(net.parameters(), spec.gradient_clip_norm)
+            optimizer.step()
+            total += weighted.sum().item()
+            if spec.lr_schedule.name == "one_cycle":
+                scheduler.step()
+        found.train.append(total / w.sum().item() * factor)
+        if arrays.x_val is not None and arrays.y_val is not None:
+            net.eval()
+            xv, yv, wv = _tensors(arrays.x_val, arrays.y_val, arrays.w_val, dtype)
+            with torch.no_grad():
+                losses = losses_of(spec, net(xv), yv, arrays.target_scale) * wv
+            found.val.append(losses.sum().item() / wv.sum().item() * factor)
+        if spec.lr_schedule.name == "plateau":
+            scheduler.step(found.val[-1] if found.val else found.train[-1])
+        elif spec.lr_schedule.name != "one_cycle":
+            scheduler.step()
+    return found
+
+
+def _tensors(x: Any, y: Any, w: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    targets = torch.from_numpy(y)
+    weights = torch.ones(len(y), dtype=dtype) if w is None else torch.from_numpy(w).to(dtype)
+    return torch.from_numpy(x).to(dtype), targets.to(dtype) if targets.is_floating_point() else targets, weights

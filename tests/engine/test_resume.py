@@ -1,0 +1,108 @@
+"""However a run is cut into reports and attempts, it learns the same bits and reports the same history."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.engine.plain import member_of, spec_of
+from tests.engine.running import History, run
+from worker.engine.data import Member
+from worker.engine.stack import Stack
+
+# A tape of many epochs and one of a single epoch, full batches and mini-batches, all kinds of state.
+CASES: dict[str, dict[str, Any]] = {
+    "full batch": {"optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9}},
+    "mini-batches with dropout": {"batch_size": 5, "network": {"dropout": 0.3}, "optimizer": {"name": "adam"}},
+    "batch normalization": {"batch_size": 6, "network": {"normalization": "batch"}, "optimizer": {"name": "nadam"}},
+    "plateau": {"batch_size": 9, "lr_schedule": {"name": "plateau", "patience": 1, "factor": 0.5, "threshold": 0.1}},
+    "one cycle and patience": {
+        "batch_size": 7,
+        "lr_schedule": {"name": "one_cycle"},
+        "early_stopping": {"metric": "val_accuracy", "patience": 15},
+        "optimizer": {"name": "rmsprop", "centered": True, "momentum": 0.5},
+    },
+    "thinned history": {"batch_size": 8, "record_every": 7, "optimizer": {"name": "adagrad", "learning_rate": 0.1}},
+}
+
+
+def run_in_pieces(members: Sequence[Member], steps_of_pieces: Sequence[int]) -> tuple[Stack, list[History]]:
+    """Start again from the recovery points after every piece; each report is one step later than the one before."""
+    histories = [History() for _ in members]
+    states = None
+    for steps in steps_of_pieces:
+        stack = Stack(members, dtype=torch.float32, states=states, report_seconds=0)
+        for count, reports in enumerate(stack.train(), start=1):
+            for report in reports:
+                histories[report.position].take(report)
+            states = [{name: array.copy() for name, array in stack.recovery_state(i).items()} for i in range(len(members))]
+            if count == steps:
+                break
+    return stack, histories
+
+
+def assert_identical(one: tuple[Stack, list[History]], other: tuple[Stack, list[History]]) -> None:
+    for position, (first, second) in enumerate(zip(one[1], other[1], strict=True)):
+        assert first.numbers() == second.numbers()
+        assert first.end.best == second.end.best
+        assert first.end.finished == second.end.finished
+        for which in ("best", "last"):
+            ours, theirs = one[0].weights(position, which), other[0].weights(position, which)
+            assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.fixture(autouse=True)
+def tape_of_eight_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short enough that runs of some epochs turn it over and are cut within it."""
+    monkeypatch.setattr("worker.engine.tape._LONGEST", 8)
+
+
+@pytest.fixture(params=CASES)
+def member(request: pytest.FixtureRequest) -> Member:
+    return member_of(spec_of(**({"epochs": 21} | CASES[request.param])), weighted=True)
+
+
+def test_reports_after_every_step_change_nothing(member: Member) -> None:
+    assert_identical(run([member], torch.float32), run([member], torch.float32, report_seconds=0))
+
+
+@pytest.mark.parametrize("pieces", [[1, 10_000], [2, 3, 17, 10_000], [13, 1, 1, 40, 10_000]])
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(member: Member, pieces: list[int]) -> None:
+    assert_identical(run([member], torch.float32), run_in_pieces([member], pieces))
+
+
+def test_a_stack_goes_on_to_the_same_bits() -> None:
+    members = [member_of(spec_of(seed=seed, batch_size=5, epochs=20, network={"dropout": 0.2}), seed=seed) for seed in range(3)]
+    assert_identical(run(members, torch.float32), run_in_pieces(members, [7, 22, 10_000]))
+
+
+def test_an_epoch_that_is_gathered_in_windows_goes_on_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 2))
+    member = member_of(spec_of(batch_size=3, epochs=6, optimizer={"name": "adam"}), weighted=True)
+    whole = run([member], torch.float32)
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 8))
+    np.testing.assert_allclose(whole[1][0].columns.train_loss, run([member], torch.float32)[1][0].columns.train_loss, rtol=1e-6)
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 2))
+    assert_identical(whole, run_in_pieces([member], [3, 5, 11, 10_000]))
+
+
+def test_an_evaluation_in_many_slabs_goes_on_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.engine.evaluation._CELLS", 10)
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 8))
+    member = member_of(spec_of(batch_size=3, epochs=6))
+    assert_identical(run([member], torch.float32), run_in_pieces([member], [9, 4, 11, 1, 10_000]))
+
+
+def test_states_of_different_epochs_do_not_fit_together() -> None:
+    member = member_of(spec_of(epochs=9))
+    states = []
+    for count in (2, 4):
+        stack = Stack([member], report_seconds=0)
+        reports = stack.train()
+        for _ in range(count):
+            next(reports)
+        states.append(stack.recovery_state(0))
+    with pytest.raises(ValueError, match="one epoch"):
+        Stack([member, member], states=states)

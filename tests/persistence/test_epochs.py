@@ -1,0 +1,86 @@
+"""The history's rows, on both databases."""
+
+import math
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.history import EpochColumns
+from app.persistence import epochs
+from app.persistence.database import Database
+from tests.persistence.jobs import queued
+
+
+def columns(count: int) -> EpochColumns:
+    numbers = list(range(1, count + 1))
+    return EpochColumns(
+        epoch=numbers,
+        train_loss=[1.0 / number for number in numbers],
+        val_loss=[2.0 / number for number in numbers],
+        learning_rate=[0.01] * count,
+        seconds=[0.001 * number for number in numbers],
+        metrics={"val_accuracy": [1 - 1.0 / number for number in numbers]},
+    )
+
+
+def test_what_was_stored_is_read_back_to_the_last_bit(database: Database) -> None:
+    job, written = queued(database), columns(50)
+    with database.write() as connection:
+        epochs.add(connection, job.number, written)
+
+    with database.read() as connection:
+        read = epochs.read(connection, job.number, limit=1000)
+
+    assert read == written
+
+
+def test_nan_and_the_infinities_stay_apart_from_a_missing_value(database: Database) -> None:
+    job = queued(database)
+    odd = EpochColumns(
+        epoch=[1, 2, 3, 4],
+        train_loss=[math.nan, math.inf, -math.inf, 1.5],
+        val_loss=[None, math.nan, None, math.inf],
+        learning_rate=[0.1] * 4,
+        seconds=[0.0] * 4,
+        metrics={"val_r2": [-math.inf, 0.5, math.nan, None]},
+    )
+    with database.write() as connection:
+        epochs.add(connection, job.number, odd)
+
+    with database.read() as connection:
+        read = epochs.read(connection, job.number, limit=10)
+
+    assert repr(read) == repr(odd)
+
+
+def test_an_epoch_stands_only_once(database: Database) -> None:
+    job = queued(database)
+    with database.write() as connection:
+        epochs.add(connection, job.number, columns(3))
+
+    with pytest.raises(IntegrityError), database.write() as connection:
+        epochs.add(connection, job.number, columns(1))
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "every", "expected"),
+    [
+        (0, 3, 1, [1, 2, 3]),
+        (3, 3, 1, [4, 5, 6]),
+        (8, 10, 1, [9, 10]),
+        (10, 10, 1, []),
+        (0, 10, 4, [1, 4, 8]),
+        (1, 10, 4, [4, 8]),
+    ],
+)
+def test_a_page_begins_after_an_epoch_and_may_be_thinned(
+    database: Database, after: int, limit: int, every: int, expected: list[int]
+) -> None:
+    job = queued(database)
+    with database.write() as connection:
+        epochs.add(connection, job.number, columns(10))
+
+    with database.read() as connection:
+        page = epochs.read(connection, job.number, after=after, limit=limit, every=every)
+
+    assert page.epoch == expected

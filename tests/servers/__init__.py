@@ -1,0 +1,1 @@
+"""Real servers for tests: each is found, started, stopped here."""

@@ -1,0 +1,120 @@
+"""What every storage does, on a folder and on a bucket."""
+
+import importlib.util
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from app.storage.opening import open_storage
+from app.storage.storage import Storage
+from tests.servers.bucket import BUCKET, s3
+from tests.servers.missing import missing
+from tests.servers.processes import free_port
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def bucket_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    if importlib.util.find_spec("moto") is None:
+        missing("moto")
+    with s3(tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    if request.param == "folder":
+        return open_storage(str(tmp_path / "files"))
+    for name, value in request.getfixturevalue("bucket_environment").items():
+        monkeypatch.setenv(name, value)
+    return open_storage(f"s3://{BUCKET}/test-{next(_numbers)}")
+
+
+def test_what_was_put_can_be_got(storage: Storage) -> None:
+    storage.put("a/b.bin", b"some bytes")
+
+    assert storage.get("a/b.bin") == b"some bytes"
+
+
+def test_a_file_is_stored_with_its_bytes(storage: Storage, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(bytes(range(256)) * 40_000)  # 10 MB: more than one part of an upload
+
+    storage.put_file("large", large)
+
+    assert storage.get("large") == bytes(range(256)) * 40_000
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, None), (3, None), (0, 4), (3, 7), (3, 3), (0, 10), (9, 100)])
+def test_a_stream_gives_the_part_that_was_asked_for(storage: Storage, start: int, end: int | None) -> None:
+    storage.put("ten", b"0123456789")
+
+    assert b"".join(storage.stream("ten", start=start, end=end)) == b"0123456789"[start:end]
+
+
+def test_an_empty_file_is_a_file(storage: Storage) -> None:
+    storage.put("empty", b"")
+
+    assert storage.get("empty") == b""
+    assert list(storage.stream("empty")) == []
+
+
+def test_a_large_file_comes_in_pieces(storage: Storage) -> None:
+    storage.put("large", bytes(5 << 20))
+
+    pieces = [len(piece) for piece in storage.stream("large")]
+
+    assert len(pieces) > 1
+    assert sum(pieces) == 5 << 20
+
+
+def test_a_fetched_key_is_a_local_file(storage: Storage, tmp_path: Path) -> None:
+    storage.put("a/b.bin", b"some bytes")
+
+    assert storage.fetch("a/b.bin", tmp_path / "copy").read_bytes() == b"some bytes"
+
+
+def test_a_missing_key_is_told_before_anything_is_read(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.get("none")
+    with pytest.raises(FileNotFoundError):
+        storage.stream("none")
+    with pytest.raises(FileNotFoundError):
+        storage.fetch("none", tmp_path / "copy")
+
+
+def test_a_key_cannot_leave_the_storage(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.get("../../etc/passwd")
+
+
+def test_deleting_a_folder_leaves_its_neighbours(storage: Storage) -> None:
+    for key in ("a/1", "a/b/2", "ab/3"):
+        storage.put(key, b"x")
+
+    storage.delete("a")
+
+    assert storage.get("ab/3") == b"x"
+    for key in ("a/1", "a/b/2"):
+        with pytest.raises(FileNotFoundError):
+            storage.get(key)
+
+
+def test_deleting_nothing_is_fine(storage: Storage) -> None:
+    storage.delete("none")
+
+
+def test_a_storage_that_can_be_written_passes_its_check_and_keeps_nothing(storage: Storage) -> None:
+    storage.check()
+
+
+def test_a_bucket_that_does_not_answer_fails_its_check_as_any_storage_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+
+    with pytest.raises(OSError, match="the bucket failed"):
+        open_storage("s3://trainyard/x").check()

@@ -1,0 +1,156 @@
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.tabular.delimited import read_delimited
+from app.tabular.inflating import decoded_lines, whole_lines
+from app.tabular.limits import Limits
+from app.tabular.plain_block import plain_block
+from app.tabular.refusal import Refused
+from tests.tabular.conftest import Ingest
+
+SMALL = Limits(columns=3, cells=12, cell_bytes=20, inflated_bytes=500)
+CELLS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=8)
+ROWS = st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20)
+PLAIN = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n",'), max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "The file is empty."),
+        (b"\n\n", "The file is empty."),
+        (b"a,b\n", "The file has a header and no rows."),
+        (b"a,a\n1,2\n", "Line 1, column 'a': this column name stands more than once."),
+        (b"a, \n1,2\n", "Line 1: column 2 has no name."),
+        (b"a,b\n1,2\n1,2,3\n", "Line 3: there are 3 cells where the header has 2."),
+        (b"a,b\n1,2\n\n\n1\n", "Line 5: there are 1 cells where the header has 2."),
+        (b'a,b\n"1\n1",2\n3\n', "Line 4: there are 1 cells where the header has 2."),
+        (b'a,b\n1,2\n"3,4\n', "Line 3: the file ends inside a quoted cell."),
+        (b'a,b\n"1"x,2\n', "Line 2: a closing quote is followed by more text."),
+        (b"a,b\n1,2\n\xff,3\n", "Line 3: byte 1 is not UTF-8."),
+        (b"a,\xff\n1,2\n", "Line 1: byte 3 is not UTF-8."),
+        (b"a,b\n1,\0\n", "Line 2: there is a NUL byte; the file is not text."),
+        (b"a,b\r1,2\r", "Line 1: there is a carriage return inside a cell that is not quoted."),
+        (b"a,b,c,d\n1,2,3,4\n", "Line 1: there are 4 columns; the limit is 3."),
+        (b"a,b\n" + b"1,2\n" * 7, "There are more than 12 cells (rows times columns)."),
+        (b'a,b\n"1",2\n' + b"1,2\n" * 7, "There are more than 12 cells (rows times columns)."),
+        (b"a,b\n1," + b"x" * 21, "Line 2, column 'b': the cell has more than 20 bytes."),
+        (b'a,b\n1,"' + b"x" * 21 + b'"', "Line 2: a cell has more than 20 characters."),
+        (b"a,b\n1," + "ä".encode() * 11, "Line 2, column 'b': the cell has more than 20 bytes."),
+        (b"\x28\xb5\x2f\xfd rest", "Zstd is not supported yet; use gzip."),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "The gzip stream is damaged or ends early."),
+    ],
+)
+def test_a_fault_is_named_with_its_place(read: Ingest, content: bytes, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(content, limits=SMALL)
+
+    assert str(refused.value) == sentence
+
+
+def test_a_column_name_has_its_own_limit(read: Ingest) -> None:
+    with pytest.raises(Refused, match=r"^Line 1: the name of column 2 has more than 256 characters"):
+        read(b"a," + b"b" * 257 + b"\n1,2\n")
+
+
+def test_a_file_that_inflates_beyond_the_limit_is_refused(read: Ingest) -> None:
+    with pytest.raises(Refused, match="inflates to more than 500 bytes"):
+        read(gzip.compress(b"a,b\n1," + b"\n" * 600), limits=SMALL)
+
+
+def test_a_gzip_file_that_inflates_two_hundredfold_is_refused(read: Ingest) -> None:
+    bomb = gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000)
+
+    with pytest.raises(Refused, match="more than 200 times its size"):
+        read(bomb)
+
+
+def test_quotes_blank_lines_a_byte_order_mark_and_both_line_ends_are_read(read: Ingest) -> None:
+    content = b'\xef\xbb\xbfname, note\r\n"a, b","say ""hi"""\r\n\r\n"two\nlines",x\n'
+
+    _, rows = read(content)
+
+    assert rows.rows() == [("a, b", 'say "hi"'), ("two\nlines", "x")]
+    assert rows.columns == ["name", "note"]
+
+
+def test_tabs_separate_in_tsv_and_commas_do_not(read: Ingest) -> None:
+    _, rows = read(b"a\tb\nx,y\t1\n", format="tsv")
+
+    assert rows.rows() == [("x,y", 1)]
+
+
+def test_gzip_is_known_by_its_first_bytes(read: Ingest) -> None:
+    _, rows = read(gzip.compress(b"a,b\n1,2\n"))
+
+    assert rows.rows() == [(1, 2)]
+
+
+@given(rows=ROWS)
+def test_what_the_csv_module_writes_comes_back(rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b"), *rows])
+    path = _stored(tmp_path_factory, text.getvalue())
+
+    table = read_delimited(path, delimiter=",", limits=Limits())
+
+    assert list(zip(*(series.to_list() for series in table.columns.values()), strict=True)) == rows
+
+
+@given(rows=st.lists(st.tuples(PLAIN, PLAIN, PLAIN), min_size=1, max_size=20), end=st.sampled_from(["\n", "\r\n"]))
+def test_the_quick_and_the_careful_way_read_the_same(
+    rows: list[tuple[str, ...]], end: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = "".join(",".join(row) + end for row in rows)
+    plain = _stored(tmp_path_factory, f"a,b,c{end}{lines}")
+    quoted = _stored(tmp_path_factory, f"a,b,c{end}{lines}" + '"","",""' + end)
+
+    quick = read_delimited(plain, delimiter=",", limits=Limits())
+    careful = read_delimited(quoted, delimiter=",", limits=Limits())
+
+    assert plain_block(lines.encode(), width=3, delimiter=",") is not None
+    assert quick.lines is not None
+    assert quick.lines.tolist() == list(range(2, len(rows) + 2))
+    for name, series in quick.columns.items():
+        assert series.to_list() == careful.columns[name].to_list()[:-1]
+
+
+def test_a_fault_behind_a_quick_block_is_named_by_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.tabular.delimited.BLOCK", 10)
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "1,2\n" * 10 + '"3",4\n5\n')
+
+    with pytest.raises(Refused, match=r"^Line 13: there are 1 cells"):
+        read_delimited(path, delimiter=",", limits=Limits())
+
+
+def test_a_block_ends_with_a_line_and_an_endless_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.tabular.inflating.LONGEST_LINE", 10)
+
+    assert whole_lines(io.BytesIO(b"1234\n5678\n9"), 6) == b"1234\n5678\n"
+    with pytest.raises(Refused, match="A line has more than 10 bytes"):
+        whole_lines(io.BytesIO(b"x" * 30), 6)
+    with pytest.raises(Refused, match=r"^Line 1: the line has more than 10 bytes"):
+        list(decoded_lines(io.BytesIO(b"x" * 30)))
+
+
+def _stored(factory: pytest.TempPathFactory, text: str) -> Path:
+    path = factory.mktemp("csv") / "x.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_semicolon_or_tab_separates_where_the_header_has_no_comma(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(f'a{mark}b\n1{mark}"x, y"\n')
+
+    table = read_delimited(path, delimiter=None, limits=Limits())
+
+    assert {name: column.to_list() for name, column in table.columns.items()} == {"a": ["1"], "b": ["x, y"]}

@@ -1,0 +1,120 @@
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.utils.class_weight import compute_class_weight
+
+from app.domain.errors import InvalidData
+from app.tabular.loading import Loaded, load
+from tests.tabular.specs import described, resolved
+
+COLORS = pl.DataFrame(
+    {
+        "x": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        "w": [1, 2, 3, 1, 2, 3],
+        "y": ["red", "blue", None, "red", "blue", "red"],
+        "free": ["?"] * 6,
+    }
+)
+
+
+def _loaded(frame: pl.DataFrame, **values: object) -> Loaded:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    spec = resolved(frame, **values).spec
+    return load(spec, described(frame), buffer.getvalue())
+
+
+def test_labels_become_codes_and_rows_without_one_are_left_out() -> None:
+    loaded = _loaded(COLORS, features=["x"], preprocessing={"numeric": "none"}, split={"validation": 0.0})
+
+    assert loaded.x_train[:, 0].tolist() == [1.0, 2.0, 4.0, 5.0, 6.0]
+    assert loaded.y_train.tolist() == [1, 0, 1, 0, 1]
+    assert loaded.y_train.dtype == np.dtype(np.int64)
+    assert loaded.target.classes == ["blue", "red"]
+    assert loaded.w_train is None
+    assert (loaded.x_val.shape, loaded.y_val.shape, loaded.x_test.shape) == ((0, 1), (0,), (0, 1))
+
+
+@pytest.mark.parametrize("labels", [[3, 1, 3, 1], [True, False, True, False], [3.0, 1.0, 3.0, 1.0]])
+def test_labels_of_every_type_are_encoded(labels: list[object]) -> None:
+    loaded = _loaded(pl.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": labels}), split={"validation": 0.0})
+
+    assert loaded.y_train.tolist() == [1, 0, 1, 0]
+    assert loaded.target.classes == sorted(set(labels))  # type: ignore[type-var]
+
+
+def test_numbers_are_standardized_by_the_training_rows() -> None:
+    frame = pl.DataFrame({"x": np.arange(50.0), "y": np.arange(50.0) * 10 + 0.5})
+
+    loaded = _loaded(frame, split={"validation": 0.2, "test": 0.2})
+
+    assert (loaded.y_train.mean(), loaded.y_train.std()) == (pytest.approx(0, abs=1e-12), pytest.approx(1))
+    back = np.concatenate([loaded.y_train, loaded.y_val, loaded.y_test]) * loaded.target.scale + loaded.target.center
+    assert sorted(back) == pytest.approx(frame["y"].to_list())
+
+
+@pytest.mark.parametrize("spec", [{"loss": {"name": "poisson"}}, {"preprocessing": {"target": "none"}}])
+def test_a_target_that_is_not_standardized_stays_as_it_is(spec: dict[str, object]) -> None:
+    loaded = _loaded(pl.DataFrame({"x": [1.0, 2.0, 3.0], "y": [10.5, 2.0, 3.0]}), split={"validation": 0.0}, **spec)
+
+    assert loaded.y_train.tolist() == [10.5, 2.0, 3.0]
+    assert (loaded.target.center, loaded.target.scale) == (0.0, 1.0)
+
+
+def test_a_constant_target_has_scale_1() -> None:
+    loaded = _loaded(pl.DataFrame({"x": [1.0, 2.0], "y": [7.5, 7.5]}), split={"validation": 0.0})
+
+    assert (loaded.target.center, loaded.target.scale, loaded.y_train.tolist()) == (7.5, 1.0, [0.0, 0.0])
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    loaded = _loaded(COLORS, features=["x"], split={"validation": 0.0}, class_weights="balanced")
+
+    by_class = compute_class_weight("balanced", classes=np.array([0, 1]), y=loaded.y_train)
+    assert loaded.w_train is not None
+    assert loaded.w_train.tolist() == pytest.approx(by_class[loaded.y_train].tolist())
+
+
+def test_class_weights_and_sample_weights_multiply() -> None:
+    loaded = _loaded(COLORS, features=["x"], split={"validation": 0.0}, class_weights={"red": 10.0}, sample_weight="w")
+
+    assert loaded.w_train is not None
+    assert loaded.w_train.tolist() == [10.0, 2.0, 10.0, 2.0, 30.0]
+
+
+def test_weights_of_1_are_none() -> None:
+    loaded = _loaded(COLORS, features=["x"], split={"validation": 0.0}, class_weights={"red": 1.0})
+
+    assert loaded.w_train is None
+
+
+@pytest.mark.parametrize("weights", [[0.0] * 6 + [1.0], [1.0] + [0.0] * 6])
+def test_a_part_whose_rows_all_weigh_nothing_is_refused(weights: list[float]) -> None:
+    frame = pl.DataFrame({"x": np.arange(7.0), "w": weights, "y": np.arange(7.0) / 2})
+
+    with pytest.raises(InvalidData, match="'w'"):
+        _loaded(frame, sample_weight="w", split={"validation": 0.5})
+
+
+def test_validation_rows_are_scaled_and_weighted_by_what_training_rows_taught() -> None:
+    frame = pl.DataFrame({"x": np.arange(40.0), "y": ["a", "b"] * 20})
+
+    loaded = _loaded(frame, split={"validation": 0.25}, class_weights={"b": 3.0})
+
+    assert loaded.x_train.mean() == pytest.approx(0, abs=1e-12)
+    assert loaded.x_val.shape == (10, 1)
+    assert loaded.w_val is not None
+    assert loaded.w_val.tolist() == [3.0 if code == 1 else 1.0 for code in loaded.y_val]
+
+
+def test_inputs_are_as_many_as_the_spec_says() -> None:
+    frame = pl.DataFrame(
+        {"n": [1.0, None, 3.0, 4.0], "c": ["a", "b", None, "a"], "b": [True, False, True, None], "y": [0.5, 1.5, 2.5, 3.5]}
+    )
+    spec = {"preprocessing": {"missing": "indicator"}, "split": {"validation": 0.25}}
+
+    loaded = _loaded(frame, **spec)
+
+    assert loaded.x_train.shape[1] == resolved(frame, **spec).spec.layers[0] == 2 + 3 + 2

@@ -1,0 +1,24 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from app.upkeep import machine
+
+
+@pytest.mark.parametrize(("cores", "slots"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])
+def test_without_a_gpu_two_cores_make_a_slot(cores: int, slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+
+    assert machine.default_slots() == slots
+
+
+@pytest.mark.parametrize(("quota", "granted"), [("50000 100000", 1), ("150000 100000", 2), ("max 100000", 1 << 16)])
+def test_a_container_may_grant_fewer_cores_than_the_machine_has(
+    quota: str, granted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(machine, "_QUOTA", tmp_path / "cpu.max")
+
+    assert machine.cores() == min(len(os.sched_getaffinity(0)), granted)

@@ -1,0 +1,397 @@
+"""One training process against both databases: what a job leaves behind, however it ends."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sqlalchemy import update
+
+from app.domain.blobs import checkpoint_key, dataset_key
+from app.domain.caller import DEFAULT_PROJECT
+from app.domain.history import EpochColumns
+from app.domain.ids import new_id
+from app.domain.job import Status, StopReason
+from app.domain.metrics import of_task
+from app.domain.numbers import JsonNumber
+from app.domain.resolve import resolve
+from app.domain.schema import Column, Task
+from app.domain.spec import JobSpec
+from app.persistence import checkpoints, datasets, epochs, jobs, recovery
+from app.persistence.database import Database
+from app.persistence.datasets import NewDataset
+from app.persistence.jobs import NewJob
+from app.persistence.rows import CheckpointRow, JobRow
+from app.persistence.tables import jobs as jobs_table
+from app.storage.folder import Folder
+from app.tabular.limits import Limits
+from app.tabular.reading import describe_upload
+from worker.failures import failure_of
+from worker.pulse import Periods
+from worker.trainer import Trainer
+
+ROWS = "\n".join(f"{a},{b},{'high' if a * 0.5 + b > 6 else 'low'}" for a in range(10) for b in range(10))
+CSV = f"a,b,size\n{ROWS}\n"
+SPEC: dict[str, object] = {"target": "size", "network": {"hidden_layers": [4]}, "epochs": 30, "batch_size": 40, "seed": 7}
+
+
+class Yard:
+    """A database, a storage and a training process that can be told to stop."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
+        self.storage = Folder(folder / "files")
+        self.reports = 0
+        self.stop_after = math.inf
+        self.on_report: Callable[[], None] = lambda: None
+        self.dataset = self._upload(folder)
+
+    def _upload(self, folder: Path) -> str:
+        upload, parquet, id = folder / "upload.csv", folder / "data.parquet", new_id("ds")
+        upload.write_text(CSV)
+        found = describe_upload(upload, format="csv", destination=parquet, limits=Limits())
+        self.columns = [column.model_dump(mode="json") for column in found.columns]
+        self.storage.put_file(dataset_key(id), parquet)
+        new = NewDataset(
+            id=id,
+            project_id=DEFAULT_PROJECT,
+            name=None,
+            rows=found.rows,
+            bytes=len(CSV),
+            sha256="0" * 64,
+            stored_bytes=1,
+            columns=self.columns,
+            statistics=[],
+        )
+        with self.database.write() as connection:
+            datasets.add(connection, new)
+        return id
+
+    def submit(self, **changes: object) -> JobRow:
+        spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
+        resolved = resolve(spec, columns=[Column.model_validate(column) for column in self.columns], rows=100)
+        new = NewJob(
+            id=new_id("job"),
+            project_id=DEFAULT_PROJECT,
+            spec=spec,
+            resolved_spec=resolved.spec,
+            warnings=resolved.warnings,
+            dataset_sha256="0" * 64,
+            device="auto",
+        )
+        with self.database.write() as connection:
+            return jobs.add(connection, new)
+
+    def _asked(self) -> bool:
+        """Asked at each claim and after each report."""
+        self.reports += 1
+        self.on_report()
+        return self.reports > self.stop_after
+
+    def work(self, *, checkpoint: float = 30) -> None:
+        """Train what is due, as a fresh process would; every epoch is a report of its own."""
+        self.reports = 0
+        periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0)
+        trainer = Trainer(
+            database=self.database,
+            storage=self.storage,
+            name="test:1",
+            device="cpu",
+            threads=1,
+            periods=periods,
+            stopping=self._asked,
+        )
+        trainer.work_off(hint="job_none")
+
+    def job(self, id: str) -> JobRow:
+        with self.database.read() as connection:
+            found = jobs.find(connection, id, project_id=DEFAULT_PROJECT)
+        assert found is not None
+        return found
+
+    def history(self, job: JobRow) -> EpochColumns:
+        with self.database.read() as connection:
+            return epochs.read(connection, job.number, limit=100_000)
+
+    def checkpoints(self, job: JobRow) -> dict[str, CheckpointRow]:
+        with self.database.read() as connection:
+            return {kind: row for row in checkpoints.of_job(connection, job.number) for kind in row.kinds}
+
+    def weights(self, checkpoint: CheckpointRow) -> bytes:
+        return self.storage.get(checkpoint_key(checkpoint.id, "weights.safetensors"))
+
+    def ask(self, job: JobRow, status: Status) -> None:
+        with self.database.write() as connection:
+            jobs.change_status(connection, job.number, old=Status.RUNNING, new=status)
+
+
+@pytest.fixture
+def yard(database: Database, tmp_path: Path) -> Yard:
+    return Yard(database, tmp_path)
+
+
+def without_seconds(
+    columns: EpochColumns,
+) -> tuple[list[int], list[float | None], list[float | None], dict[str, list[float | None]]]:
+    return columns.epoch, columns.train_loss, columns.val_loss, columns.metrics
+
+
+def test_a_job_leaves_every_epoch_and_its_best_and_last_checkpoint(yard: Yard) -> None:
+    job = yard.submit()
+
+    yard.work()
+
+    ended, history, kept = yard.job(job.id), yard.history(job), yard.checkpoints(job)
+    assert (ended.status, ended.stop_reason, ended.epoch) == (Status.SUCCEEDED, StopReason.MAX_EPOCHS, 30)
+    assert history.epoch == list(range(1, 31))
+    losses = [loss for loss in history.val_loss if loss is not None]
+    assert kept["best"].epoch == losses.index(min(losses)) + 1
+    assert kept["last"].epoch == 30
+    usual = {"weights.safetensors", "model.json", "model.onnx"}
+    assert {file["name"] for file in kept["best"].files} in (usual, usual | {"state.safetensors"})
+    assert {file["name"] for file in kept["last"].files} == usual | {"state.safetensors"}
+
+
+def test_the_best_and_the_last_epoch_have_every_metric_of_the_task(yard: Yard) -> None:
+    job = yard.submit()
+
+    yard.work()
+
+    ended, kept = yard.job(job.id), yard.checkpoints(job)
+    everything = {f"val_{name}" for name in of_task(Task.BINARY)}
+    assert ended.best is not None
+    assert ended.latest is not None
+    for metrics in (ended.best["metrics"], ended.latest["metrics"], kept["best"].losses["metrics"]):
+        assert metrics.keys() == everything
+
+
+def test_the_recovery_points_go_when_the_job_is_over(yard: Yard) -> None:
+    job = yard.submit()
+
+    yard.work(checkpoint=0)
+
+    with yard.database.read() as connection:
+        assert recovery.every(connection, job.number) == []
+    assert list((yard.storage.root / "recovery").iterdir()) == []
+
+
+def test_a_job_that_was_yielded_again_and_again_ends_with_the_same_bits(yard: Yard) -> None:
+    undisturbed = yard.submit()
+    yard.work()
+    again = yard.submit()
+    while not yard.job(again.id).status.terminal:
+        yard.stop_after = 14
+        yard.work()
+
+    assert yard.job(again.id).attempt > 3
+    assert without_seconds(yard.history(again)) == without_seconds(yard.history(undisturbed))
+    for kind in ("best", "last"):
+        assert yard.weights(yard.checkpoints(again)[kind]) == yard.weights(yard.checkpoints(undisturbed)[kind])
+
+
+@pytest.mark.parametrize(("asked", "becomes"), [(Status.CANCELLING, Status.CANCELLED), (Status.PAUSING, Status.PAUSED)])
+def test_a_running_job_stops_at_its_next_report_when_asked(yard: Yard, asked: Status, becomes: Status) -> None:
+    job = yard.submit(epochs=10_000)
+    yard.on_report = lambda: yard.ask(job, asked) if yard.reports == 12 else None
+
+    yard.work()
+
+    ended, history = yard.job(job.id), yard.history(job)
+    assert ended.status is becomes
+    assert 0 < ended.epoch < 10_000
+    assert history.epoch == list(range(1, ended.epoch + 1))
+
+
+def test_a_cancelled_job_keeps_what_was_learned(yard: Yard) -> None:
+    job = yard.submit(epochs=10_000)
+    yard.on_report = lambda: yard.ask(job, Status.CANCELLING) if yard.reports == 12 else None
+
+    yard.work()
+
+    assert yard.checkpoints(job).keys() == {"best", "last"}
+
+
+def test_a_loss_that_is_not_finite_ends_the_job_and_is_in_its_history(yard: Yard) -> None:
+    job = yard.submit(optimizer={"name": "sgd", "learning_rate": 1e30}, epochs=50)
+
+    yard.work()
+
+    ended, history = yard.job(job.id), yard.history(job)
+    assert (ended.status, ended.stop_reason, ended.error_code) == (
+        Status.FAILED,
+        StopReason.NON_FINITE_LOSS,
+        StopReason.NON_FINITE_LOSS,
+    )
+    assert "learning rate" in str(ended.error_message)
+    last: JsonNumber = history.train_loss[-1]
+    assert isinstance(last, float)
+    assert not math.isfinite(last)
+
+
+def test_a_damaged_recovery_point_falls_back_to_the_one_before(yard: Yard) -> None:
+    undisturbed = yard.submit()
+    yard.work()
+    job = yard.submit()
+    yard.stop_after = 14
+    yard.work(checkpoint=0)
+    with yard.database.read() as connection:
+        newest, before = recovery.every(connection, job.number)
+    path = yard.storage.root / "recovery" / newest.id / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+
+    yard.stop_after = math.inf
+    yard.work()
+
+    assert (before.epoch, before.batch) < (newest.epoch, newest.batch)
+    assert yard.job(job.id).status is Status.SUCCEEDED
+    assert without_seconds(yard.history(job)) == without_seconds(yard.history(undisturbed))
+
+
+def test_a_test_split_is_evaluated_once_at_the_end(yard: Yard) -> None:
+    job = yard.submit(split={"validation": 0.2, "test": 0.2})
+
+    yard.work()
+
+    test = yard.job(job.id).test
+    assert test is not None
+    assert 0 <= test["metrics"]["accuracy"] <= 1
+
+
+def test_a_job_whose_dataset_is_gone_ends_as_invalid_data(yard: Yard) -> None:
+    job = yard.submit()
+    with yard.database.write() as connection:
+        datasets.remove(connection, yard.dataset)
+
+    yard.work()
+
+    ended = yard.job(job.id)
+    assert (ended.stop_reason, "deleted" in str(ended.error_message)) == (StopReason.INVALID_DATA, True)
+
+
+def test_one_bad_job_does_not_keep_a_process_from_the_next(yard: Yard) -> None:
+    bad = yard.submit(optimizer={"name": "sgd", "learning_rate": 1e30})
+    good = yard.submit()
+
+    yard.work()
+
+    assert (yard.job(bad.id).status, yard.job(good.id).status) == (Status.FAILED, Status.SUCCEEDED)
+
+
+def test_periodic_checkpoints_come_at_their_epochs_and_the_newest_are_kept(yard: Yard) -> None:
+    job = yard.submit(checkpoints={"every": 7, "keep": 2})
+
+    yard.work()
+
+    with yard.database.read() as connection:
+        rows = checkpoints.of_job(connection, job.number)
+    assert [row.epoch for row in rows if row.is_periodic] == [21, 28]
+
+
+def test_a_cancelled_job_s_history_ends_with_its_last_epoch_whatever_is_recorded(yard: Yard) -> None:
+    job = yard.submit(epochs=10_000, record_every=1000)
+    yard.on_report = lambda: yard.ask(job, Status.CANCELLING) if yard.reports == 12 else None
+
+    yard.work()
+
+    ended, history = yard.job(job.id), yard.history(job)
+    assert (ended.status, ended.stop_reason) == (Status.CANCELLED, StopReason.CANCELLED)
+    assert history.epoch == [1, ended.epoch]
+    assert yard.checkpoints(job)["last"].epoch == ended.epoch
+
+
+def test_a_job_whose_watched_metric_is_never_a_number_keeps_its_last_epoch(yard: Yard) -> None:
+    one_row = {"validation": 0.01, "test": 0.2}
+    job = yard.submit(target="b", task="regression", split=one_row, early_stopping={"metric": "val_r2", "patience": 5})
+
+    yard.work()
+
+    ended, kept = yard.job(job.id), yard.checkpoints(job)
+    assert (ended.status, ended.epoch) == (Status.SUCCEEDED, 5)
+    assert {kind: row.epoch for kind, row in kept.items()} == {"best": 5, "last": 5}
+    assert ended.test is not None
+    assert ended.test["epoch"] == 5
+
+
+def test_the_recovery_points_of_a_job_that_failed_go(yard: Yard) -> None:
+    job = yard.submit(epochs=10_000)
+    yard.stop_after = 6
+    yard.work(checkpoint=0)
+    with yard.database.write() as connection:
+        datasets.remove(connection, yard.dataset)
+
+    yard.stop_after = math.inf
+    yard.work()
+
+    with yard.database.read() as connection:
+        points = recovery.every(connection, job.number)
+    assert yard.job(job.id).status is Status.FAILED
+    assert (points, list((yard.storage.root / "recovery").iterdir())) == ([], [])
+
+
+def test_no_checkpoint_is_beyond_the_point_that_a_damaged_job_falls_back_to(yard: Yard) -> None:
+    job = yard.submit(epochs=10_000, checkpoints={"every": 1, "keep": 100})
+    yard.stop_after = 14
+    yard.work(checkpoint=0)
+    with yard.database.read() as connection:
+        points = recovery.every(connection, job.number)
+    for point in points:
+        yard.storage.delete(f"recovery/{point.id}")
+
+    yard.stop_after = 1
+    yard.work()
+
+    with yard.database.read() as connection:
+        kept = [row.epoch for row in checkpoints.of_job(connection, job.number)]
+    assert max(kept, default=0) <= yard.job(job.id).epoch < points[-1].epoch
+
+
+@pytest.mark.parametrize(("torch_before", "exact"), [(torch.__version__, True), ("1.0", False)])
+def test_a_job_that_goes_on_with_another_torch_is_no_longer_exact(yard: Yard, torch_before: str, exact: bool) -> None:
+    job = yard.submit()
+    yard.stop_after = 6
+    yard.work()
+    before = yard.job(job.id).reproducibility
+    assert before is not None
+    with yard.database.write() as connection:
+        change = update(jobs_table).where(jobs_table.c.number == job.number)
+        connection.execute(change.values(reproducibility={**before, "torch": torch_before}))
+
+    yard.stop_after = math.inf
+    yard.work()
+
+    after = yard.job(job.id).reproducibility
+    assert after is not None
+    assert (before["exact"], after["exact"]) == (True, exact)
+
+
+def test_memory_that_torch_is_refused_is_out_of_memory() -> None:
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(2**55)
+
+    assert failure_of(refused.value).reason is StopReason.OUT_OF_MEMORY
+    assert failure_of(RuntimeError("other")).reason is StopReason.INTERNAL_ERROR
+
+
+def test_a_last_epoch_that_is_also_periodic_and_best_is_one_checkpoint_with_everything(yard: Yard) -> None:
+    job = yard.submit(checkpoints={"every": 10, "keep": 1}, split={"validation": 0.0})
+
+    yard.work(checkpoint=0)
+
+    kept = yard.checkpoints(job)
+    assert kept["periodic"].id == kept["last"].id
+    assert "state.safetensors" in {file["name"] for file in kept["last"].files}
+    for file in kept["last"].files:
+        data = yard.storage.get(checkpoint_key(kept["last"].id, file["name"]))
+        assert hashlib.sha256(data).hexdigest() == file["sha256"]
+
+
+def test_a_job_that_is_cancelled_while_it_is_paused_keeps_what_was_learned(yard: Yard) -> None:
+    job = yard.submit(epochs=10_000)
+    yard.on_report = lambda: yard.ask(job, Status.PAUSING) if yard.reports == 12 else None
+    yard.work()
+    with yard.database.write() as connection:
+        jobs.change_status(connection, job.number, old=Status.PAUSED, new=Status.CANCELLED)
+
+    assert yard.checkpoints(job).keys() == {"best", "last"}

@@ -1,0 +1,166 @@
+"""The API's answers as this library hands them out: plain dictionaries with known keys, numbers as floats."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypedDict, cast
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class Column(TypedDict):
+    """A column of a dataset."""
+
+    name: str
+    kind: str
+    missing: int
+
+
+class Dataset(TypedDict):
+    """An uploaded dataset."""
+
+    id: str
+    name: str | None
+    rows: int
+    bytes: int
+    sha256: str
+    columns: list[Column]
+    created_at: str
+
+
+class Progress(TypedDict):
+    """How far a job is."""
+
+    epoch: int
+    epochs: int
+    fraction: float
+    epochs_per_second: float | None
+    eta_seconds: float | None
+
+
+class Losses(TypedDict):
+    """One epoch of a job."""
+
+    epoch: int
+    train_loss: float | None
+    val_loss: float | None
+    metrics: dict[str, float | None]
+
+
+class HeldOut(TypedDict):
+    """The best epoch on the test rows."""
+
+    epoch: int
+    loss: float | None
+    metrics: dict[str, float | None]
+
+
+class JobError(TypedDict):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class Job(TypedDict):
+    """A job."""
+
+    id: str
+    name: str | None
+    status: str
+    terminal: bool
+    stop_reason: str | None
+    attempt: int
+    dataset: str
+    spec: dict[str, Json]
+    resolved_spec: dict[str, Json]
+    progress: Progress
+    latest: Losses | None
+    best: Losses | None
+    test: HeldOut | None
+    error: JobError | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class History(TypedDict):
+    """The losses of a job, in columns of one length."""
+
+    epoch: list[int]
+    train_loss: list[float | None]
+    val_loss: list[float | None]
+    learning_rate: list[float | None]
+    seconds: list[float]
+    metrics: dict[str, list[float | None]]
+
+
+class File(TypedDict):
+    """One file of a checkpoint."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Checkpoint(TypedDict):
+    """A stored network, with everything that is needed to predict."""
+
+    id: str
+    job: str
+    epoch: int
+    kinds: list[str]
+    train_loss: float | None
+    val_loss: float | None
+    metrics: dict[str, float | None]
+    files: list[File]
+
+
+class Prediction(TypedDict):
+    """Predictions in the order of the rows."""
+
+    checkpoint: str
+    predictions: list[Json]
+    probabilities: list[list[float]] | None
+    classes: list[Json] | None
+    warnings: list[Json]
+
+
+def numbers(cells: Iterable[float | str | None]) -> list[float | None]:
+    """A column of the API as floats: it carries non-finite numbers as strings; None is a missing value."""
+    return [_number(cell) for cell in cells]
+
+
+def job_of(answer: object) -> Job:
+    """A job as the API answers it, its losses as floats."""
+    job = cast(Job, answer)
+    return {**job, "latest": _losses(job["latest"]), "best": _losses(job["best"]), "test": _held_out(job["test"])}
+
+
+def checkpoint_of(answer: object) -> Checkpoint:
+    """A checkpoint as the API answers it, its losses as floats."""
+    found = cast(Checkpoint, answer)
+    losses = {"train_loss": _number(found["train_loss"]), "val_loss": _number(found["val_loss"])}
+    return cast(Checkpoint, {**found, **losses, "metrics": _metrics(found["metrics"])})
+
+
+def _losses(found: Losses | None) -> Losses | None:
+    if found is None:
+        return None
+    train, val = numbers((found["train_loss"], found["val_loss"]))
+    return {"epoch": found["epoch"], "train_loss": train, "val_loss": val, "metrics": _metrics(found["metrics"])}
+
+
+def _held_out(found: HeldOut | None) -> HeldOut | None:
+    if found is None:
+        return None
+    return {"epoch": found["epoch"], "loss": _number(found["loss"]), "metrics": _metrics(found["metrics"])}
+
+
+def _metrics(found: Mapping[str, float | str | None]) -> dict[str, float | None]:
+    return {name: _number(cell) for name, cell in found.items()}
+
+
+def _number(cell: float | str | None) -> float | None:
+    return _NON_FINITE[cell] if isinstance(cell, str) else cell

@@ -1,0 +1,141 @@
+"""`trainyard`: the client's commands, and the server's where the server is installed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import httpx2
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from trainyard.client import DEFAULT_URL, Client
+from trainyard.problem import TrainyardProblem
+from trainyard.screen import follow_on_screen, shown
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Train multilayer perceptrons on tabular data.",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+datasets = typer.Typer(no_args_is_help=True, help="Upload data.")
+jobs = typer.Typer(no_args_is_help=True, help="Submit and follow jobs.")
+app.add_typer(datasets, name="datasets")
+app.add_typer(jobs, name="jobs")
+
+T = TypeVar("T")
+
+ID_WIDTH = len("job_") + 32
+Url = Annotated[str, typer.Option(envvar="TRAINYARD_URL", help="Where the service is")]
+Key = Annotated[str | None, typer.Option(envvar="TRAINYARD_API_KEY", help="The caller's key")]
+File = Annotated[typer.FileText, typer.Argument(help="A JSON file, or - for standard input")]
+Data = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Its suffix says what it is, else CSV")]
+
+
+@datasets.command("upload")
+def upload(file: Data, name: str | None = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Store a CSV, TSV, JSON Lines or Parquet file; prints the dataset's id."""
+    with Client(url, key=key) as client:
+        typer.echo(client.upload(file, name=name)["id"])
+
+
+@datasets.command("sample")
+def sample(name: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Store a built-in sample such as iris; prints the dataset's id."""
+    with Client(url, key=key) as client:
+        typer.echo(client.sample(name)["id"])
+
+
+@jobs.command("submit")
+def submit(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Queue a job from a spec; prints the job's id."""
+    with Client(url, key=key) as client:
+        typer.echo(client.submit(_parsed(spec, dict))["id"])
+
+
+@jobs.command("follow")
+def follow(id: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show a job's losses until it is over; the exit status says whether it succeeded."""
+    with Client(url, key=key) as client:
+        job = follow_on_screen(client, client.job(id), console=Console(highlight=False))
+    typer.echo(f"{job['status']} ({job['stop_reason']})" + (f": {job['error']['message']}" if job["error"] else ""))
+    raise typer.Exit(0 if job["status"] == "succeeded" else 1)
+
+
+@jobs.command("list")
+def list_jobs(limit: int = 20, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show the newest jobs."""
+    table = Table(Column("id", no_wrap=True, min_width=ID_WIDTH), "name", "status", "epoch", "train loss", "val loss", box=None)
+    with Client(url, key=key) as client:
+        for job in client.jobs(limit=limit):
+            losses = job["latest"]
+            cells = (shown(losses["train_loss"]), shown(losses["val_loss"])) if losses else ("–", "–")
+            table.add_row(job["id"], job["name"] or "", job["status"], str(job["progress"]["epoch"]), *cells)
+    Console().print(table)
+
+
+@app.command("predict")
+def predict(
+    job: str,
+    rows: File,
+    checkpoint: Annotated[str | None, typer.Option(help="`last` or a checkpoint's id instead of the best")] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Predict for a JSON list of rows, each an object or a list; prints the answer as JSON."""
+    with Client(url, key=key) as client:
+        typer.echo(json.dumps(client.predict(job, _parsed(rows, list), checkpoint=checkpoint), indent=2))
+
+
+@app.command("demo")
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for what it writes")] = Path("demo-output"),
+    epochs: Annotated[int, typer.Option(help="How long to train")] = 20_000,
+) -> None:
+    """Train a small network on Iris with a service of its own."""
+    from trainyard.demo import run
+    from trainyard.service import ServiceFailed
+
+    try:
+        job = run(output, epochs=epochs)
+    except ServiceFailed as error:
+        _fail(str(error))
+    raise typer.Exit(0 if job["status"] == "succeeded" else 1)
+
+
+def _parsed(file: typer.FileText, type: type[T]) -> T:
+    """The JSON in a file, which must be of that type."""
+    try:
+        value: object = json.load(file)
+    except ValueError as error:
+        _fail(f"{file.name} is not JSON: {error}")
+    if not isinstance(value, type):
+        _fail(f"{file.name} does not hold a JSON {'object' if type is dict else 'list'}.")
+    return value
+
+
+def _mount_server() -> None:
+    """The server's commands, unless only the client is installed."""
+    try:
+        from app.cli import commands
+    except ModuleNotFoundError:
+        return
+    app.add_typer(commands)
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    sys.exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    _mount_server()
+    try:
+        app()
+    except TrainyardProblem as problem:
+        _fail(str(problem))
+    except httpx2.TransportError as error:
+        _fail(f"The service does not answer: {error}")

@@ -1,0 +1,160 @@
+"""Trainyard from Python: upload a dataset, submit a job, follow its losses, predict."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+from trainyard.answers import Checkpoint, Dataset, History, Job, Json, Prediction, checkpoint_of, job_of, numbers
+from trainyard.connection import Connection
+from trainyard.following import Event, Follower
+
+Rows = Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+WAIT_SECONDS = 30
+PAGE = 200
+HISTORY_PAGE = 10_000
+
+CONTENT_TYPES = {
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+    ".parquet": "application/vnd.apache.parquet",
+}
+
+
+class Client:
+    """A service at a URL; refusals are raised as TrainyardProblem, lost connections as httpx2.TransportError.
+
+    `timeout` is in seconds and holds for one request.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, key: str | None = None, timeout: float = 60.0) -> None:
+        self._connection = Connection(url, key=key, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._connection.close()
+
+    def upload(self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None) -> Dataset:
+        """Store a file (streamed, its kind by its suffix) or bytes (CSV unless `content_type` says otherwise)."""
+        if isinstance(source, Path):
+            content_type = content_type or CONTENT_TYPES.get(source.suffix.lower(), "text/csv")
+            name = name or source.stem
+        params = {"name": name} if name else {}
+        with source.open("rb") if isinstance(source, Path) else BytesIO(source) as content:
+            response = self._connection.post(
+                "/v1/datasets", content=content, content_type=content_type or "text/csv", params=params
+            )
+        return cast(Dataset, response.json())
+
+    def sample(self, name: str) -> Dataset:
+        """Store a built-in sample: `iris`, `wine`, `breast_cancer`, `digits` or `diabetes`."""
+        return cast(Dataset, self._connection.post("/v1/datasets", json={"sample": name}).json())
+
+    def submit(self, spec: Mapping[str, object]) -> Job:
+        """Queue a job; only `dataset` and `target` are required."""
+        return job_of(self._connection.post("/v1/jobs", json=dict(spec)).json())
+
+    def job(self, id: str) -> Job:
+        """The job as it stands."""
+        return job_of(self._connection.get(f"/v1/jobs/{id}").json())
+
+    def jobs(self, *, status: Sequence[str] = (), limit: int | None = None) -> Iterator[Job]:
+        """Jobs, the newest first."""
+        return islice(self._jobs({"limit": min(limit or PAGE, PAGE), "status": list(status)}), limit)
+
+    def _jobs(self, params: dict[str, str | int | list[str]]) -> Iterator[Job]:
+        more = True
+        while more:
+            page = self._connection.get("/v1/jobs", params=params).json()
+            yield from map(job_of, page["data"])
+            more, params = page["has_more"], {**params, "after": page["next"] or ""}
+
+    def cancel(self, id: str) -> Job:
+        """Stop a job and keep what it learned."""
+        return job_of(self._connection.post(f"/v1/jobs/{id}/cancel").json())
+
+    def wait(self, id: str, *, timeout: float | None = None) -> Job:
+        """The job once it is terminal; TimeoutError after `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = WAIT_SECONDS if end is None else end - time.monotonic()
+            params = {"wait": int(max(0, min(left, WAIT_SECONDS)))}
+            job = job_of(self._connection.get(f"/v1/jobs/{id}", params=params).json())
+            if job["terminal"]:
+                return job
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"{id} is {job['status']} after {timeout} s")
+
+    def events(self, id: str, *, every: int = 1) -> Iterator[Event]:
+        """Everything that happens to a job up to `done`, over lost connections; `every` thins the epochs."""
+        return Follower(self._connection, id, every=every).events()
+
+    def follow(self, id: str, *, every: int = 1) -> Iterator[History]:
+        """The epochs of a job as they are computed, each exactly once, until the job is over."""
+        for event in self.events(id, every=every):
+            if event.type == "epochs":
+                yield _history(cast(dict[str, Json], event.data))
+
+    def history(self, id: str) -> History:
+        """All stored epochs of a job."""
+        whole: History = {"epoch": [], "train_loss": [], "val_loss": [], "learning_rate": [], "seconds": [], "metrics": {}}
+        after, more = 0, True
+        while more:
+            page = self._connection.get(f"/v1/jobs/{id}/history", params={"after": after, "limit": HISTORY_PAGE}).json()
+            _append(whole, _history(page))
+            after, more = page["next"], page["has_more"]
+        return whole
+
+    def checkpoints(self, id: str) -> list[Checkpoint]:
+        """The checkpoints of a job."""
+        page = self._connection.get(f"/v1/jobs/{id}/checkpoints").json()
+        return [checkpoint_of(found) for found in page["data"]]
+
+    def download(self, checkpoint_id: str, name: str, destination: Path) -> Path:
+        """One file of a checkpoint, streamed to `destination`."""
+        response = self._connection.stream(f"/v1/checkpoints/{checkpoint_id}/files/{name}", headers={}, params={})
+        with closing(response), destination.open("wb") as file:
+            file.writelines(response.iter_bytes())
+        return destination
+
+    def predict(self, id: str, rows: Rows, *, checkpoint: str | None = None) -> Prediction:
+        """Predict with a job's best checkpoint, or with `last`, or with one by its id; a row maps names or lists all values."""
+        params = {} if checkpoint is None else {"checkpoint": checkpoint}
+        response = self._connection.post(f"/v1/jobs/{id}/predict", json={"rows": list(rows)}, params=params)
+        return cast(Prediction, response.json())
+
+
+def _history(columns: Mapping[str, object]) -> History:
+    found = cast(History, columns)
+    return {
+        "epoch": found["epoch"],
+        "train_loss": numbers(found["train_loss"]),
+        "val_loss": numbers(found["val_loss"]),
+        "learning_rate": numbers(found["learning_rate"]),
+        "seconds": found["seconds"],
+        "metrics": {name: numbers(cells) for name, cells in found["metrics"].items()},
+    }
+
+
+def _append(whole: History, page: History) -> None:
+    whole["epoch"] += page["epoch"]
+    whole["train_loss"] += page["train_loss"]
+    whole["val_loss"] += page["val_loss"]
+    whole["learning_rate"] += page["learning_rate"]
+    whole["seconds"] += page["seconds"]
+    for name, cells in page["metrics"].items():
+        whole["metrics"].setdefault(name, []).extend(cells)

@@ -1,0 +1,90 @@
+"""One HTTP connection to a service: sends, tries again where that is safe, turns refusals into exceptions."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+from uuid import uuid4
+
+import httpx2
+
+from trainyard.problem import TrainyardProblem
+
+TRIES = 4
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Connection:
+    """Sends requests to one service."""
+
+    def __init__(self, url: str, *, key: str | None = None, timeout: float = 60.0) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        # Waiting calls are held up to 60 s by the server.
+        limits = httpx2.Timeout(timeout, read=timeout + 60)
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=limits)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, path: str, *, params: Mapping[str, str | int | list[str]] | None = None) -> httpx2.Response:
+        """Read something."""
+        return self._send(lambda: self._http.get(path, params=dict(params or {})))
+
+    def post(
+        self,
+        path: str,
+        *,
+        json: object = None,
+        content: BinaryIO | None = None,
+        content_type: str | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        """Create something: the key makes a second try safe, for the service answers it as it answered the first."""
+        headers = {"Idempotency-Key": uuid4().hex} | ({"Content-Type": content_type} if content_type else {})
+
+        def attempt() -> httpx2.Response:
+            if content is not None:
+                content.seek(0)
+            return self._http.post(path, json=json, content=content, headers=headers, params=dict(params or {}))
+
+        return self._send(attempt)
+
+    def stream(self, path: str, *, headers: Mapping[str, str], params: Mapping[str, str | int]) -> httpx2.Response:
+        """An answer that is read piece by piece; the caller closes it."""
+        request = self._http.build_request("GET", path, headers=dict(headers), params=dict(params))
+        response = self._http.send(request, stream=True)
+        if response.is_error:
+            response.read()
+            response.close()
+            raise TrainyardProblem.of(response)
+        return response
+
+    def _send(self, attempt: Callable[[], httpx2.Response]) -> httpx2.Response:
+        for number in range(TRIES - 1):
+            try:
+                response = attempt()
+            except httpx2.TransportError:
+                time.sleep(FIRST_PAUSE_SECONDS * 2**number)
+                continue
+            if not _worth_another_try(response):
+                return _accepted(response)
+            time.sleep(_pause(response))
+        return _accepted(attempt())
+
+
+def _accepted(response: httpx2.Response) -> httpx2.Response:
+    if response.is_error:
+        raise TrainyardProblem.of(response)
+    return response
+
+
+def _worth_another_try(response: httpx2.Response) -> bool:
+    return "Retry-After" in response.headers and response.headers.get("x-should-retry") != "false"
+
+
+def _pause(response: httpx2.Response) -> float:
+    try:
+        return min(float(response.headers["Retry-After"]), LONGEST_PAUSE_SECONDS)
+    except ValueError:  # a date: nobody here sends one
+        return 1.0

@@ -1,0 +1,1 @@
+"""Training: claims jobs from the database and runs them through the engine."""

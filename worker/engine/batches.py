@@ -1,0 +1,121 @@
+"""The training rows of a stack in the order of an epoch, cut into batches, and the losses of what was trained.
+
+Row tensors are [K, n, F + 1] with ones in the last column; a batch is seen as [K, F + 1, b]. The rows of `window` batches are
+gathered at once, so that a step's tensors are always the same views. Their logits are kept, and the losses computed together:
+for C epochs (`epochs`) where a window is a whole epoch, else for one window.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worker.engine import data
+from worker.engine.data import Member
+from worker.engine.losses import Loss
+from worker.engine.randomness import epoch_order
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """x [K, F + 1, b], its transpose, the loss's parts of the targets, where the logits [K, O, b] go.
+
+    factor [K, 1, 1]: what the gradient is multiplied with where the batch does not weigh what its table supposes.
+    """
+
+    x: Tensor
+    x_t: Tensor
+    targets: tuple[Tensor, ...]
+    logits: Tensor
+    rows: int
+    factor: Tensor | None
+
+
+class Batches:
+    """Training data of K members with equally many rows; with `squeezed`, batches lack the leading K."""
+
+    def __init__(
+        self, members: Sequence[Member], loss: Loss, *, like: Tensor, epochs: int, window: int, squeezed: bool
+    ) -> None:
+        self._members, self._loss, self._squeezed = members, loss, squeezed
+        parts = [data.train(member.arrays) for member in members]
+        self.rows, self.size = parts[0].rows, min(members[0].spec.batch_size, parts[0].rows)
+        self.steps = -(-self.rows // self.size)
+        self.window, self.weights = window, np.array([part.weight for part in parts])
+        self.units = self.weights if self.steps == 1 else np.full(len(parts), float(self.size))
+        self._weighted = self.steps > 1 and any(part.w is not None for part in parts)
+        self._x = torch.stack([design(part.x, like) for part in parts])
+        self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(self.units)[:, None]
+        targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]
+        self._table = torch.stack(targets).to(like)
+        self._w = self._w.to(like)
+        columns, (k, width, _) = min(self.rows, window * self.size), self._table.shape
+        self._shuffled = self._x if self.steps == 1 else self._x.new_zeros(k, columns, self._x.shape[-1])
+        self._tables = self._table[None] if self.steps == 1 else self._table.new_zeros(epochs, k, width, columns)
+        self._logits = like.new_zeros(epochs, k, members[0].spec.layers[-1], columns)
+        self._factors = like.new_ones(window, k, 1, 1)
+        self._last_factor = like.new_full((k, 1, 1), self.size / self.rows_of(self.steps - 1))
+
+    def rows_of(self, index: int) -> int:
+        """The rows of a batch: the last one may have fewer."""
+        return min(self.size, self.rows - index * self.size)
+
+    def begin(self, epoch: int) -> None:
+        """Find the order of an epoch's rows."""
+        orders = [epoch_order(member.spec.seed, epoch, self.rows) for member in self._members]
+        self._order = torch.stack(orders).to(self._x.device)
+
+    def fill(self, slot: int, first: int) -> None:
+        """Gather the rows of the window that begins with the batch `first`; the epoch's logits will stand in `slot`."""
+        order = self._order[:, first * self.size : (first + self.window) * self.size]
+        columns = order.shape[1]
+        for position, chosen in enumerate(order):
+            torch.index_select(self._x[position], 0, chosen, out=self._shuffled[position, :columns])
+            torch.index_select(self._table[position], 1, chosen, out=self._tables[slot, position, :, :columns])
+        if self._weighted:
+            self._weigh(self._w.gather(1, order))
+
+    def batch(self, slot: int, index: int) -> Batch:
+        """The batch `index` of the epoch in `slot`: views that hold for its place in the window, whatever was filled in."""
+        place, rows = index % self.window, self.rows_of(index)
+        start, end = place * self.size, place * self.size + rows
+        x_t = self._shuffled[:, start:end]
+        table, logits = self._tables[slot % len(self._tables), ..., start:end], self._logits[slot, ..., start:end]
+        factor = self._factors[place] if self._weighted else None if rows == self.size else self._last_factor
+        if self._squeezed:
+            x_t, table, logits, factor = x_t[0], table[0], logits[0], None if factor is None else factor[0]
+        return Batch(x_t.transpose(-1, -2), x_t, self._loss.parts(table), logits, rows, factor)
+
+    def sums(self, first: int) -> NDArray[np.float64]:
+        """[C, K, window]: the losses summed over each batch's rows, from the logits kept since batch `first`."""
+        start, end = first * self.size, min(self.rows, (first + self.window) * self.size)
+        rows = self._loss.rows(self._logits[..., : end - start], self._loss.parts(self._tables[..., : end - start]))
+        whole = (end - start) // self.size
+        usual = rows[..., : whole * self.size].view(*rows.shape[:-1], whole, self.size).sum(-1, dtype=torch.float64)
+        if whole * self.size < end - start:
+            usual = torch.cat((usual, rows[..., whole * self.size :].sum(-1, keepdim=True, dtype=torch.float64)), -1)
+        return np.asarray(usual.cpu().numpy() * self.units[:, None])
+
+    def _weigh(self, w: Tensor) -> None:
+        """The factors 1 / Σw of each batch; a batch without any weight teaches nothing."""
+        whole = w.shape[1] // self.size
+        sums = [w[:, : whole * self.size].reshape(-1, whole, self.size).sum(-1)]
+        if whole * self.size < w.shape[1]:
+            sums.append(w[:, whole * self.size :].sum(-1, keepdim=True))
+        found = torch.cat(sums, 1).clamp_min_(torch.finfo(w.dtype).tiny).reciprocal_()
+        self._factors[: found.shape[1]].copy_(found.T[..., None, None])
+
+
+def design(x: NDArray[np.float64], like: Tensor) -> Tensor:
+    """[n, F + 1] with ones in the last column."""
+    rows = torch.ones(x.shape[0], x.shape[1] + 1, dtype=like.dtype)
+    rows[:, :-1] = data.tensor(x)
+    return rows.to(like.device)
+
+
+def row_weights(part: data.Part) -> Tensor:
+    """float64 [n], ones where the member has none."""
+    return torch.ones(part.rows, dtype=torch.float64) if part.w is None else data.tensor(part.w)

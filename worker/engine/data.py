@@ -1,0 +1,86 @@
+"""What a member of a stack brings along: its spec and its arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.domain.spec import ResolvedSpec
+
+Floats = NDArray[np.float64]
+Targets = NDArray[np.float64] | NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberArrays:
+    """The rows of one member, split; the engine casts to its own dtype.
+
+    x_*: [n, F] design matrices. y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units.
+    w_*: [n] row weights (class weights times sample weights), or None. reported = trained * target_scale + target_center.
+    """
+
+    x_train: Floats
+    y_train: Targets
+    w_train: Floats | None = None
+    x_val: Floats | None = None
+    y_val: Targets | None = None
+    w_val: Floats | None = None
+    x_test: Floats | None = None
+    y_test: Targets | None = None
+    w_test: Floats | None = None
+    target_center: float = 0.0
+    target_scale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One job's place in a stack."""
+
+    spec: ResolvedSpec
+    arrays: MemberArrays
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one split of one member: x [n, F], y [n], w [n] or None."""
+
+    x: Floats
+    y: Targets
+    w: Floats | None
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.y)
+
+    @property
+    def weight(self) -> float:
+        """The sum of the row weights, n where there are none."""
+        return float(self.rows if self.w is None else self.w.sum())
+
+
+def train(arrays: MemberArrays) -> Part:
+    """The training rows."""
+    return Part(arrays.x_train, arrays.y_train, arrays.w_train)
+
+
+def validation(arrays: MemberArrays) -> Part | None:
+    """The validation rows, None where there are none."""
+    return _part(arrays.x_val, arrays.y_val, arrays.w_val)
+
+
+def test(arrays: MemberArrays) -> Part | None:
+    """The test rows, None where there are none."""
+    return _part(arrays.x_test, arrays.y_test, arrays.w_test)
+
+
+def _part(x: Floats | None, y: Targets | None, w: Floats | None) -> Part | None:
+    return None if x is None or y is None or len(y) == 0 else Part(x, y, w)
+
+
+def tensor(array: NDArray[Any]) -> Tensor:
+    """The array as a tensor of its own type; copied where it is read-only, which torch has no word for."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -1,0 +1,90 @@
+"""Dropout masks, drawn for a block of batches at a time because seeding a generator costs more than a small mask."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from app.domain.spec import ResolvedSpec
+from worker.engine.network import dropout_rates
+from worker.engine.randomness import Use, dropout_mask, seeded
+
+# Cells of one draw: about 0.1 ms. It depends on nothing but the layer, so a mask is the same in every stack.
+_BLOCK = 1 << 16
+MASKS_OF_ONE_DRAW = 1024
+
+Masks = list[Tensor | None]
+
+
+def block_of(width: int, batch_size: int) -> int:
+    """Batches that share one draw: a power of two, so that a window of batches is a whole number of draws."""
+    return 1 << max(1, min(_BLOCK // (width * batch_size), MASKS_OF_ONE_DRAW)).bit_length() - 1
+
+
+def draw(spec: ResolvedSpec, *, epoch: int, layer: int, block: int) -> Tensor:
+    """Booleans [batches of the block, width, batch_size] of a hidden layer (from 0) in an epoch (from 1)."""
+    width, rate = spec.network.hidden_layers[layer], dropout_rates(spec)[layer]
+    shape = (block_of(width, spec.batch_size), width, spec.batch_size)
+    return dropout_mask(seeded(spec.seed, Use.DROPOUT, epoch, layer, block), rate, shape)
+
+
+class _LayerMasks:
+    """One layer's scaled masks [K, batches, width, batch_size], for the block that was drawn last."""
+
+    def __init__(self, specs: Sequence[ResolvedSpec], layer: int, like: Tensor) -> None:
+        self._specs, self._layer = specs, layer
+        width, self._rows = specs[0].network.hidden_layers[layer], specs[0].batch_size
+        self._count = block_of(width, self._rows)
+        self._masks = like.new_ones(len(specs), self._count, width, self._rows)
+        self._drawn = (0, 0)
+
+    def batch(self, batch: int, rows: int) -> Tensor:
+        """[K, width, rows]: 0 or 1 / (1 - rate), of whatever was prepared last for this batch."""
+        return self._masks[:, batch % self._count, :, :rows]
+
+    def prepare(self, epoch: int, batch: int) -> None:
+        """Draw the batch's block unless it is there."""
+        block = batch // self._count
+        if self._drawn != (epoch, block):
+            self._draw(epoch, block)
+
+    def _draw(self, epoch: int, block: int) -> None:
+        self._drawn = (epoch, block)
+        for position, spec in enumerate(self._specs):
+            rate = dropout_rates(spec)[self._layer]
+            if rate > 0:
+                kept = draw(spec, epoch=epoch, layer=self._layer, block=block)
+                self._masks[position].copy_(kept).div_(1 - rate)
+
+
+class Dropout:
+    """The masks of all hidden layers; a layer that no member drops from has None."""
+
+    def __init__(self, specs: Sequence[ResolvedSpec], like: Tensor, *, squeezed: bool) -> None:
+        self._squeezed = squeezed
+        rates = zip(*(dropout_rates(spec) for spec in specs), strict=True)
+        self._layers = [_LayerMasks(specs, layer, like) if any(each) else None for layer, each in enumerate(rates)]
+        self.active = [layer is not None for layer in self._layers]
+
+    def masks(self, batch: int, rows: int) -> Masks:
+        """One [K, width, rows] (squeezed: [width, rows]) or None for each hidden layer: views on what `prepare` draws."""
+        views = [layer.batch(batch, rows) if layer else None for layer in self._layers]
+        return [mask[0] if self._squeezed and mask is not None else mask for mask in views]
+
+    def prepare(self, epoch: int, batch: int) -> None:
+        """Draw what a batch needs."""
+        for layer in self._layers:
+            if layer:
+                layer.prepare(epoch, batch)
+
+
+def epoch_masks(spec: ResolvedSpec, epoch: int) -> list[list[Tensor | None]]:
+    """For each batch of an epoch the booleans [width, rows] of each hidden layer, None without dropout: for a plain loop."""
+    dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), squeezed=True)
+    starts = range(0, spec.train_rows, spec.batch_size)
+    sizes = [min(spec.batch_size, spec.train_rows - start) for start in starts]
+    found = []
+    for batch, rows in enumerate(sizes):
+        dropout.prepare(epoch, batch)
+        found.append([None if mask is None else mask > 0 for mask in dropout.masks(batch, rows)])
+    return found

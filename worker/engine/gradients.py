@@ -1,0 +1,171 @@
+"""A batch's gradient: by hand for chains of linear layers, activations and dropout, by autograd for all else.
+
+By hand a gradient is a list of prepared calls, each writing into a buffer that was allocated once: for a small network the cost
+of calling torch, one to three microseconds an operation, is all there is. Forwards Z = W·A, A' = σ(Z) ⊙ mask; backwards
+∂W = G·Aᵀ, G' = (Wᵀ·G ⊙ mask) ⊙ σ'(Z), the bias within W.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from worker.engine import forward
+from worker.engine.activations import ACTIVATIONS, Call
+from worker.engine.batches import Batch
+from worker.engine.dropout import Masks
+from worker.engine.layout import LayerViews, Layout
+from worker.engine.losses import Loss
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """Buffers of one hidden layer for batches of one size: a [K, w, b] is all but the last row of source [K, w + 1, b]."""
+
+    z: Tensor
+    a: Tensor
+    source: Tensor
+    source_t: Tensor
+    g: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Workspace:
+    """All buffers for batches of one size."""
+
+    hidden: list[_Hidden]
+    logits: Tensor
+    g: Tensor
+
+
+class ByHand:
+    """∂L/∂parameters of a batch into `flat` [K, P] (K = 1: [P])."""
+
+    def __init__(self, layout: Layout, loss: Loss, *, activation: str, like: Tensor, dropping: Sequence[bool]) -> None:
+        self._layout, self._loss, self._like, self._dropping = layout, loss, like, dropping
+        self._activation = ACTIVATIONS[activation]
+        self._squeezed = like.dim() == 1
+        self._product = torch.mm if self._squeezed else torch.bmm
+        self.flat = torch.zeros_like(like)
+        self._parts = layout.gradients(self.flat)
+        if not self._squeezed:
+            # A batched product falls back to one call a member unless what it writes is contiguous.
+            self._parts = [torch.zeros_like(part, memory_format=torch.contiguous_format) for part in self._parts]
+        self._flat_parts = [part.flatten(-2) for part in self._parts]
+        self._spaces: dict[int, _Workspace] = {}
+
+    def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
+        """The calls that write the gradient at `layers` into `flat`, and the batch's logits where they belong."""
+        space = self._spaces.get(batch.rows) or self._allocate(batch.rows)
+        scale = [] if batch.factor is None else [partial(space.g.mul_, batch.factor)]
+        joined = [] if self._squeezed else [partial(torch.cat, self._flat_parts, 1, out=self.flat)]
+        gradient = self._loss.gradient(batch.logits, batch.targets, space.g)
+        forward, backward = self._forward(layers, batch, space, masks), self._backward(layers, batch, space, masks)
+        return [*forward, *gradient, *scale, *backward, *joined]
+
+    def _forward(self, layers: Sequence[LayerViews], batch: Batch, space: _Workspace, masks: Masks) -> list[Call]:
+        calls: list[Call] = []
+        source = batch.x
+        for layer, hidden, mask in zip(layers, space.hidden, masks, strict=False):
+            calls.append(partial(self._product, layer.augmented, source, out=hidden.z))
+            calls += self._activated(hidden, mask)
+            source = hidden.source
+        if self._squeezed or batch.logits.is_contiguous():
+            return [*calls, partial(self._product, layers[-1].augmented, source, out=batch.logits)]
+        last = partial(self._product, layers[-1].augmented, source, out=space.logits)
+        return [*calls, last, partial(batch.logits.copy_, space.logits)]
+
+    def _activated(self, hidden: _Hidden, mask: Tensor | None) -> list[Call]:
+        write = self._activation.write
+        if mask is None:
+            return [write(hidden.z, hidden.a)]
+        if self._activation.needs_input:
+            return [write(hidden.z, hidden.a), partial(hidden.a.mul_, mask)]
+        return [write(hidden.z, hidden.z), partial(torch.mul, hidden.z, mask, out=hidden.a)]
+
+    def _backward(self, layers: Sequence[LayerViews], batch: Batch, space: _Workspace, masks: Masks) -> list[Call]:
+        calls: list[Call] = []
+        g = space.g
+        for index in range(len(layers) - 1, 0, -1):
+            hidden, mask = space.hidden[index - 1], masks[index - 1]
+            calls.append(partial(self._product, g, hidden.source_t, out=self._parts[index]))
+            calls.append(partial(self._product, layers[index].weight_t, g, out=hidden.g))
+            g = hidden.g
+            if mask is not None:
+                calls.append(partial(g.mul_, mask))
+            dropped = mask is not None and not self._activation.needs_input
+            calls.append(self._activation.backward(g, hidden.z, hidden.z if dropped else hidden.a))
+        return [*calls, partial(self._product, g, batch.x_t, out=self._parts[0])]
+
+    def settled(self, layers: Sequence[LayerViews]) -> list[Call]:
+        """Nothing but the gradient comes from a batch."""
+        return []
+
+    def _allocate(self, rows: int) -> _Workspace:
+        widths, lead = self._layout.widths, self._like.shape[:-1]
+        hidden = [self._hidden(width, rows, drops) for width, drops in zip(widths[1:-1], self._dropping, strict=True)]
+        g = self._like.new_zeros(*lead, widths[-1], rows)
+        self._spaces[rows] = _Workspace(hidden, torch.zeros_like(g), g)
+        return self._spaces[rows]
+
+    def _hidden(self, width: int, rows: int, drops: bool) -> _Hidden:
+        lead = self._like.shape[:-1]
+        source = self._like.new_ones(*lead, width + 1, rows)
+        a = source.narrow(-2, 0, width)
+        shared = self._squeezed and not drops and not self._activation.needs_input
+        z = a if shared else self._like.new_zeros(*lead, width, rows)
+        return _Hidden(z, a, source, source.transpose(-1, -2), self._like.new_zeros(*lead, width, rows))
+
+
+class ByAutograd:
+    """The same through torch's autograd, for normalized networks and losses without a formula; never squeezed."""
+
+    def __init__(self, layout: Layout, loss: Loss, *, activation: str, normalization: str, like: Tensor) -> None:
+        self._loss = loss
+        self._activate = ACTIVATIONS[activation].apply
+        self._batch_norm = forward.ByBatch()
+        self._normalize = self._batch_norm if normalization == "batch" else forward.evaluating(normalization)
+        self.flat = torch.zeros_like(like)
+        padded = like.new_zeros(*like.shape[:-1], layout.total)
+        self._into = [_trained(views) for views in layout.views(padded)]
+        self.flat = padded[..., : layout.trained]
+
+    def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
+        """The call that writes the gradient at `layers` into `flat`, and the batch's logits where they belong."""
+        return [partial(self._run, layers, batch, masks)]
+
+    def settled(self, layers: Sequence[LayerViews]) -> list[Call]:
+        """The call that moves the running statistics of `layers` after a gradient."""
+        return [partial(self._batch_norm.settle, layers)]
+
+    def _run(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> None:
+        with torch.enable_grad():
+            leaves = [[part.detach().requires_grad_() for part in _trained(layer)] for layer in layers]
+            logits = self._outputs(layers, leaves, batch, masks)
+            rows = self._loss.rows(logits, batch.targets).sum(-1)
+            if batch.factor is not None:
+                rows = rows * batch.factor.flatten()
+            found = torch.autograd.grad(rows.sum(), [leaf for group in leaves for leaf in group])
+        batch.logits.copy_(logits.detach())
+        for into, gradient in zip((part for group in self._into for part in group), found, strict=True):
+            into.copy_(gradient)
+
+    def _outputs(self, layers: Sequence[LayerViews], leaves: list[list[Tensor]], batch: Batch, masks: Masks) -> Tensor:
+        tracked = [_tracked(layer, group) for layer, group in zip(layers, leaves, strict=True)]
+        first = torch.bmm(tracked[0].augmented, batch.x)
+        return forward.outputs(first, tracked, normalize=self._normalize, activate=self._activate, masks=masks)
+
+
+def _trained(layer: LayerViews) -> list[Tensor]:
+    return [part for part in (layer.augmented, layer.scale, layer.shift) if part is not None]
+
+
+def _tracked(layer: LayerViews, leaves: list[Tensor]) -> LayerViews:
+    """The layer with its trained tensors replaced by autograd's leaves."""
+    augmented, inputs = leaves[0], layer.weight.shape[-1]
+    weight = augmented.narrow(-1, 0, inputs)
+    scale, shift = leaves[1:] if len(leaves) > 1 else (None, None)
+    bias = augmented.narrow(-1, inputs, 1)
+    return LayerViews(augmented, weight, weight.transpose(-1, -2), bias, scale, shift, layer.mean, layer.variance)

@@ -1,0 +1,138 @@
+"""What a stack keeps of its members beside the tape: best and last weights, recovery points, seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worker.engine import data, recovery
+from worker.engine.data import Member
+from worker.engine.ledger import Ledger
+from worker.engine.network import Weights, initial_vector, named
+from worker.engine.progress import Progress
+from worker.engine.recovery import State
+from worker.engine.training import Training
+
+Which = Literal["best", "last"]
+
+
+@dataclass
+class Place:
+    """How far a stack is: epochs that its members have judged, epochs trained, batches done of the one after those.
+
+    `seconds` is the training time of this attempt, without the time that the caller took.
+    """
+
+    decided: int = 0
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0
+
+
+class Keeper:
+    """Weights of K members at their best and last epoch, and all that a member needs to go on."""
+
+    def __init__(
+        self, members: Sequence[Member], training: Training, progress: Sequence[Progress], ledger: Ledger, *, place: Place
+    ) -> None:
+        self._specs = [member.spec for member in members]
+        self._training, self._progress, self._ledger, self._place = training, progress, ledger, place
+        self._flat = training.tape.flat
+        self._best = self._flat.new_zeros(self._flat.shape[1:])
+        self._last: dict[int, Tensor] = {}
+        self._final: dict[int, State] = {}
+        self.seconds = [0.0] * len(members)
+        for position, spec in enumerate(self._specs):
+            self._flat[0, position] = torch.from_numpy(initial_vector(spec)).to(self._flat)
+
+    def vector(self, position: int, which: Which) -> Tensor:
+        """[total]: `best` is `last` before the first epoch, `last` of a member that trains is of its last decided epoch."""
+        if which == "best" and self._progress[position].best:
+            return self._best[position]
+        return self._last[position] if position in self._last else self.before(self._place.decided + 1, position)
+
+    def weights(self, position: int, which: Which) -> Weights:
+        """By the names of a state_dict."""
+        progress = self._progress[position]
+        losses = progress.best if which == "best" else progress.last
+        return self.named(position, self.vector(position, which), losses.epoch if losses else 0)
+
+    def named(self, position: int, vector: Tensor, epoch: int) -> Weights:
+        """A vector [total] after an epoch, by the names of a state_dict."""
+        return named(self._specs[position], _array(vector), steps=epoch * self._training.batches.steps)
+
+    def before(self, epoch: int, position: int) -> Tensor:
+        """The parameters that a member had before an epoch that is on the tape."""
+        return self._flat[self._training.tape.before(epoch), position]
+
+    def after(self, epoch: int, position: int) -> Tensor:
+        """The parameters that a member had after an epoch that is on the tape."""
+        return self._flat[self._training.tape.before(epoch) + 1, position]
+
+    def elapsed(self, position: int) -> float:
+        """Seconds of training, attempts before this one included."""
+        return self.seconds[position] + self._place.seconds
+
+    def improve(self, position: int, epoch: int) -> None:
+        """An epoch on the tape is the best."""
+        self._best[position].copy_(self.after(epoch, position))
+
+    def end(self, position: int, vector: Tensor, state: State) -> None:
+        """Keep the last weights and the last recovery point, and turn the member into dead weight."""
+        self._last[position], self._final[position] = vector.clone(), state
+        self._training.bury(position)
+
+    def state(self, position: int) -> State:
+        """The recovery point of this moment; of a member that ended, the one it ended with."""
+        if position in self._final:
+            return self._final[position]
+        place = self._place
+        batch = self._training.batches.steps if place.epoch > place.decided else place.batch
+        vector = self.before(place.decided + 1, position)
+        state = self._point(position, vector, epoch=place.decided, batch=batch) | self._moments(position)
+        if batch:
+            state["parameters.ahead"] = _array(self.after(place.decided + 1, position))
+        return state
+
+    def state_after(self, position: int, vector: Tensor, *, epoch: int) -> State:
+        """The recovery point after an epoch; without the optimizer's moments where training has gone on since."""
+        exact = epoch == self._place.epoch and self._place.batch == 0
+        return self._point(position, vector, epoch=epoch, batch=0) | (self._moments(position) if exact else {})
+
+    def restore(self, position: int, state: State) -> None:
+        """Go on from a recovery point whose epoch and batch are the stack's."""
+        progress, epoch = self._progress[position], self._place.epoch + 1
+        recovery.restore_host(state, progress, self._training.rates[position])
+        self.seconds[position] = float(state["seconds"][0])
+        self._ledger.partial[position] = state["partial"][0]
+        into = {
+            "parameters": self.before(epoch, position),
+            "parameters.ahead": self.after(epoch, position),
+            "best.parameters": self._best[position],
+        }
+        into |= {f"optimizer.{name}": moment for name, moment in self._training.moments(position).items()}
+        for name in into.keys() & state.keys():
+            into[name].copy_(data.tensor(state[name]))
+
+    def _point(self, position: int, vector: Tensor, *, epoch: int, batch: int) -> State:
+        progress = self._progress[position]
+        state = recovery.host_state(progress, self._training.rates[position])
+        state["position"] = np.array([epoch, batch], dtype=np.int64)
+        state["partial"] = np.array([self._ledger.partial[position] if batch else 0.0])
+        state["seconds"] = np.array([self.elapsed(position)])
+        state["parameters"] = _array(vector)
+        if progress.best:
+            state["best.parameters"] = _array(self._best[position])
+        return state
+
+    def _moments(self, position: int) -> State:
+        return {f"optimizer.{name}": _array(moment) for name, moment in self._training.moments(position).items()}
+
+
+def _array(vector: Tensor) -> NDArray[Any]:
+    """A copy on the host."""
+    return vector.detach().cpu().clone().numpy()

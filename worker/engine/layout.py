@@ -1,0 +1,103 @@
+"""Where each parameter of a network stands in one flat vector, so that an optimizer is a handful of operations.
+
+A layer's weight and bias are one matrix [out, in + 1], the bias its last column: with a row of ones below the activations
+[in, n] the forward pass is one product, and the bias's gradient comes with the weight's. Running statistics of batch
+normalization stand behind all that is trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor
+
+from app.domain.spec import ResolvedSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LayerViews:
+    """One layer's part of flat vectors [..., total]; the normalization's tensors are [..., out, 1] or None."""
+
+    augmented: Tensor
+    """[..., out, in + 1]"""
+    weight: Tensor
+    """[..., out, in]"""
+    weight_t: Tensor
+    """[..., in, out]"""
+    bias: Tensor
+    """[..., out, 1]"""
+    scale: Tensor | None
+    shift: Tensor | None
+    mean: Tensor | None
+    variance: Tensor | None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One layer's offsets into the flat vector."""
+
+    inputs: int
+    outputs: int
+    dense: int
+    norm: int | None
+    statistics: int | None
+
+
+class Layout:
+    """The flat vector of one network."""
+
+    def __init__(self, spec: ResolvedSpec) -> None:
+        widths, kind = spec.layers, spec.network.normalization
+        self.widths = widths
+        dense, end = _starts(_sizes(widths)), sum(_sizes(widths))
+        hidden = widths[1:-1]
+        norm = [end + 2 * start for start in _starts(hidden)]
+        self.trained = end + (2 * sum(hidden) if kind != "none" else 0)
+        statistics = [self.trained + 2 * start for start in _starts(hidden)]
+        self.total = self.trained + (2 * sum(hidden) if kind == "batch" else 0)
+        self.slots = tuple(
+            Slot(
+                widths[i],
+                widths[i + 1],
+                dense[i],
+                norm[i] if kind != "none" and i < len(hidden) else None,
+                statistics[i] if kind == "batch" and i < len(hidden) else None,
+            )
+            for i in range(len(widths) - 1)
+        )
+
+    def views(self, flat: Tensor) -> list[LayerViews]:
+        """The layers of flat [..., total]."""
+        return [_views(flat, slot) for slot in self.slots]
+
+    def gradients(self, flat: Tensor) -> list[Tensor]:
+        """[..., out, in + 1] for each layer of a flat gradient [..., trained]."""
+        return [_dense(flat, slot) for slot in self.slots]
+
+
+def _sizes(widths: Sequence[int]) -> list[int]:
+    return [out * (into + 1) for into, out in pairwise(widths)]
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    return [sum(sizes[:i]) for i in range(len(sizes))]
+
+
+def _dense(flat: Tensor, slot: Slot) -> Tensor:
+    size = slot.outputs * (slot.inputs + 1)
+    return flat.narrow(-1, slot.dense, size).view(*flat.shape[:-1], slot.outputs, slot.inputs + 1)
+
+
+def _columns(flat: Tensor, start: int | None, width: int) -> tuple[Tensor | None, Tensor | None]:
+    if start is None:
+        return None, None
+    return flat.narrow(-1, start, width).unsqueeze(-1), flat.narrow(-1, start + width, width).unsqueeze(-1)
+
+
+def _views(flat: Tensor, slot: Slot) -> LayerViews:
+    augmented = _dense(flat, slot)
+    weight = augmented.narrow(-1, 0, slot.inputs)
+    scale, shift = _columns(flat, slot.norm, slot.outputs)
+    mean, variance = _columns(flat, slot.statistics, slot.outputs)
+    bias = augmented.narrow(-1, slot.inputs, 1)
+    return LayerViews(augmented, weight, weight.transpose(-1, -2), bias, scale, shift, mean, variance)

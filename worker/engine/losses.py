@@ -1,0 +1,241 @@
+"""The losses of a stack: what each row's target becomes in advance, the gradient by hand, and the value of many rows at once.
+
+Shapes: logits z [..., K, O, n]. A table holds what a loss needs of the targets, [..., K, T, n], with row weights w that are
+divided by their batch's sum, so that a batch's loss is the plain sum of its rows. With K = 1 the K may be missing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from app.domain.spec.losses import Huber, Quantile
+from worker.engine.activations import Call
+from worker.engine.data import Member
+
+
+class Loss(ABC):
+    """One loss for the K members of a stack; its parameters are [K, 1, 1]."""
+
+    by_hand = True
+    """True where `gradient` is written."""
+    power = 0
+    """How the reported loss grows with the target's scale: 1 for absolute, 2 for squared errors."""
+
+    def __init__(self, members: Sequence[Member], *, dtype: torch.dtype, device: torch.device) -> None:
+        self.outputs = members[0].spec.layers[-1]
+        self.factors = [member.arrays.target_scale**self.power for member in members]
+        self._specs = [member.spec.loss for member in members]
+        self._scales = [member.arrays.target_scale for member in members]
+        self._dtype, self._device = dtype, device
+        self.prepare()
+
+    def prepare(self) -> None:  # noqa: B027 - most losses have no parameters
+        """Set what the members' own parameters decide."""
+
+    def column(self, values: Sequence[float]) -> Tensor:
+        """[K, 1, 1] from one number a member."""
+        return torch.tensor(values, dtype=self._dtype, device=self._device).view(-1, 1, 1)
+
+    def squeeze(self) -> None:
+        """Drop the leading K from the parameters, for tensors that have none."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value[0])
+
+    @abstractmethod
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[T, n] for the member at `position`; y and w are float64 [n]."""
+
+    def parts(self, table: Tensor) -> tuple[Tensor, ...]:
+        """The table's rows as `gradient` and `rows` take them: here c0 [..., O, n], c1 [..., 1, n] and what stands below."""
+        o = self.outputs
+        below = table.shape[-2] - o - 1
+        return table.narrow(-2, 0, o), table.narrow(-2, o, 1), *(table.narrow(-2, o + 1, below) for _ in range(bool(below)))
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """The calls that write ∂L/∂z into out, both [..., O, n]."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """[..., n]: each row's part of the loss."""
+
+
+class CrossEntropy(Loss):
+    """-Σ t·log softmax(z) with the smoothed one-hot t: c0 = -t·w, c1 = w, gradient c0 + softmax(z)·c1."""
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[O + 1, n]."""
+        smoothing = getattr(self._specs[position], "label_smoothing", 0.0)
+        truth = functional.one_hot(y.long(), self.outputs).T.double() * (1 - smoothing) + smoothing / self.outputs
+        return torch.cat((-truth * w, w[None]))
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """softmax(z)·c1 + c0."""
+        return [partial(torch.softmax, z, -2, out=out), partial(torch.addcmul, parts[0], out, parts[1], out=out)]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """Σ c0 · log softmax(z) over the outputs."""
+        return (torch.log_softmax(z, -2) * parts[0]).sum(-2)
+
+
+class Bce(Loss):
+    """-log σ(s·z) with s = ±1 for class 1 and 0: c0 = -y·w, c1 = w, gradient c0 + σ(z)·c1."""
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[3, n]."""
+        return torch.stack((-y * w, w, 2 * y - 1))
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """σ(z)·c1 + c0."""
+        return [partial(torch.sigmoid, z, out=out), partial(torch.addcmul, parts[0], out, parts[1], out=out)]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """-w · log σ(s·z)."""
+        return (functional.logsigmoid(z * parts[2]) * -parts[1]).squeeze(-2)
+
+
+class Mse(Loss):
+    """(z - y)²: c0 = -2·y·w, c1 = 2·w, gradient c0 + z·c1."""
+
+    power = 2
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[3, n]."""
+        return torch.stack((-2 * y * w, 2 * w, y))
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """z·c1 + c0."""
+        return [partial(torch.addcmul, parts[0], z, parts[1], out=out)]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """(z - y)² · w."""
+        return ((z - parts[2]).square() * (parts[1] * 0.5)).squeeze(-2)
+
+
+class _Residual(Loss):
+    """Losses of d = z - y; the table is y, w: gradient ψ(d)·w."""
+
+    power = 1
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[2, n]."""
+        return torch.stack((y, w))
+
+    def parts(self, table: Tensor) -> tuple[Tensor, ...]:
+        """Y and w, each [..., 1, n]."""
+        return table.narrow(-2, 0, 1), table.narrow(-2, 1, 1)
+
+
+class L1(_Residual):
+    """|d|, gradient sign(d)."""
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """sign(z - y)·w."""
+        return [partial(torch.sub, z, parts[0], out=out), out.sign_, partial(out.mul_, parts[1])]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """|z - y| · w."""
+        return ((z - parts[0]).abs() * parts[1]).squeeze(-2)
+
+
+class HuberLoss(_Residual):
+    """d²/2 within ±δ, δ·(|d| - δ/2) beyond; δ is given in the target's units."""
+
+    power = 2
+
+    def prepare(self) -> None:
+        """δ in trained units."""
+        deltas = [spec.delta for spec in self._specs if isinstance(spec, Huber)]
+        self.delta = self.column([delta / scale for delta, scale in zip(deltas, self._scales, strict=True)])
+        self.negative_delta = -self.delta
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """The residual clamped to ±δ, times w."""
+        clamped = partial(torch.clamp, out, self.negative_delta, self.delta, out=out)
+        return [partial(torch.sub, z, parts[0], out=out), clamped, partial(out.mul_, parts[1])]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """c·(|d| - c/2)·w with c = min(|d|, δ)."""
+        distance = (z - parts[0]).abs()
+        near = torch.minimum(distance, self.delta)
+        return (near * (distance - near * 0.5) * parts[1]).squeeze(-2)
+
+
+class Pinball(_Residual):
+    """q·(y - z) below the target, (1 - q)·(z - y) above: (½ - q)·d + ½·|d|."""
+
+    def prepare(self) -> None:
+        """½ - q."""
+        self.tilt = self.column([0.5 - spec.q for spec in self._specs if isinstance(spec, Quantile)])
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """(½ - q + ½·sign(d))·w."""
+        tilted = partial(torch.add, self.tilt, out, alpha=0.5, out=out)
+        return [partial(torch.sub, z, parts[0], out=out), out.sign_, tilted, partial(out.mul_, parts[1])]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """((½ - q)·d + ½·|d|)·w."""
+        residual = z - parts[0]
+        return ((residual * self.tilt + residual.abs() * 0.5) * parts[1]).squeeze(-2)
+
+
+class PoissonNll(Loss):
+    """exp(z) - y·z: c0 = -y·w, c1 = w, gradient c0 + exp(z)·c1."""
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[2, n]."""
+        return torch.stack((-y * w, w))
+
+    def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
+        """exp(z)·c1 + c0."""
+        return [partial(torch.exp, z, out=out), partial(torch.addcmul, parts[0], out, parts[1], out=out)]
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """exp(z)·c1 + z·c0."""
+        return (z.exp() * parts[1] + z * parts[0]).squeeze(-2)
+
+
+class Focal(Loss):
+    """(1 - p)^γ · -log p of the true class's p (Lin et al., 2017); autograd finds its gradient."""
+
+    by_hand = False
+
+    def prepare(self) -> None:
+        """γ."""
+        self.gamma = self.column([getattr(spec, "gamma", 0.0) for spec in self._specs])
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[O + 1, n]: -w where the class is the row's (one output: s·w with s = ±1), and w."""
+        first = ((2 * y - 1) * w)[None] if self.outputs == 1 else -functional.one_hot(y.long(), self.outputs).T * w
+        return torch.cat((first, w[None]))
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """(1 - p)^γ · -log p · w; 1 - p is kept off 0, where its power has no slope."""
+        if self.outputs == 1:
+            log_p, weight = functional.logsigmoid(z * parts[0].sign()), -parts[1]
+        else:
+            log_p, weight = torch.log_softmax(z, -2), parts[0]
+        missing = (-torch.expm1(log_p)).clamp_min(torch.finfo(z.dtype).tiny)
+        return (missing.pow(self.gamma) * log_p * weight).sum(-2)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "bce": Bce,
+    "mse": Mse,
+    "l1": L1,
+    "huber": HuberLoss,
+    "quantile": Pinball,
+    "poisson": PoissonNll,
+    "focal": Focal,
+}
+
+
+def of(members: Sequence[Member], *, dtype: torch.dtype, device: torch.device) -> Loss:
+    """The loss that the members share, with each member's own parameters."""
+    return LOSSES[members[0].spec.loss.name](members, dtype=dtype, device=device)

@@ -1,0 +1,101 @@
+"""A spec's network as torch's own modules, its first weights, and its weights by the names of a state_dict."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.domain.spec import ResolvedSpec
+from worker.engine.layout import Layout, Slot
+from worker.engine.randomness import Use, seeded
+
+Weights = dict[str, NDArray[Any]]
+
+_MODULES: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+
+def output_activation(loss: str, outputs: int = 1) -> Literal["softmax", "sigmoid", "identity", "exp"]:
+    """What turns a network's last numbers into its answer; focal is sigmoid on one output and softmax on more."""
+    if loss == "cross_entropy" or (loss == "focal" and outputs > 1):
+        return "softmax"
+    if loss in ("bce", "focal"):
+        return "sigmoid"
+    return "exp" if loss == "poisson" else "identity"
+
+
+def dropout_rates(spec: ResolvedSpec) -> list[float]:
+    """One rate for each hidden layer."""
+    rate = spec.network.dropout
+    return list(rate) if isinstance(rate, list) else [rate] * len(spec.network.hidden_layers)
+
+
+def sequential(spec: ResolvedSpec) -> nn.Sequential:
+    """The network as plain modules, with torch's own random weights: Linear, normalization, activation, Dropout a layer."""
+    modules: list[nn.Module] = []
+    for into, out, rate in zip(spec.layers, spec.layers[1:-1], dropout_rates(spec), strict=False):
+        modules.append(nn.Linear(into, out))
+        if spec.network.normalization != "none":
+            modules.append(nn.BatchNorm1d(out) if spec.network.normalization == "batch" else nn.LayerNorm(out))
+        modules.append(_MODULES[spec.network.activation]())
+        if rate > 0:
+            modules.append(nn.Dropout(rate))
+    return nn.Sequential(*modules, nn.Linear(spec.layers[-2], spec.layers[-1]))
+
+
+def initial_weights(spec: ResolvedSpec) -> Weights:
+    """The weights before the first epoch, float64: a pure function of seed and layer."""
+    return named(spec, initial_vector(spec), steps=0)
+
+
+def initial_vector(spec: ResolvedSpec) -> NDArray[np.float64]:
+    """The weights before the first epoch as one flat vector [total]."""
+    layout = Layout(spec)
+    flat = torch.zeros(layout.total, dtype=torch.float64)
+    for index, (views, slot) in enumerate(zip(layout.views(flat), layout.slots, strict=True)):
+        weight, bias = _drawn(spec.network.initialization, slot, seeded(spec.seed, Use.WEIGHTS, index))
+        views.weight.copy_(weight)
+        views.bias.copy_(bias)
+        for part in (views.scale, views.variance):
+            _ = part if part is None else part.fill_(1)
+    return flat.numpy()
+
+
+def _drawn(name: str, slot: Slot, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """[out, in] by torch's initializer of that name with its own defaults, and nn.Linear's bias [out, 1]."""
+    weight = torch.empty(slot.outputs, slot.inputs, dtype=torch.float64)
+    if name == "default":
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    else:
+        getattr(nn.init, f"{name}_")(weight, generator=generator)
+    bound = 1 / math.sqrt(slot.inputs)
+    return weight, torch.empty(slot.outputs, 1, dtype=torch.float64).uniform_(-bound, bound, generator=generator)
+
+
+def named(spec: ResolvedSpec, flat: NDArray[np.floating], *, steps: int) -> Weights:
+    """A flat vector [total] as the state_dict of `sequential(spec)`; `steps` is what batch normalization has counted."""
+    weights: Weights = {}
+    index = 0
+    for views, rate in zip(Layout(spec).views(torch.from_numpy(flat)), [*dropout_rates(spec), 0.0], strict=True):
+        weights[f"{index}.weight"] = views.weight.contiguous().numpy()
+        weights[f"{index}.bias"] = views.bias.flatten().contiguous().numpy()
+        parts = {"weight": views.scale, "bias": views.shift, "running_mean": views.mean, "running_var": views.variance}
+        norm = {f"{index + 1}.{name}": part.flatten().contiguous().numpy() for name, part in parts.items() if part is not None}
+        if views.mean is not None:
+            norm[f"{index + 1}.num_batches_tracked"] = np.asarray(steps)
+        weights |= norm
+        index += 2 + bool(norm) + (rate > 0)
+    return weights

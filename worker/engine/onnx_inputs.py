@@ -1,0 +1,156 @@
+"""Raw columns to the first linear layer, as ONNX nodes: imputation, scaling, indicators and levels, in float64."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn
+from worker.engine.onnx_graph import ML, Graph
+from worker.engine.onnx_layers import Dense
+
+Array = NDArray[np.float64]
+Column = TypeVar("Column", NumericColumn, CategoricalColumn)
+
+
+@dataclass(frozen=True)
+class Placed(Generic[Column]):
+    """A column, its number among those of its kind, and the place of its first network input."""
+
+    column: Column
+    number: int
+    offset: int
+
+
+def add_first_layer(graph: Graph, columns: Sequence[FittedColumn], layer: Dense, *, features: str, texts: Sequence[str]) -> str:
+    """Nodes for x · Wᵀ + b on raw columns: `features` float64 [n, F] (NaN is missing), `texts` a string input [n, 1] each.
+
+    A one-hot block is never built: its product with W is the row of Wᵀ that belongs to the level.
+    """
+    numeric, categorical = place(columns)
+    weight, bias = layer.weight.T, graph.constant("bias", layer.bias.astype(np.float32))
+    total = _numeric_part(graph, numeric, weight, features=features, bias=bias) if numeric else bias
+    return graph.add("Add", total, _level_part(graph, categorical, weight, texts)) if categorical else total
+
+
+def place(columns: Sequence[FittedColumn]) -> tuple[list[Placed[NumericColumn]], list[Placed[CategoricalColumn]]]:
+    """The numeric (and boolean) columns, and the categorical ones."""
+    numeric: list[Placed[NumericColumn]] = []
+    categorical: list[Placed[CategoricalColumn]] = []
+    offset = 0
+    for column in columns:
+        if isinstance(column, NumericColumn):
+            numeric.append(Placed(column, len(numeric), offset))
+        else:
+            categorical.append(Placed(column, len(categorical), offset))
+        offset += column.width
+    return numeric, categorical
+
+
+def _level_part(graph: Graph, categorical: list[Placed[CategoricalColumn]], weight: Array, texts: Sequence[str]) -> str:
+    """[n, out]: the sum of one row of a table for each column."""
+    rows: list[str] = []
+    tables: list[Array] = []
+    start = 0
+    for text, placed in zip(texts, categorical, strict=True):
+        keys, rows_of_keys = _level_rows(placed, weight)
+        numbers = range(start, start + len(keys))
+        rows.append(
+            graph.add(
+                "LabelEncoder", text, domain=ML, keys_strings=keys, values_int64s=numbers, default_int64=start + len(keys)
+            )
+        )
+        tables.append(rows_of_keys)
+        start += len(rows_of_keys)
+    chosen = graph.add("Concat", *rows, axis=1) if len(rows) > 1 else rows[0]
+    table = graph.constant("levels", np.vstack(tables).astype(np.float32))
+    return graph.add(
+        "ReduceSum", graph.add("Gather", table, chosen, axis=0), graph.constant("columns", np.array([1])), keepdims=0
+    )
+
+
+def _level_rows(placed: Placed[CategoricalColumn], weight: Array) -> tuple[list[str], Array]:
+    """The texts that have a row, "" (missing) last; their rows, and one more of zeros for a text never seen."""
+    column, offset = placed.column, placed.offset
+    at = {level: offset + index for index, level in enumerate(column.levels)}
+    levels = [level for level in column.levels if level]
+    missing, unseen = _missing_row(placed, weight, at), np.zeros(weight.shape[1])
+    return [*levels, ""], np.vstack([*(weight[at[level]] for level in levels), missing, unseen])
+
+
+def _missing_row(placed: Placed[CategoricalColumn], weight: Array, at: dict[str, int]) -> Array:
+    """What "" stands for: itself where it is a level, else the imputed level and the indicator."""
+    column = placed.column
+    level = "" if "" in at else column.impute
+    row: Array = np.zeros(weight.shape[1]) if level is None else weight[at[level]]
+    flagged = column.indicator and "" not in at
+    return row + weight[placed.offset + len(column.levels)] if flagged else row
+
+
+def _numeric_part(graph: Graph, numeric: list[Placed[NumericColumn]], weight: Array, *, features: str, bias: str) -> str:
+    """[n, out]: Gemm of the scaled numbers and the indicators."""
+    numeric = sorted(numeric, key=lambda placed: placed.column.quantiles is not None)
+    missing = graph.add("IsNaN", features)
+    numbers = _imputed(graph, numeric, features, missing)
+    inputs = graph.add("Cast", _scaled(graph, [placed.column for placed in numeric], numbers), to=TensorProto.FLOAT)
+    rows = [placed.offset for placed in numeric]
+    flagged = [placed for placed in numeric if placed.column.indicator]
+    if flagged:
+        flags = _pick(graph, missing, [placed.number for placed in flagged], len(numeric))
+        inputs = graph.add("Concat", inputs, graph.add("Cast", flags, to=TensorProto.FLOAT), axis=1)
+        rows += [placed.offset + 1 for placed in flagged]
+    return graph.add("Gemm", inputs, graph.constant("weight", weight[rows].astype(np.float32)), bias)
+
+
+def _pick(graph: Graph, block: str, numbers: list[int], width: int) -> str:
+    """The columns `numbers` of a block that is `width` wide."""
+    if numbers == list(range(width)):
+        return block
+    return graph.add("Gather", block, graph.constant("pick", np.array(numbers)), axis=1)
+
+
+def _imputed(graph: Graph, numeric: list[Placed[NumericColumn]], features: str, missing: str) -> str:
+    """[n, F] in the order of `numeric`: missing values replaced, then ranked where a column has quantiles (they stand last)."""
+    by_number = sorted(numeric, key=lambda placed: placed.number)
+    impute = [np.nan if placed.column.impute is None else placed.column.impute for placed in by_number]
+    values = graph.add("Where", missing, graph.constant("impute", np.array(impute)), features)
+    ranked = [placed for placed in numeric if placed.column.quantiles]
+    if not ranked:
+        return values
+    ranks = _ranks(
+        graph,
+        [placed.column.quantiles or [] for placed in ranked],
+        _pick(graph, values, [placed.number for placed in ranked], len(numeric)),
+    )
+    plain = [placed.number for placed in numeric if not placed.column.quantiles]
+    return graph.add("Concat", _pick(graph, values, plain, len(numeric)), ranks, axis=1) if plain else ranks
+
+
+def _scaled(graph: Graph, columns: list[NumericColumn], values: str) -> str:
+    """(x - center) * scale, float64."""
+    centers, scales = np.array([column.center for column in columns]), np.array([column.scale for column in columns])
+    if centers.any():
+        values = graph.add("Sub", values, graph.constant("center", centers))
+    return graph.add("Mul", values, graph.constant("scale", scales)) if (scales != 1).any() else values
+
+
+def _ranks(graph: Graph, quantiles: list[list[float]], values: str) -> str:
+    """[n, F] of numpy.interp(x, quantiles, linspace(0, 1)): the mean over a column's intervals of the part that lies below x.
+
+    That part is clip((x - low) / width, 0, 1).
+    """
+    most = max(map(len, quantiles)) - 1
+    low, slope, share = (np.zeros((len(quantiles), most)) for _ in range(3))
+    for index, knots in enumerate(quantiles):
+        count = len(knots) - 1
+        low[index, :count] = knots[:-1]
+        slope[index, :count] = 1 / np.diff(knots)
+        share[index, :count] = 1 / count
+    part = graph.add("Sub", graph.add("Unsqueeze", values, graph.constant("last", np.array([2]))), graph.constant("low", low))
+    part = graph.add("Mul", part, graph.constant("slope", slope))
+    part = graph.add("Clip", part, graph.constant("zero", np.array(0.0)), graph.constant("one", np.array(1.0)))
+    part = graph.add("Mul", part, graph.constant("share", share))
+    return graph.add("ReduceSum", part, graph.constant("intervals", np.array([2])), keepdims=0)

@@ -1,0 +1,61 @@
+"""What every optimizer is: an update of one flat tensor for K members, each with its own hyperparameters.
+
+What changes from step to step (learning rates, bias corrections) is a table of coefficients [S, c, K], computed on the host in
+float64 for S steps at a time. Parameters p, gradient g and moments are [K, P], hyperparameters [K, 1]; with K = 1: [P] and [1].
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.domain.spec import ResolvedSpec
+
+Floats = NDArray[np.float64]
+
+
+class Optimizer(ABC):
+    """One optimizer; `update` writes p's successor into out, which may be p. A step is counted from 1."""
+
+    moments: tuple[str, ...] = ()
+
+    def __init__(self, specs: Sequence[ResolvedSpec], like: Tensor) -> None:
+        self._like = like
+        self._specs = [spec.optimizer.model_dump() for spec in specs]
+        self.state = {name: torch.zeros_like(like) for name in self.moments}
+        self._scratch, self._scratch2 = torch.empty_like(like), torch.empty_like(like)
+        self.weight_decay = self.each("weight_decay")
+        self.decays = bool(self.values("weight_decay").any())
+        self.prepare()
+
+    def prepare(self) -> None:  # noqa: B027 - an optimizer may have no hyperparameters of its own
+        """Set what the optimizer's own hyperparameters decide."""
+
+    def values(self, name: str) -> Floats:
+        """[K] of one hyperparameter."""
+        return np.array([spec[name] for spec in self._specs], dtype=np.float64)
+
+    def betas(self) -> tuple[Floats, Floats]:
+        """Adam's two decay rates, each [K]."""
+        pairs = np.array([spec["betas"] for spec in self._specs], dtype=np.float64)
+        return pairs[:, 0], pairs[:, 1]
+
+    def each(self, values: str | Floats) -> Tensor:
+        """A hyperparameter, by name or as [K], as it broadcasts over the parameters."""
+        numbers = self.values(values) if isinstance(values, str) else values
+        return torch.from_numpy(numbers).to(self._like)[..., None].view(*self._like.shape[:-1], 1)
+
+    def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
+        """What `update` gets as c: arrays [S, K] of the steps [S, 1] with learning rates [S, K]."""
+        return [-rate]
+
+    def decay(self, p: Tensor, g: Tensor) -> None:
+        """L2: g + λ·p, in g."""
+        g.addcmul_(p, self.weight_decay)
+
+    @abstractmethod
+    def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
+        """One step; may change g."""

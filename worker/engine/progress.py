@@ -1,0 +1,189 @@
+"""How far one member is: its finished epochs, its best one, why it ended; decided on the host, in the order of the epochs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.job import StopReason
+from app.domain.spec import ResolvedSpec
+from worker.engine import metrics
+from worker.engine.network import Weights
+from worker.engine.reports import EpochColumns, EpochLosses, MemberReport
+from worker.engine.stopping import Stopper, first_true, lower, watched
+
+Floats = NDArray[np.float64]
+
+DIVERGED = (
+    "The {what} of epoch {epoch} is not finite. Try a lower learning rate, gradient_clip_norm, "
+    "or scaled inputs (preprocessing.numeric)."
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What was measured of consecutive epochs: columns [m]. `sound`: every parameter was finite after the epoch."""
+
+    train: Floats
+    val: Floats | None
+    metrics: dict[str, Floats]
+    rates: Floats
+    seconds: Floats
+    sound: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from a block, as indices into it; `last` is the epoch of the last good weights, -1 the one before."""
+
+    best: int | None
+    last: int
+    periodic: list[tuple[int, EpochLosses]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The newest epoch, kept whole because it may turn out to be the last."""
+
+    losses: EpochLosses
+    rate: float
+    seconds: float
+
+
+class Progress:
+    """One member's record."""
+
+    def __init__(self, spec: ResolvedSpec, *, position: int, validated: bool) -> None:
+        self.spec, self.position, self.validated = spec, position, validated
+        self.watch = watched(spec, validated=validated)
+        extra = self.watch.removeprefix("val_") if self.watch.startswith("val_") and self.watch != "val_loss" else None
+        cheap = metrics.PER_EPOCH[spec.task]
+        self.names = ((*cheap, extra) if extra and extra not in cheap else cheap) if validated else ()
+        self.stopper = Stopper()
+        self.latest: Row | None = None
+        self.best: EpochLosses | None = None
+        self.last: EpochLosses | None = None
+        self.best_value = np.inf
+        self.recorded = 0
+        self.finished: StopReason | None = None
+        self.message: str | None = None
+        self._told = False
+        self._columns = self._empty()
+        self.periodic: list[tuple[EpochLosses, Weights]] = []
+
+    @property
+    def epoch(self) -> int:
+        """The last finished epoch."""
+        return self.latest.losses.epoch if self.latest else 0
+
+    def take(self, block: Block) -> Verdict:
+        """Accept a block's epochs up to where the member ends, and end it there."""
+        first, count = self.epoch + 1, min(len(block.train), self.spec.epochs - self.epoch)
+        diverged = first_true(~self._finite(block)[:count])
+        good = count if diverged is None else diverged
+        values = lower(self._watched(block)[:good], self.watch)
+        stop = self.stopper.take(values, self.spec.early_stopping) if self.spec.early_stopping and self.validated else None
+        if stop is not None:
+            good, diverged = stop + 1, None
+        accepted = good + (diverged is not None)
+        previous = self.last
+        self._record(block, accepted)
+        self.last = self._losses(block, good - 1, first) if good else previous
+        if diverged is not None:
+            self.finish(StopReason.NON_FINITE_LOSS, self._reason(block, diverged, first))
+        elif stop is not None or self.epoch >= self.spec.epochs:
+            self.finish(StopReason.MAX_EPOCHS if stop is None else StopReason.EARLY_STOPPING)
+        return Verdict(self._choose(block, values[:good], first), good - 1, self._periodic(block, good, first))
+
+    def finish(self, reason: StopReason, message: str | None = None) -> None:
+        """End here; the last epoch is recorded whatever record_every says."""
+        self.finished, self.message = reason, message
+        if self.latest and self.recorded != self.epoch:
+            self._append(self.latest)
+
+    def ended(self) -> StopReason | None:
+        """Why a restored member has nothing left to do: it was interrupted between its end and the telling of it."""
+        if self.latest is None:
+            return None
+        rule, losses = self.spec.early_stopping, self.latest.losses
+        if not np.isfinite([losses.train_loss, losses.val_loss or 0.0]).all():
+            return StopReason.NON_FINITE_LOSS
+        if rule and self.stopper.wait >= rule.patience:
+            return StopReason.EARLY_STOPPING
+        return StopReason.MAX_EPOCHS if self.epoch >= self.spec.epochs else None
+
+    def report(self) -> MemberReport | None:
+        """What is new; None once the end was told."""
+        if self._told:
+            return None
+        self._told = self.finished is not None
+        columns, periodic = self._columns, self.periodic
+        self._columns, self.periodic = self._empty(), []
+        latest = self.latest.losses if self.latest else None
+        return MemberReport(
+            self.position, columns, self.epoch, latest, self.best, self.last, periodic, self.finished, self.message
+        )
+
+    def _empty(self) -> EpochColumns:
+        return EpochColumns(metrics={f"val_{name}": [] for name in self.names})
+
+    def _finite(self, block: Block) -> NDArray[np.bool_]:
+        finite = np.isfinite(block.train) & block.sound
+        return finite if block.val is None else finite & np.isfinite(block.val)
+
+    def _watched(self, block: Block) -> Floats:
+        if self.watch == "train_loss" or block.val is None:
+            return block.train
+        return block.val if self.watch == "val_loss" else block.metrics[self.watch]
+
+    def _losses(self, block: Block, index: int, first: int) -> EpochLosses:
+        val = None if block.val is None else float(block.val[index])
+        scores = {name: float(column[index]) for name, column in block.metrics.items()}
+        return EpochLosses(first + index, float(block.train[index]), val, scores)
+
+    def _choose(self, block: Block, values: Floats, first: int) -> int | None:
+        index = int(values.argmin()) if len(values) else 0
+        if not len(values) or not values[index] < self.best_value:
+            return None
+        self.best_value, self.best = float(values[index]), self._losses(block, index, first)
+        return index
+
+    def _periodic(self, block: Block, good: int, first: int) -> list[tuple[int, EpochLosses]]:
+        every = self.spec.checkpoints.every
+        due = [i for i in range(good) if every and (first + i) % every == 0]
+        return [(i, self._losses(block, i, first)) for i in due[-self.spec.checkpoints.keep :]]
+
+    def _record(self, block: Block, count: int) -> None:
+        if count == 0:
+            return
+        first, every = self.epoch + 1, self.spec.record_every
+        epochs = np.arange(first, first + count)
+        kept = np.flatnonzero((epochs % every == 0) | (epochs == 1))
+        columns = self._columns
+        columns.epoch += epochs[kept].tolist()
+        columns.train_loss += block.train[kept].tolist()
+        columns.val_loss += [None] * len(kept) if block.val is None else block.val[kept].tolist()
+        columns.learning_rate += block.rates[kept].tolist()
+        columns.seconds += block.seconds[kept].tolist()
+        for name, column in columns.metrics.items():
+            column += block.metrics[name][kept].tolist()
+        self.recorded = int(epochs[kept[-1]]) if len(kept) else self.recorded
+        last = count - 1
+        self.latest = Row(self._losses(block, last, first), float(block.rates[last]), float(block.seconds[last]))
+
+    def _append(self, row: Row) -> None:
+        columns, losses = self._columns, row.losses
+        columns.epoch.append(losses.epoch)
+        columns.train_loss.append(losses.train_loss)
+        columns.val_loss.append(losses.val_loss)
+        columns.learning_rate.append(row.rate)
+        columns.seconds.append(row.seconds)
+        for name, column in columns.metrics.items():
+            column.append(losses.metrics[name])
+        self.recorded = losses.epoch
+
+    def _reason(self, block: Block, index: int, first: int) -> str:
+        what = "weights" if np.isfinite(block.train[index]) else "training loss"
+        if block.val is not None and what == "weights" and not np.isfinite(block.val[index]):
+            what = "validation loss"
+        return DIVERGED.format(what=what, epoch=first + index)

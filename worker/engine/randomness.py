@@ -1,0 +1,47 @@
+"""Everything random, as pure functions of the seed and of where it is used."""
+
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+
+
+class Use(IntEnum):
+    """What numbers are drawn for; keeps the streams of one seed apart."""
+
+    WEIGHTS = 1
+    ORDER = 2
+    DROPOUT = 3
+
+
+def seeded(seed: int, use: Use, *place: int) -> torch.Generator:
+    """A generator for one use of a seed at one place (a layer, an epoch, …)."""
+    state = 0
+    for word in (seed, use, *place):
+        state = _mixed((state ^ word) & _MASK)
+    return torch.Generator().manual_seed(state >> 1)
+
+
+def epoch_order(seed: int, epoch: int, rows: int) -> Tensor:
+    """The order of the training rows in an epoch (counted from 1): int64 [rows]."""
+    return torch.randperm(rows, generator=seeded(seed, Use.ORDER, epoch))
+
+
+def dropout_mask(generator: torch.Generator, rate: float, shape: tuple[int, ...]) -> Tensor:
+    """Booleans, True with probability 1 - rate (to 2^-16); four are cut from each 64 bits, three times as quick."""
+    cells = 1
+    for width in shape:
+        cells *= width
+    bits = torch.empty((cells + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    kept = min(65535, round((1 - rate) * 65536)) - 32768
+    return (bits.view(torch.int16)[:cells] < kept).view(shape)
+
+
+def _mixed(word: int) -> int:
+    """One round of splitmix64 (Steele, Lea, Flood, 2014)."""
+    word = (word + 0x9E3779B97F4A7C15) & _MASK
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _MASK
+    return word ^ (word >> 31)

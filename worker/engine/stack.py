@@ -1,0 +1,208 @@
+"""The stack: K networks of one shape trained at once, as a generator of reports."""
+
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+import torch
+
+from app.domain.job import StopReason
+from app.domain.metrics import of_task
+from worker.engine import data, recovery
+from worker.engine.data import Member
+from worker.engine.evaluation import Evaluation, finished
+from worker.engine.keeping import Keeper, Place, Which
+from worker.engine.layout import Layout
+from worker.engine.ledger import Ledger
+from worker.engine.network import Weights
+from worker.engine.progress import Block, Progress
+from worker.engine.recovery import State
+from worker.engine.reports import MemberReport
+from worker.engine.training import Training, plan
+
+# Far below what a person notices.
+_FIRST_REPORT_SECONDS = 0.02
+
+
+class Stack:
+    """K members that share columns, network shape, loss, optimizer and schedule kind, batch size and number of training rows.
+
+    `states` are recovery points to go on from; all members that still train must stand at the same epoch and batch.
+    Raises ValueError where members or states do not fit together.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        states: Sequence[State | None] | None = None,
+        report_seconds: float = 0.25,
+    ) -> None:
+        _check(members)
+        self._members, self._report_seconds = list(members), min(report_seconds, 0.5)
+        # Whoever waits for a first epoch gets it at once; the pauses between reports double from there.
+        self._patience = min(_FIRST_REPORT_SECONDS, self._report_seconds)
+        self._like, self._layout = torch.empty(0, dtype=dtype, device=device), Layout(members[0].spec)
+        epochs, window = plan(members, self._layout)
+        self._training = Training(members, self._layout, epochs=epochs, window=window, like=self._like)
+        splits = [data.validation(member.arrays) is not None for member in members]
+        self._progress = [Progress(member.spec, position=i, validated=splits[i]) for i, member in enumerate(members)]
+        self._ledger = Ledger(self._training, self._progress, members, self._layout, like=self._like)
+        self._place, self._deciding = Place(), False
+        self._keeper = Keeper(members, self._training, self._progress, self._ledger, place=self._place)
+        self._resumed, self._stamps = perf_counter(), list[float]()
+        self._restore(states or [None] * len(members))
+
+    def train(self) -> Iterator[list[MemberReport]]:
+        """Train until every member has ended; yields what is new soon, then each `report_seconds`, at most 0.5, and last."""
+        work = self._work()
+        while True:
+            # Not around the yield: the caller's code must not run in a mode of ours.
+            with torch.inference_mode() if self._training.by_hand else torch.no_grad():
+                going = bool(self._live()) and self._until_due(work) and bool(self._live())
+                self._settle()
+            yield [report for progress in self._progress if (report := progress.report()) is not None]
+            if not going:
+                return
+
+    def stop(self, position: int, reason: StopReason) -> None:
+        """End a member at once with the weights of its last finished epoch; the others go on untouched."""
+        if self._progress[position].finished is None:
+            state, vector = self._keeper.state(position), self._keeper.vector(position, "last")
+            self._progress[position].finish(reason)
+            self._keeper.end(position, vector, state)
+
+    def recovery_state(self, position: int) -> State:
+        """All that a member needs to go on from here to the same bits; valid while `train` is suspended at a yield.
+
+        Of a member that ended: from its last weights, with the optimizer's moments where they are of that same epoch.
+        """
+        return self._keeper.state(position)
+
+    def weights(self, position: int, which: Which) -> Weights:
+        """By the names and shapes of the equivalent nn.Sequential's state_dict; `best` is `last` before the first epoch."""
+        return self._keeper.weights(position, which)
+
+    def evaluate(self, position: int, part: Literal["validation", "test"], which: Which) -> tuple[float, dict[str, float]]:
+        """Loss in reported units and all metrics of a split. Raises ValueError where the member has no such rows."""
+        member = self._members[position]
+        rows = (data.validation if part == "validation" else data.test)(member.arrays)
+        if rows is None:
+            raise ValueError(f"The member has no {part} rows.")
+        with torch.inference_mode():
+            judge = Evaluation([member], [rows], self._layout, like=self._like)
+            finished(judge.run(self._keeper.vector(position, which)[None, None], [of_task(member.spec.task)]))
+        [scores] = judge.scores
+        return float(scores.loss[0]), {name: float(value[0]) for name, value in scores.metrics.items()}
+
+    def _work(self) -> Iterator[None]:
+        """Steps, epochs and decisions; pauses after each step, and within an evaluation that takes long."""
+        tape, place = self._training.tape, self._place
+        while live := self._live():
+            full = place.epoch - place.epoch % tape.epochs + tape.epochs
+            for epoch in range(place.epoch + 1, min(full, max(self._members[i].spec.epochs for i in live)) + 1):
+                yield from self._steps(epoch)
+                place.epoch, place.batch = epoch, 0
+                self._stamps.append(self._now())
+            if tape.epochs == 1:
+                yield from self._decide()
+            else:
+                finished(self._decide())
+            if place.epoch == full:
+                tape.turn()
+
+    def _steps(self, epoch: int) -> Iterator[None]:
+        training, place, window = self._training, self._place, self._training.batches.window
+        steps = training.batches.steps
+        training.begin(epoch, place.batch)
+        while place.batch < steps:
+            training.step(epoch, place.batch)
+            place.batch += 1
+            if window < steps and (place.batch % window == 0 or place.batch == steps):
+                self._ledger.drain(place.batch)
+            yield
+
+    def _decide(self) -> Iterator[None]:
+        """Measure the trained epochs and let every member draw its conclusions."""
+        self._deciding, place = True, self._place
+        first, epoch = place.decided + 1, place.epoch
+        yield from self._ledger.measure(decided=place.decided, epoch=epoch, batch=place.batch)
+        stamps = np.array(self._stamps)
+        self._stamps.clear()
+        for position in self._live() if epoch >= first else []:
+            seconds = stamps + self._keeper.seconds[position]
+            self._conclude(position, self._ledger.block(position, first=first, seconds=seconds), first)
+        self._ledger.turn()
+        place.decided, self._deciding = epoch, False
+
+    def _conclude(self, position: int, block: Block, first: int) -> None:
+        progress, keeper, rates = self._progress[position], self._keeper, self._training.rates[position]
+        verdict = progress.take(block)
+        if verdict.best is not None:
+            keeper.improve(position, first + verdict.best)
+        for index, losses in verdict.periodic:
+            vector = keeper.after(first + index, position)
+            progress.periodic.append((losses, keeper.named(position, vector, losses.epoch)))
+        del progress.periodic[: -progress.spec.checkpoints.keep]  # many blocks fit between two reports
+        if progress.finished:
+            vector = keeper.before(first, position) if verdict.last < 0 else keeper.after(first + verdict.last, position)
+            keeper.end(position, vector, keeper.state_after(position, vector, epoch=first + verdict.last))
+        elif rates.plateau:
+            rates.after_epoch(first, float((block.train if block.val is None else block.val)[0]))
+            self._training.coefficients.forget()
+
+    def _until_due(self, work: Iterator[None]) -> bool:
+        """Work until the next report is due; False when there is nothing left to do."""
+        self._resumed = perf_counter()
+        limits = {i: limit for i in self._live() if (limit := self._members[i].spec.max_seconds)}
+        left = [limit - self._keeper.elapsed(position) for position, limit in limits.items()]
+        due = self._resumed + min([self._patience, *left])
+        self._patience = min(2 * self._patience, self._report_seconds)
+        return any(perf_counter() >= due for _ in work)
+
+    def _settle(self) -> None:
+        """Decide what is trained, so that a report holds every finished epoch, and end members whose time is over."""
+        if not self._deciding:
+            finished(self._decide())
+        self._place.seconds, self._resumed = self._now(), perf_counter()
+        for position in self._live():
+            limit = self._members[position].spec.max_seconds
+            if limit is not None and self._keeper.elapsed(position) >= limit:
+                self.stop(position, StopReason.TIME_LIMIT)
+
+    def _now(self) -> float:
+        return self._place.seconds + perf_counter() - self._resumed
+
+    def _live(self) -> list[int]:
+        return [progress.position for progress in self._progress if progress.finished is None]
+
+    def _restore(self, states: Sequence[State | None]) -> None:
+        at = {recovery.position_of(state) for state in states if state is not None}
+        if len(at) > 1:
+            raise ValueError("Members of a stack go on from one epoch and batch.")
+        epoch, batch = at.pop() if at else (0, 0)
+        self._place.decided, self._place.epoch, self._place.batch = epoch, epoch, batch
+        self._ledger.counted = batch
+        for position, state in enumerate(states):
+            if state is not None:
+                self._keeper.restore(position, state)
+            if reason := self._progress[position].ended():
+                self.stop(position, reason)
+
+
+def _check(members: Sequence[Member]) -> None:
+    """Raise ValueError where the members cannot share a stack."""
+    first, columns = members[0].spec, members[0].arrays.x_train.shape[1]
+
+    def shape(member: Member) -> tuple[object, ...]:
+        spec, network = member.spec, member.spec.network
+        kinds = (spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size)
+        return (spec.layers, network.activation, network.normalization, *kinds, member.arrays.x_train.shape)
+
+    if any(shape(member) != shape(members[0]) for member in members):
+        raise ValueError("The members of a stack differ in shape, loss, optimizer, schedule or batch size.")
+    if columns != first.layers[0]:
+        raise ValueError(f"{columns} columns do not fit a network of {first.layers[0]} inputs.")

@@ -1,0 +1,157 @@
+"""One step of a stack: a batch's gradient and the optimizer's update, from one slot of the tape to the next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.engine import clipping, losses, optimizers, tape
+from worker.engine.activations import Call
+from worker.engine.batches import Batches
+from worker.engine.data import Member
+from worker.engine.dropout import Dropout
+from worker.engine.gradients import ByAutograd, ByHand
+from worker.engine.layout import Layout
+from worker.engine.optimizer import Optimizer
+from worker.engine.schedules import Rates
+from worker.engine.tape import Tape
+
+# Steps whose coefficients are computed at once.
+_AHEAD = 256
+# The slot, the place in the window, and whether a batch is its epoch's first or last.
+_Key = tuple[int, int, bool, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A step: calls that leave the gradient in its place, the parameters it was taken at, and where their successors go."""
+
+    calls: list[Call]
+    source: Tensor
+    out: Tensor
+
+
+class Coefficients:
+    """What the optimizer needs of the host, for blocks of steps; members that ended get a learning rate of 0."""
+
+    def __init__(self, optimizer: Optimizer, rates: Sequence[Rates], like: Tensor) -> None:
+        self._optimizer, self._rates, self._like = optimizer, rates, like
+        self._ended: set[int] = set()
+        self._start = -1
+        self._known: list[list[Tensor]] = []
+
+    def at(self, step: int) -> list[Tensor]:
+        """The coefficients, each [K, 1] (squeezed: [1]), of a step counted from 0."""
+        index = step - self._start
+        if self._start < 0 or index >= len(self._known):
+            index = self._fill(step)
+        return self._known[index]
+
+    def forget(self) -> None:
+        """The rates have changed."""
+        self._start = -1
+
+    def end(self, position: int) -> None:
+        """This member learns no more."""
+        self._ended.add(position)
+        self.forget()
+
+    def _fill(self, step: int) -> int:
+        self._start = step - step % _AHEAD
+        steps = np.arange(self._start, self._start + _AHEAD)
+        with np.errstate(all="ignore"):
+            rates = np.stack([rate.at(steps) for rate in self._rates], 1)
+            rates[:, list(self._ended)] = 0
+            columns = self._optimizer.coefficients(steps[:, None].astype(np.float64) + 1, rates)
+        table = np.stack([np.broadcast_to(column, rates.shape) for column in columns], 1)
+        same = bool((table == table[0]).all())
+        tensor = torch.from_numpy(table[:1] if same else table).to(self._like)
+        rows = [list(row.view(-1, *self._like.shape[:-1], 1).unbind(0)) for row in tensor.unbind(0)]
+        self._known = rows * _AHEAD if same else rows
+        return step - self._start
+
+
+class Training:
+    """All that a step touches."""
+
+    def __init__(self, members: Sequence[Member], layout: Layout, *, epochs: int, window: int, like: Tensor) -> None:
+        specs, network = [member.spec for member in members], members[0].spec.network
+        loss = losses.of(members, dtype=like.dtype, device=like.device)
+        by_hand = loss.by_hand and network.normalization == "none"
+        squeezed = by_hand and len(members) == 1
+        self.loss_factors = np.array(loss.factors)
+        if squeezed:
+            loss.squeeze()
+        self.tape = Tape(layout, epochs=epochs, members=len(members), squeezed=squeezed, like=like)
+        self.batches = Batches(members, loss, like=like, epochs=epochs, window=window, squeezed=squeezed)
+        self._dropout = Dropout(specs, like, squeezed=squeezed)
+        shape = torch.empty_like(self.tape.slots[0].trained, memory_format=torch.contiguous_format)
+        self._gradient: ByHand | ByAutograd = (
+            ByHand(layout, loss, activation=network.activation, like=shape, dropping=self._dropout.active)
+            if by_hand
+            else ByAutograd(layout, loss, activation=network.activation, normalization=network.normalization, like=shape)
+        )
+        self.optimizer: Optimizer = optimizers.of(specs, shape)
+        self._clipping = clipping.of([spec.gradient_clip_norm for spec in specs], shape)
+        self.rates = [Rates(spec, steps=self.batches.steps) for spec in specs]
+        self.coefficients = Coefficients(self.optimizer, self.rates, shape)
+        self.by_hand = by_hand
+        self._steps, self._drops = self.batches.steps, any(self._dropout.active)
+        self._programs: dict[_Key, _Program] = {}
+
+    def begin(self, epoch: int, index: int) -> None:
+        """Put the rows in an epoch's order, to go on with the batch `index`."""
+        if index < self._steps > 1:
+            self.batches.begin(epoch)
+            self.batches.fill(self.tape.before(epoch), index - index % self.batches.window)
+
+    def step(self, epoch: int, index: int) -> None:
+        """Train on the batch `index` of an epoch."""
+        batches, slot = self.batches, (epoch - 1) % self.tape.epochs
+        place = index % batches.window
+        if place == 0 and index:
+            batches.fill(slot, index)
+        key = (slot, place, index == 0, index == self._steps - 1)
+        program = self._programs.get(key) or self._prepare(key, index)
+        if self._drops:
+            self._dropout.prepare(epoch, index)
+        for call in program.calls:
+            call()
+        coefficients = self.coefficients.at((epoch - 1) * self._steps + index)
+        self.optimizer.update(program.source, self._gradient.flat, program.out, coefficients)
+
+    def _prepare(self, key: _Key, index: int) -> _Program:
+        slot, slots = key[0], self.tape.slots
+        source, out = slots[slot if index == 0 else slot + 1], slots[slot + 1]
+        batch = self.batches.batch(slot, index)
+        calls = self._gradient.prepare(source.layers, batch, self._dropout.masks(index, batch.rows))
+        if self._clipping is not None:
+            calls.append(partial(self._clipping, self._gradient.flat))
+        if out.statistics is not None and source.statistics is not None:
+            calls += [partial(out.statistics.copy_, source.statistics)] if index == 0 else []
+            calls += self._gradient.settled(out.layers)
+        self._programs[key] = _Program(calls, source.trained, out.trained)
+        return self._programs[key]
+
+    def bury(self, position: int) -> None:
+        """Turn a member that ended into dead weight: zeros that stay zeros, so nothing slow or infinite is computed on."""
+        self.coefficients.end(position)
+        self.tape.flat[:, position].zero_()
+        for moment in self.moments(position).values():
+            moment.zero_()
+
+    def moments(self, position: int) -> dict[str, Tensor]:
+        """A member's part of the optimizer's state: views [P]."""
+        return {name: moment.view(len(self.rates), -1)[position] for name, moment in self.optimizer.state.items()}
+
+
+def plan(members: Sequence[Member], layout: Layout) -> tuple[int, int]:
+    """The epochs and the batches of an epoch that a stack's tape holds: functions of shapes alone."""
+    rows = len(members[0].arrays.y_train)
+    validation = max((0 if member.arrays.y_val is None else len(member.arrays.y_val)) for member in members)
+    spec, k = members[0].spec, len(members)
+    epochs = tape.capacity(spec, layout, members=k, rows=rows, validation_rows=validation)
+    return epochs, tape.window(spec, layout, epochs=epochs, members=k, rows=rows)

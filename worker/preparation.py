@@ -1,0 +1,115 @@
+"""From a claimed job to what the engine takes: arrays, a member, and the state to continue from."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import safetensors.numpy
+import structlog
+from numpy.typing import NDArray
+
+from app.domain.blobs import dataset_key, recovery_key
+from app.domain.errors import InvalidData
+from app.domain.schema import Column
+from app.domain.spec import ResolvedSpec
+from app.persistence import checkpoints, datasets, epochs, events, leases, recovery
+from app.persistence.database import Database
+from app.persistence.leases import Fence
+from app.persistence.rows import JobRow, RecoveryRow
+from app.storage.storage import Storage
+from app.tabular.loading import Loaded, load
+from worker.engine.data import Member, MemberArrays
+from worker.engine.recovery import State
+
+log = structlog.get_logger()
+
+Rows = TypeVar("Rows", bound=NDArray[np.float64] | NDArray[np.int64] | None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A job ready to train."""
+
+    loaded: Loaded
+    member: Member
+    state: State | None
+
+
+def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Prepared:
+    """Read the dataset and the newest sound recovery point; InvalidData where the dataset is gone.
+
+    `alive` is called after each part of it: a large dataset takes a while, which is no stall.
+    """
+    spec = ResolvedSpec.model_validate(job.resolved_spec)
+    loaded = _load(job, spec, database=database, storage=storage, alive=alive)
+    alive()
+    arrays = MemberArrays(
+        x_train=_writable(loaded.x_train),
+        y_train=_writable(loaded.y_train),
+        w_train=_writable(loaded.w_train),
+        x_val=_writable(loaded.x_val),
+        y_val=_writable(loaded.y_val),
+        w_val=_writable(loaded.w_val),
+        x_test=_writable(loaded.x_test),
+        y_test=_writable(loaded.y_test),
+        w_test=_writable(loaded.w_test),
+        target_center=loaded.target.center,
+        target_scale=loaded.target.scale,
+    )
+    state = _state(job, database=database, storage=storage)
+    alive()
+    return Prepared(loaded=loaded, member=Member(spec=spec, arrays=arrays), state=state)
+
+
+def _writable(array: Rows) -> Rows:
+    """Torch shares memory with an array, and warns of one that may not be written; Arrow's are such."""
+    return array if array is None else np.require(array, requirements="W")
+
+
+def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Loaded:
+    with database.read() as connection:
+        dataset = datasets.find(connection, job.dataset_id, project_id=job.project_id)
+    if dataset is None:
+        raise InvalidData(f"The dataset {job.dataset_id} was deleted before the job could read it.")
+    columns = [Column.model_validate(column) for column in dataset.columns]
+    with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
+        path = storage.fetch(dataset_key(job.dataset_id), Path(folder) / "data.parquet")
+        alive()
+        return load(spec, columns, path)
+
+
+def _state(job: JobRow, *, database: Database, storage: Storage) -> State | None:
+    with database.read() as connection:
+        points = recovery.every(connection, job.number)
+    for point in points:
+        data = _sound(point, storage)
+        if data is not None:
+            return safetensors.numpy.load(data)
+        _fall_back(job, point, database=database)
+    return None
+
+
+def _sound(point: RecoveryRow, storage: Storage) -> bytes | None:
+    try:
+        data = storage.get(recovery_key(point.id))
+    except FileNotFoundError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == point.sha256 else None
+
+
+def _fall_back(job: JobRow, damaged: RecoveryRow, *, database: Database) -> None:
+    """Forget a damaged point, and every epoch and checkpoint beyond the point before it."""
+    fence = Fence(job.number, job.attempt)
+    with database.write() as connection:
+        recovery.forget(connection, [damaged.id])
+        before = recovery.newest(connection, job.number)
+        epoch = before.epoch if before else 0
+        leases.note(connection, fence, epoch=epoch)
+        epochs.forget_after(connection, job.number, epoch)
+        checkpoints.forget_after(connection, job.number, epoch)
+        events.append(connection, job.number, "job.recovery_point_damaged", epoch=damaged.epoch, continued_from=epoch)
+    log.error("recovery_point.damaged", job=job.id, epoch=damaged.epoch)

@@ -1,0 +1,120 @@
+"""Checkpoints and recovery points: bytes first, durable and hashed; then, under the fence, the row that points at them."""
+
+import hashlib
+from collections.abc import Iterable
+
+import safetensors.numpy
+from sqlalchemy import Connection
+
+from app.domain.blobs import StoredFile, checkpoint_folder, checkpoint_key, recovery_folder, recovery_key
+from app.domain.history import EpochLosses
+from app.domain.ids import new_id
+from app.domain.manifest import MANIFEST, ONNX, STATE, WEIGHTS, Manifest
+from app.domain.spec import ResolvedSpec
+from app.persistence import checkpoints, events
+from app.persistence.checkpoints import NewCheckpoint
+from app.persistence.database import Database
+from app.persistence.rows import JobRow, RecoveryRow
+from app.storage.storage import Storage
+from app.tabular.loading import Loaded
+from worker.engine.export import manifest_json, to_onnx, write_weights
+from worker.engine.network import Weights, output_activation
+from worker.engine.recovery import State, position_of
+
+Provenance = dict[str, str | int | float | bool | None]
+
+
+class Publisher:
+    """Writes what one attempt at a job keeps."""
+
+    def __init__(
+        self,
+        job: JobRow,
+        spec: ResolvedSpec,
+        loaded: Loaded,
+        *,
+        database: Database,
+        storage: Storage,
+        provenance: Provenance,
+    ) -> None:
+        self._job = job
+        self._spec = spec
+        self._loaded = loaded
+        self._database = database
+        self._storage = storage
+        self._provenance = provenance
+
+    def store(
+        self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str], state: State | None = None
+    ) -> NewCheckpoint:
+        """Make the files of a checkpoint durable, with `state` what training goes on from; no row points at them yet.
+
+        Where a checkpoint stands at that epoch already it keeps its id and its files, and only gets what it lacks.
+        """
+        with self._database.read() as connection:
+            standing = checkpoints.at_epoch(connection, self._job.number, losses.epoch)
+        id = standing.id if standing else new_id("ckpt")
+        files = [StoredFile.model_validate(file) for file in standing.files] if standing else []
+        contents = [] if standing else self._files(losses, weights)
+        if state is not None and STATE not in {file.name for file in files}:
+            contents.append((STATE, safetensors.numpy.save(state)))
+        for name, data in contents:
+            self._storage.put(checkpoint_key(id, name), data)
+            files.append(StoredFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()))
+        return NewCheckpoint(
+            id=id,
+            project_id=self._job.project_id,
+            job_number=self._job.number,
+            kinds=frozenset(kinds),
+            losses=losses,
+            files=files,
+        )
+
+    def _files(self, losses: EpochLosses, weights: Weights) -> list[tuple[str, bytes]]:
+        loaded, spec = self._loaded, self._spec
+        manifest = Manifest(
+            spec=spec,
+            columns=loaded.columns,
+            target=loaded.target,
+            output=output_activation(spec.loss.name, spec.layers[-1]),
+            epoch=losses.epoch,
+            train_loss=losses.train_loss,
+            val_loss=losses.val_loss,
+            metrics=losses.metrics,
+            provenance=self._provenance,
+        )
+        onnx = to_onnx(columns=loaded.columns, target=loaded.target, spec=spec, weights=weights)
+        return [(WEIGHTS, write_weights(weights)), (MANIFEST, manifest_json(manifest)), (ONNX, onnx)]
+
+    def publish(self, connection: Connection, new: NewCheckpoint) -> list[str]:
+        """Point at stored files; answers the checkpoints whose files may go once this is committed."""
+        superfluous = checkpoints.publish(connection, new, keep=self._spec.checkpoints.keep)
+        kinds, epoch = sorted(new.kinds), new.losses.epoch
+        events.append(connection, new.job_number, "job.checkpoint", checkpoint=new.id, epoch=epoch, kinds=kinds)
+        return superfluous
+
+    def discard(self, superfluous: Iterable[str]) -> None:
+        """Remove files that no row points at any more."""
+        for id in superfluous:
+            self._storage.delete(checkpoint_folder(id))
+
+    def store_state(self, state: State) -> RecoveryRow:
+        """Make a recovery point durable; no row points at it yet."""
+        data = safetensors.numpy.save(state)
+        epoch, batch = position_of(state)
+        id = new_id("rec")
+        self._storage.put(recovery_key(id), data)
+        return RecoveryRow(
+            id=id,
+            job_number=self._job.number,
+            attempt=self._job.attempt,
+            epoch=epoch,
+            batch=batch,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+
+    def discard_states(self, ids: Iterable[str]) -> None:
+        """Remove recovery points that no row points at any more."""
+        for id in ids:
+            self._storage.delete(recovery_folder(id))

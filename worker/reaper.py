@@ -1,0 +1,35 @@
+"""Gives back at once what a dead training process held, by the word of its parent."""
+
+import structlog
+
+from app.domain.job import Status
+from app.persistence import leases, workers
+from app.persistence.database import Database
+from app.queueing.celery import Doorbell
+
+log = structlog.get_logger()
+
+
+class Reaper:
+    """Opens what it needs for each death: the parent keeps no connection that its next child would inherit."""
+
+    def __init__(self, database_url: str, redis_url: str, *, max_crashes: int) -> None:
+        self._database_url = database_url
+        self._redis_url = redis_url
+        self._max_crashes = max_crashes
+
+    def bury(self, owner: str) -> None:
+        """Return the jobs of a dead process to the queue and ring for them."""
+        database = Database(self._database_url)
+        doorbell = Doorbell(self._redis_url)
+        try:
+            with database.write() as connection:
+                lost = leases.crashed(connection, owner=owner, max_crashes=self._max_crashes)
+                workers.leave(connection, owner)
+            for job in lost:
+                log.warning("process.died", owner=owner, job=job.id, status=job.status, crashes=job.crashes)
+                if job.status is Status.QUEUED:
+                    doorbell.ring(job.id, job.device)
+        finally:
+            database.close()
+            doorbell.close()

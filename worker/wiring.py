@@ -1,0 +1,69 @@
+"""Puts the worker together; the parent process must not import torch, so only `start_trainer`, called in a child, does."""
+
+import os
+import socket
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from app.persistence.database import Database
+from app.settings import Settings
+from app.storage.opening import open_storage
+from worker.reaper import Reaper
+
+if TYPE_CHECKING:
+    from worker.trainer import Trainer
+
+_trainers: "dict[int, Trainer]" = {}
+
+
+@cache
+def settings() -> Settings:
+    """The settings of the environment, read once."""
+    return Settings()
+
+
+def process_name(pid: int) -> str:
+    """The owner of a lease: a process of this host."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+def start_trainer(stopping: Callable[[], bool]) -> None:
+    """Build and warm up this child's trainer."""
+    from worker.pulse import Periods
+    from worker.trainer import Trainer
+
+    chosen = settings()
+    periods = Periods(
+        lease=chosen.lease_seconds,
+        heartbeat=chosen.heartbeat_seconds,
+        stall=chosen.stall_seconds,
+        checkpoint=chosen.checkpoint_seconds,
+        report=chosen.report_seconds,
+    )
+    _trainers[os.getpid()] = Trainer(
+        database=Database(chosen.resolved_database_url),
+        storage=open_storage(chosen.resolved_storage_url),
+        name=process_name(os.getpid()),
+        device=_device(),
+        threads=chosen.threads,
+        periods=periods,
+        stopping=stopping,
+    )
+    trainer().warm_up()
+
+
+def trainer() -> "Trainer":
+    """This process's trainer; keyed by process, for a fork copies what its parent built."""
+    return _trainers[os.getpid()]
+
+
+def reaper() -> Reaper:
+    """Gives back the jobs of a process that died."""
+    return Reaper(settings().resolved_database_url, settings().resolved_redis_url, max_crashes=settings().max_crashes)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
