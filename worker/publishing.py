@@ -86,11 +86,15 @@ class Publisher:
         onnx = to_onnx(columns=loaded.columns, target=loaded.target, spec=spec, weights=weights)
         return [(WEIGHTS, write_weights(weights)), (MANIFEST, manifest_json(manifest)), (ONNX, onnx)]
 
-    def publish(self, connection: Connection, new: NewCheckpoint) -> list[str]:
-        """Point at stored files; answers the checkpoints whose files may go once this is committed."""
+    def publish(self, connection: Connection, new: NewCheckpoint, *, final: bool) -> list[str]:
+        """Point at stored files; answers the checkpoints whose files may go once this is committed.
+
+        The event log says nothing of a `last` that is not final: there is one each half minute.
+        """
         superfluous = checkpoints.publish(connection, new, keep=self._spec.checkpoints.keep)
         kinds, epoch = sorted(new.kinds), new.losses.epoch
-        events.append(connection, new.job_number, "job.checkpoint", checkpoint=new.id, epoch=epoch, kinds=kinds)
+        if final or new.kinds != {"last"}:
+            events.append(connection, new.job_number, "job.checkpoint", checkpoint=new.id, epoch=epoch, kinds=kinds)
         return superfluous
 
     def discard(self, superfluous: Iterable[str]) -> None:

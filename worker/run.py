@@ -121,27 +121,24 @@ class Run:
         if leaving or time.monotonic() - self._saved_at >= self._periods.checkpoint:
             self._save(report)
         if leaving:
-            self._publish(self._last_checkpoints(self._measured(report)))  # for a job that is cancelled before it goes on
             with self._database.write() as connection:
                 leases.give_back(connection, self._fence)
         return leaving
 
     def _save(self, report: MemberReport) -> None:
-        """A recovery point, and the best checkpoint so far."""
+        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees."""
         point = self._publisher.store_state(self._stack.recovery_state(0))
         with self._database.write() as connection:
             leases.note(connection, self._fence)
             old = recovery.add(connection, point)
         self._publisher.discard_states(old)
-        if report.best:
-            best = losses_of(self._with_all_metrics(report.best, "best"))
-            self._publish([self._publisher.store(best, self._stack.weights(0, "best"), kinds=["best"])])
+        self._publish(self._last_checkpoints(self._measured(report)))
         self._saved_at = time.monotonic()
 
     def _publish(self, new: list[NewCheckpoint]) -> None:
         with self._database.write() as connection:
             leases.note(connection, self._fence)
-            superfluous = [id for one in new for id in self._publisher.publish(connection, one)]
+            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=False)]
         self._publisher.discard(superfluous)
 
     def _finish(self, report: MemberReport, reason: StopReason) -> None:
@@ -151,7 +148,7 @@ class Run:
         ending = Ending(reason=reason, message=report.message, test=self._test(report))
         with self._database.write() as connection:
             leases.record(connection, self._fence, progress_of(report), lease_seconds=self._periods.lease)
-            superfluous = [id for one in new for id in self._publisher.publish(connection, one)]
+            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=True)]
             points = recovery.forget_all(connection, self._job.number)
             leases.finish(connection, self._fence, ending)
         self._publisher.discard(superfluous)

@@ -151,6 +151,12 @@ def test_training_time_is_limited_by_max_seconds() -> None:
     assert history.end.epoch > 0
 
 
+def test_a_member_always_gets_its_first_epoch() -> None:
+    _, [history] = run([member_of(spec_of(epochs=10_000_000, max_seconds=1e-9, batch_size=1))])
+    assert history.end.finished is StopReason.TIME_LIMIT
+    assert history.end.epoch >= 1
+
+
 def test_every_member_is_reported_with_every_epoch_once() -> None:
     _, histories = run(pack(2, batch_size=9), report_seconds=0)
     assert [history.columns.epoch for history in histories] == [list(range(1, 31)), list(range(1, 32))]

@@ -19,7 +19,7 @@ from app.domain.numbers import JsonNumber
 from app.domain.resolve import resolve
 from app.domain.schema import Column, Task
 from app.domain.spec import JobSpec
-from app.persistence import checkpoints, datasets, epochs, jobs, recovery
+from app.persistence import checkpoints, datasets, epochs, jobs, leases, recovery
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.jobs import NewJob
@@ -210,6 +210,33 @@ def test_a_cancelled_job_keeps_what_was_learned(yard: Yard) -> None:
 
     yard.work()
 
+    assert yard.checkpoints(job).keys() == {"best", "last"}
+
+
+class Killed(BaseException):
+    """Nothing in the worker catches it: what it leaves is what a killed process leaves."""
+
+
+@pytest.mark.parametrize(("asked", "ends"), [(None, StopReason.WORKER_LOST), (Status.CANCELLING, StopReason.CANCELLED)])
+def test_a_job_that_ends_by_the_death_of_its_process_keeps_best_and_last(
+    yard: Yard, asked: Status | None, ends: StopReason
+) -> None:
+    job = yard.submit(epochs=10_000)
+
+    def die() -> None:
+        if yard.reports < 12:
+            return
+        if asked:
+            yard.ask(job, asked)
+        raise Killed
+
+    yard.on_report = die
+    with pytest.raises(Killed):
+        yard.work(checkpoint=0)
+    with yard.database.write() as connection:
+        leases.crashed(connection, owner="test:1", max_crashes=1)
+
+    assert yard.job(job.id).stop_reason == ends
     assert yard.checkpoints(job).keys() == {"best", "last"}
 
 

@@ -1,6 +1,7 @@
 """The stack: K networks of one shape trained at once, as a generator of reports."""
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from time import perf_counter
 from typing import Literal
 
@@ -157,9 +158,7 @@ class Stack:
     def _until_due(self, work: Iterator[None]) -> bool:
         """Work until the next report is due; False when there is nothing left to do."""
         self._resumed = perf_counter()
-        limits = {i: limit for i in self._live() if (limit := self._members[i].spec.max_seconds)}
-        left = [limit - self._keeper.elapsed(position) for position, limit in limits.items()]
-        due = self._resumed + min([self._patience, *left])
+        due = self._resumed + min([self._patience, *(self._time_left(position) for position in self._live())])
         self._patience = min(2 * self._patience, self._report_seconds)
         return any(perf_counter() >= due for _ in work)
 
@@ -169,9 +168,13 @@ class Stack:
             finished(self._decide())
         self._place.seconds, self._resumed = self._now(), perf_counter()
         for position in self._live():
-            limit = self._members[position].spec.max_seconds
-            if limit is not None and self._keeper.elapsed(position) >= limit:
+            if self._time_left(position) <= 0:
                 self.stop(position, StopReason.TIME_LIMIT)
+
+    def _time_left(self, position: int) -> float:
+        """Seconds; a member always gets its first epoch, for without one it has nothing to show."""
+        limit = self._members[position].spec.max_seconds
+        return limit - self._keeper.elapsed(position) if limit and self._place.decided else inf
 
     def _now(self) -> float:
         return self._place.seconds + perf_counter() - self._resumed
