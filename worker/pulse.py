@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.persistence import leases, workers
 from app.persistence.database import Database
-from app.persistence.leases import Fence, LeaseLost
+from app.persistence.leases import Fence
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Pulse:
         self._name = name
         self._periods = periods
         self._register = register
-        self._held: tuple[Fence, str] | None = None
+        self._held: Mapping[Fence, str] = {}
         self._last_progress = time.monotonic()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="pulse", daemon=True)
@@ -52,14 +52,14 @@ class Pulse:
         self._thread.join(timeout=5)
 
     @contextmanager
-    def holding(self, fence: Fence, job_id: str) -> Iterator[None]:
-        """Renew this lease while the block runs."""
+    def holding(self, leases: Mapping[Fence, str]) -> Iterator[None]:
+        """Renew these leases, each with its job's id, while the block runs; the block may take some out."""
         self.progress()
-        self._held = fence, job_id
+        self._held = leases
         try:
             yield
         finally:
-            self._held = None
+            self._held = {}
 
     def progress(self) -> None:
         """Say that the training is alive."""
@@ -69,17 +69,17 @@ class Pulse:
         while not self._stopped.wait(self._periods.heartbeat):
             try:
                 self._beat()
-            except LeaseLost as lost:  # the training loop meets it at its next report
-                log.warning("lease.lost", job=lost.args[0].number)
             except SQLAlchemyError as error:
                 log.warning("pulse.failed", error=type(error).__name__)
 
     def _beat(self) -> None:
-        held = self._held
+        held = dict(self._held)
         if held and time.monotonic() - self._last_progress > self._periods.stall:
-            log.error("training.stalled", job=held[1], seconds=self._periods.stall)
-            os._exit(1)  # nothing else ends an endless step; the parent gives the job back
+            log.error("training.stalled", jobs=[*held.values()], seconds=self._periods.stall)
+            os._exit(1)  # nothing else ends an endless step; the parent gives the jobs back
         with self._database.write() as connection:
-            if not workers.beat(connection, self._name, job_id=held[1] if held else None):
+            if not workers.beat(connection, self._name, job_id=next(iter(held.values()), None)):
                 self._register(connection)  # the machine slept, or the database was away: the housekeeper took us for dead
-            leases.renew(connection, [held[0]] if held else [], lease_seconds=self._periods.lease)
+            lost = leases.renew(connection, held, lease_seconds=self._periods.lease)
+        if lost:  # the training loop meets it at its next report
+            log.warning("lease.lost", jobs=[held[fence] for fence in lost])

@@ -1,33 +1,28 @@
-"""One attempt at one job, from claim to finish."""
+"""One run of a claimed pack, from the claim until every member has ended or was given back."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 import torch
 from sqlalchemy.exc import DBAPIError
 
-from app.domain.blobs import recovery_folder
-from app.domain.history import HeldOut
 from app.domain.job import Status, StopReason
-from app.domain.numbers import to_json
-from app.persistence import leases, recovery
-from app.persistence.checkpoints import NewCheckpoint
+from app.persistence import leases
 from app.persistence.database import Database
-from app.persistence.leases import Ending, Fence, LeaseLost
+from app.persistence.leases import LeaseLost
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
-from worker.engine.reports import EpochLosses, MemberReport
+from worker.attempt import Attempt
+from worker.engine.recovery import position_of
+from worker.engine.reports import MemberReport
 from worker.engine.stack import Stack
 from worker.failures import failure_of
-from worker.preparation import prepare
+from worker.preparation import Prepared, prepare
 from worker.provenance import provenance
 from worker.publishing import Publisher
 from worker.pulse import Periods, Pulse
-from worker.reporting import losses_of, progress_of
 
 log = structlog.get_logger()
 
@@ -35,11 +30,11 @@ DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
 class Run:
-    """Trains a claimed job and stores everything that comes of it."""
+    """Trains the jobs of one stack and stores everything that comes of them; each by its own attempt."""
 
     def __init__(
         self,
-        job: JobRow,
+        pack: Sequence[JobRow],
         *,
         database: Database,
         storage: Storage,
@@ -48,8 +43,7 @@ class Run:
         device: str,
         stopping: Callable[[], bool],
     ) -> None:
-        self._job = job
-        self._fence = Fence(job.number, job.attempt)
+        self._pack = pack
         self._database = database
         self._storage = storage
         self._pulse = pulse
@@ -57,137 +51,183 @@ class Run:
         self._device = device
         self._stopping = stopping
         self._saved_at = time.monotonic()
+        self._attempts = {_seat(job): Attempt(job, database=database, storage=storage) for job in pack}
+        self._fences = {attempt.fence: attempt.job.id for attempt in self._attempts.values()}
 
     def run(self) -> None:
-        """Train to the end, or until the job is paused, cancelled, yielded or taken away."""
+        """Train to the end, or until every job is paused, cancelled, yielded or taken away."""
         try:
-            with self._pulse.holding(self._fence, self._job.id):
+            with self._pulse.holding(self._fences):
                 self._train()
-        except LeaseLost:
-            log.warning("lease.lost", job=self._job.id, attempt=self._job.attempt)
-        except (DBAPIError, OSError) as error:  # the world, not the job: its lease runs out and another attempt continues it
-            log.exception("run.abandoned", job=self._job.id, error=type(error).__name__)
+        except (DBAPIError, OSError) as error:  # the world, not the jobs: their leases run out and others continue them
+            log.exception("run.abandoned", jobs=self._ids(), error=type(error).__name__)
         except Exception as error:
-            log.exception("run.failed", job=self._job.id)
-            self._fail(failure_of(error))
+            log.exception("run.failed", jobs=self._ids())
+            self._break_up(error)
 
-    def _fail(self, ending: Ending) -> None:
-        try:
-            with self._database.write() as connection:
-                leases.finish(connection, self._fence, ending)
-                points = recovery.forget_all(connection, self._job.number)
-        except LeaseLost:
-            log.warning("lease.lost", job=self._job.id, attempt=self._job.attempt)
-            return
-        with suppress(OSError):  # the job is over either way
-            for id in points:
-                self._storage.delete(recovery_folder(id))
+    def _ids(self) -> list[str]:
+        return [attempt.job.id for attempt in self._attempts.values()]
+
+    def _break_up(self, error: Exception) -> None:
+        """The stack failed: a job that was alone in it fails, of several one may be to blame, so they go on apart."""
+        ending, size = failure_of(error), self._pack[0].stack_size or 1
+        limit = size // 2 if ending.reason is StopReason.OUT_OF_MEMORY else 1
+        for position in list(self._attempts):
+            with self._about(position) as attempt:
+                if size == 1:
+                    attempt.fail(ending)
+                else:
+                    attempt.unpack(limit=limit)
+                self._drop(position)
 
     def _train(self) -> None:
-        prepared = prepare(self._job, database=self._database, storage=self._storage, alive=self._pulse.progress)
-        self._spec = prepared.member.spec
-        facts = provenance(self._job, self._spec, device=self._device, continued=prepared.state is not None)
-        self._publisher = Publisher(
-            self._job, self._spec, prepared.loaded, database=self._database, storage=self._storage, provenance=facts
-        )
-        with self._database.write() as connection:
-            leases.note(connection, self._fence, reproducibility=facts)
-        self._stack = Stack(
-            [prepared.member],
-            dtype=DTYPES[self._spec.precision],
-            device=self._device,
-            states=[prepared.state],
-            report_seconds=self._periods.report,
-        )
-        for [report] in self._stack.train():
+        prepared = self._prepared()
+        if not prepared:
+            return
+        stack = self._stacked(prepared)
+        for reports in stack.train():
             self._pulse.progress()
-            if self._handle(report):
+            self._handle(reports, stack)
+            if not self._attempts:
                 return
 
-    def _handle(self, report: MemberReport) -> bool:
-        """Store a report; True when this attempt is over."""
-        for losses, weights in report.periodic:
-            self._publish([self._publisher.store(losses_of(losses), weights, kinds=["periodic"])])
+    def _prepared(self) -> dict[int, Prepared]:
+        """The members that can train, by their place; a job that cannot be read fails by itself."""
+        prepared = {}
+        for position in list(self._attempts):
+            with self._about(position) as attempt:
+                prepared[position] = prepare(
+                    attempt.job, database=self._database, storage=self._storage, alive=self._pulse.progress
+                )
+        return self._in_step(prepared)
+
+    def _in_step(self, prepared: dict[int, Prepared]) -> dict[int, Prepared]:
+        """Without those that fell back behind a damaged recovery point: they train on their own."""
+        places = {position: _place(one) for position, one in prepared.items()}
+        for position in [position for position, place in places.items() if place != next(iter(places.values()))]:
+            del prepared[position]
+            with self._about(position) as attempt:
+                attempt.give_back()
+                self._drop(position)
+        return prepared
+
+    def _stacked(self, prepared: dict[int, Prepared]) -> Stack:
+        places = range(self._pack[0].stack_size or 1)
+        spec = next(iter(prepared.values())).member.spec
+        stack = Stack(
+            [prepared[place].member if place in prepared else None for place in places],
+            dtype=DTYPES[spec.precision],
+            device=self._device,
+            states=[prepared[place].state if place in prepared else None for place in places],
+            report_seconds=self._periods.report,
+        )
+        for position, one in prepared.items():
+            with self._about(position, stack) as attempt:
+                self._begin(attempt, one, stack=stack, position=position)
+        return stack
+
+    def _begin(self, attempt: Attempt, prepared: Prepared, *, stack: Stack, position: int) -> None:
+        spec = prepared.member.spec
+        facts = provenance(attempt.job, spec, device=self._device, continued=prepared.state is not None)
+        publisher = Publisher(
+            attempt.job, spec, prepared.loaded, database=self._database, storage=self._storage, provenance=facts
+        )
+        attempt.begin(spec, stack=stack, position=position, publisher=publisher)
+        with self._database.write() as connection:
+            leases.note(connection, attempt.fence, reproducibility=facts)
+
+    def _handle(self, reports: Sequence[MemberReport], stack: Stack) -> None:
+        """Store what is new, let go who has ended, and do what callers asked for."""
+        here = [report for report in reports if report.position in self._attempts]
+        for report in here:
+            if report.periodic:
+                with self._about(report.position, stack) as attempt:
+                    attempt.publish_periodic(report)
+                    self._pulse.progress()
+            if report.finished:
+                self._finish(report, report.finished, stack)
+        going = [report for report in here if not report.finished and report.position in self._attempts]
+        statuses = self._record(going, stack)
+        for position in [position for position, status in statuses.items() if status is Status.CANCELLING]:
+            stack.stop(
+                position, StopReason.CANCELLED
+            )  # one more report follows, with the last epoch whatever record_every says
+            del statuses[position]
+        self._leave_or_save([report for report in going if report.position in statuses], statuses, stack)
+
+    def _finish(self, report: MemberReport, reason: StopReason, stack: Stack) -> None:
+        with self._about(report.position, stack) as attempt:
+            attempt.finish(report, reason, lease_seconds=self._periods.lease)
+            self._drop(report.position)
             self._pulse.progress()
-        if report.finished:
-            self._finish(report, report.finished)
-            return True
+
+    def _record(self, reports: Sequence[MemberReport], stack: Stack) -> dict[int, Status]:
+        """One transaction for all members; one whose lease is lost writes nothing and leaves."""
+        statuses: dict[int, Status] = {}
+        if not reports:
+            return statuses
+        lost = []
         with self._database.write() as connection:
-            status = leases.record(connection, self._fence, progress_of(report), lease_seconds=self._periods.lease)
-        if status is Status.CANCELLING:
-            self._stack.stop(0, StopReason.CANCELLED)  # one more report follows, with the last epoch whatever record_every says
-            return False
-        leaving = status is Status.PAUSING or self._stopping()
-        if leaving or time.monotonic() - self._saved_at >= self._periods.checkpoint:
-            self._save(report)
-        if leaving:
-            with self._database.write() as connection:
-                leases.give_back(connection, self._fence)
-        return leaving
+            for report in reports:
+                attempt = self._attempts[report.position]
+                try:
+                    statuses[report.position] = attempt.record(connection, report, lease_seconds=self._periods.lease)
+                except LeaseLost:  # told by an update of no row: the transaction is whole
+                    lost.append(report.position)
+        for position in lost:
+            with self._about(position, stack) as attempt:
+                raise LeaseLost(attempt.fence)
+        return statuses
 
-    def _save(self, report: MemberReport) -> None:
-        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees."""
-        point = self._publisher.store_state(self._stack.recovery_state(0))
-        with self._database.write() as connection:
-            leases.note(connection, self._fence)
-            old = recovery.add(connection, point)
-        self._publisher.discard_states(old)
-        self._publish(self._last_checkpoints(self._measured(report)))
-        self._saved_at = time.monotonic()
+    def _leave_or_save(self, reports: Sequence[MemberReport], statuses: dict[int, Status], stack: Stack) -> None:
+        stopping = self._stopping()
+        leaving = {report.position for report in reports if stopping or statuses[report.position] is Status.PAUSING}
+        due = time.monotonic() - self._saved_at >= self._periods.checkpoint
+        for report in reports:
+            if due or report.position in leaving:
+                with self._about(report.position, stack) as attempt:
+                    attempt.save(report)
+                    self._pulse.progress()
+        if due:
+            self._saved_at = time.monotonic()
+        for position in leaving & self._attempts.keys():
+            with self._about(position, stack) as attempt:
+                attempt.give_back()
+                self._drop(position)
+                stack.leave(position)
 
-    def _publish(self, new: list[NewCheckpoint]) -> None:
-        with self._database.write() as connection:
-            leases.note(connection, self._fence)
-            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=False)]
-        self._publisher.discard(superfluous)
+    @contextmanager
+    def _about(self, position: int, stack: Stack | None = None) -> Iterator[Attempt]:
+        """What goes wrong in here is this job's alone: it ends or is left to its new owner, the others go on."""
+        attempt = self._attempts[position]
+        try:
+            yield attempt
+        except (DBAPIError, OSError):
+            raise
+        except Exception as error:
+            if isinstance(error, LeaseLost):
+                log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
+            else:
+                log.exception("job.failed", job=attempt.job.id)
+                self._fail(attempt, error)
+            self._drop(position)
+            if stack:
+                stack.leave(position)
 
-    def _finish(self, report: MemberReport, reason: StopReason) -> None:
-        """The last checkpoints, the last epochs and the end of the job: one transaction, after the bytes are durable."""
-        report = self._measured(report)
-        new = self._last_checkpoints(report)
-        ending = Ending(reason=reason, message=report.message, test=self._test(report))
-        with self._database.write() as connection:
-            leases.record(connection, self._fence, progress_of(report), lease_seconds=self._periods.lease)
-            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=True)]
-            points = recovery.forget_all(connection, self._job.number)
-            leases.finish(connection, self._fence, ending)
-        self._publisher.discard(superfluous)
-        self._publisher.discard_states(points)
+    def _fail(self, attempt: Attempt, error: Exception) -> None:
+        try:
+            attempt.fail(failure_of(error))
+        except LeaseLost:
+            log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
 
-    def _measured(self, report: MemberReport) -> MemberReport:
-        """With the metrics that are too dear for every epoch, for the best and the last one."""
-        best = report.best and self._with_all_metrics(report.best, "best")
-        last = report.last and self._with_all_metrics(report.last, "last")
-        latest = last if last and report.latest and last.epoch == report.latest.epoch else report.latest
-        return replace(report, best=best, last=last, latest=latest)
+    def _drop(self, position: int) -> None:
+        del self._fences[self._attempts.pop(position).fence]
 
-    def _with_all_metrics(self, losses: EpochLosses, which: Literal["best", "last"]) -> EpochLosses:
-        if not self._spec.validation_rows:
-            return losses
-        _, measured = self._stack.evaluate(0, "validation", which)
-        missing = {f"val_{name}": value for name, value in measured.items() if f"val_{name}" not in losses.metrics}
-        return replace(losses, metrics=losses.metrics | missing)
 
-    def _last_checkpoints(self, report: MemberReport) -> list[NewCheckpoint]:
-        """Best and last; the last one also has what training would go on from.
+def _seat(job: JobRow) -> int:
+    assert job.stack_position is not None
+    return job.stack_position
 
-        Where the watched metric never was a number no epoch is the best, and the last one stands for it.
-        """
-        if report.last is None:
-            return []
-        store, state = self._publisher.store, self._stack.recovery_state(0)
-        best, last = losses_of(report.best or report.last), losses_of(report.last)
-        if last.epoch == best.epoch:
-            return [store(best, self._stack.weights(0, "best"), kinds=["best", "last"], state=state)]
-        return [
-            store(best, self._stack.weights(0, "best"), kinds=["best"]),
-            store(last, self._stack.weights(0, "last"), kinds=["last"], state=state),
-        ]
 
-    def _test(self, report: MemberReport) -> HeldOut | None:
-        chosen = report.best or report.last
-        if not self._spec.test_rows or chosen is None:
-            return None
-        loss, metrics = self._stack.evaluate(0, "test", "best")
-        named = {name: to_json(value) for name, value in metrics.items()}
-        return HeldOut(epoch=chosen.epoch, loss=to_json(loss), metrics=named)
+def _place(prepared: Prepared) -> tuple[int, int]:
+    return position_of(prepared.state) if prepared.state else (0, 0)

@@ -1,13 +1,13 @@
 """A training process: warm, and then at work on whatever job is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 import torch
 from sqlalchemy import Connection
 
 from app.domain.job import devices_taken
-from app.persistence import leases, workers
+from app.persistence import claims, workers
 from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class Trainer:
-    """One per process; trains one job after the other."""
+    """One per process; trains one pack of jobs after the other."""
 
     def __init__(
         self,
@@ -63,26 +63,27 @@ class Trainer:
     def work_off(self, *, hint: str) -> None:
         """Train due jobs until there is none or the worker stops; the hint only says that there may be one."""
         log.debug("doorbell.heard", job=hint)
-        while not self._stopping() and (job := self._claim()):
-            log.info("job.claimed", job=job.id, attempt=job.attempt, epoch=job.epoch)
-            self._run(job)
-            log.info("job.left", job=job.id, attempt=job.attempt)
+        while not self._stopping() and (pack := self._claim()):
+            for job in pack:
+                log.info("job.claimed", job=job.id, attempt=job.attempt, epoch=job.epoch, stack_size=job.stack_size)
+            self._run(pack)
+            log.info("jobs.left", jobs=[job.id for job in pack])
 
-    def _claim(self) -> JobRow | None:
+    def _claim(self) -> list[JobRow]:
         with self._database.write() as connection:
-            job = leases.claim(
+            pack = claims.claim(
                 connection, owner=self._name, devices=devices_taken(self._device), lease_seconds=self._periods.lease
             )
-            workers.beat(connection, self._name, job_id=job.id if job else None)
-        return job
+            workers.beat(connection, self._name, job_id=pack[0].id if pack else None)
+        return pack
 
-    def _run(self, job: JobRow) -> None:
+    def _run(self, pack: Sequence[JobRow]) -> None:
         Run(
-            job,
+            pack,
             database=self._database,
             storage=self._storage,
             pulse=self._pulse,
             periods=self._periods,
-            device="cpu" if job.device == "cpu" else self._device,
+            device="cpu" if pack[0].device == "cpu" else self._device,
             stopping=self._stopping,
         ).run()

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from app.domain.job import HELD, Status, devices_taken
+from app.domain.packing import pack_key
 from app.domain.spec import JobSpec, ResolvedSpec
 from app.persistence.database import now
 from app.persistence.paging import Page, paged
@@ -43,7 +44,8 @@ def add(connection: Connection, job: NewJob) -> JobRow:
         "device": job.device,
         "priority": job.spec.priority,
         "epochs": job.spec.epochs,
-        **dict.fromkeys(("attempt", "crashes", "epoch", "seconds", "revision"), 0),
+        "pack_key": pack_key(job.resolved_spec, dataset_sha256=job.dataset_sha256),
+        **dict.fromkeys(("attempt", "crashes", "pack_crashes", "epoch", "seconds", "revision"), 0),
         **dict.fromkeys(("created_at", "claimable_at"), now()),
     }
     statement = insert(jobs).values(values).returning(*JobRow.selected(jobs))

@@ -1,16 +1,16 @@
 """The lease on a job and its fence: every write of a worker holds only while its attempt is the current one."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 
 from app.domain.history import EpochColumns, EpochLosses, HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
-from app.persistence import checkpoints, epochs, events, recovery
+from app.persistence import epochs, events
 from app.persistence.database import now
-from app.persistence.jobs import is_due, running_by_project
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
 
@@ -34,58 +34,11 @@ class Fence:
         return and_(jobs.c.number == self.number, jobs.c.attempt == self.attempt, jobs.c.status.in_(HELD))
 
 
-def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_seconds: float) -> JobRow | None:
-    """Take the job that is due: by priority, then the project with the fewest running jobs, then age.
-
-    Epochs beyond the job's newest recovery point are forgotten in the same transaction, for they will be trained again.
-    """
-    running = running_by_project()
-    query = (
-        select(jobs.c.number)
-        .select_from(jobs.outerjoin(running, running.c.project_id == jobs.c.project_id))
-        .where(is_due(), jobs.c.device.in_(devices))
-        .order_by(jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=jobs)
-    )
-    number = connection.execute(query).scalar_one_or_none()
-    return None if number is None else _take(connection, number, owner=owner, lease_seconds=lease_seconds)
-
-
-def _take(connection: Connection, number: int, *, owner: str, lease_seconds: float) -> JobRow | None:
-    point = recovery.newest(connection, number)
-    epoch = point.epoch if point else 0
-    statement = (
-        update(jobs)
-        .where(jobs.c.number == number, jobs.c.status == Status.QUEUED)
-        .values(
-            status=Status.RUNNING,
-            attempt=jobs.c.attempt + 1,
-            lease_owner=owner,
-            lease_expires_at=now() + int(lease_seconds * SECOND),
-            started_at=func.coalesce(jobs.c.started_at, now()),
-            stack_size=func.coalesce(jobs.c.stack_size, 1),
-            stack_position=func.coalesce(jobs.c.stack_position, 0),
-            epoch=epoch,
-            revision=jobs.c.revision + 1,
-        )
-        .returning(*JobRow.selected(jobs))
-    )
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
-    epochs.forget_after(connection, number, epoch)
-    checkpoints.forget_after(connection, number, epoch)
-    events.append(connection, number, "job.started", attempt=row.attempt, epoch=epoch)
-    return JobRow.of(row)
-
-
-def renew(connection: Connection, fences: Sequence[Fence], *, lease_seconds: float) -> None:
-    """Prolong leases by the database's clock; LeaseLost where one is no longer held."""
-    for fence in fences:
-        statement = update(jobs).where(fence.holds).values(lease_expires_at=now() + int(lease_seconds * SECOND))
-        if connection.execute(statement).rowcount != 1:
-            raise LeaseLost(fence)
+def renew(connection: Connection, fences: Iterable[Fence], *, lease_seconds: float) -> list[Fence]:
+    """Prolong leases by the database's clock; answers those that are no longer held."""
+    until = now() + int(lease_seconds * SECOND)
+    held = update(jobs).values(lease_expires_at=until)
+    return [fence for fence in fences if connection.execute(held.where(fence.holds)).rowcount != 1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,22 +65,21 @@ def record(connection: Connection, fence: Fence, progress: Progress, *, lease_se
         values["latest"] = progress.latest.model_dump(mode="json")
     if progress.best:
         values["best"] = progress.best.model_dump(mode="json")
-    status = _write(connection, fence, values).status
-    epochs.add(connection, fence.number, progress.epochs)
-    return status
-
-
-def _write(connection: Connection, fence: Fence, values: dict[str, Any]) -> JobRow:
-    statement = update(jobs).where(fence.holds).values(values).returning(*JobRow.selected(jobs))
-    row = connection.execute(statement).one_or_none()
-    if row is None:
+    # Only the status comes back: a stack of 64 reports to 64 rows four times a second.
+    status = connection.execute(update(jobs).where(fence.holds).values(values).returning(jobs.c.status)).scalar_one_or_none()
+    if status is None:
         raise LeaseLost(fence)
-    return JobRow.of(row)
+    epochs.add(connection, fence.number, progress.epochs)
+    return Status(status)
 
 
 def note(connection: Connection, fence: Fence, **values: Any) -> JobRow:
     """Set columns of the job; LeaseLost where it is no longer ours."""
-    return _write(connection, fence, {**values, "revision": jobs.c.revision + 1})
+    statement = update(jobs).where(fence.holds).values(**values, revision=jobs.c.revision + 1)
+    row = connection.execute(statement.returning(*JobRow.selected(jobs))).one_or_none()
+    if row is None:
+        raise LeaseLost(fence)
+    return JobRow.of(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +117,18 @@ _released = case({str(old): str(new) for old, new in AFTER_RELEASE.items()}, val
 
 def give_back(connection: Connection, fence: Fence) -> JobRow:
     """Return a job whose worker stops politely: it is queued, paused or cancelled, and no crash is counted."""
-    row = note(connection, fence, status=_released, lease_owner=None, lease_expires_at=None, crashes=0, claimable_at=now())
+    values = {"lease_owner": None, "lease_expires_at": None, "crashes": 0, "pack_crashes": 0, "claimable_at": now()}
+    row = note(connection, fence, status=_released, **values)
     _after_release(connection, row, "job.yielded")
     return row
+
+
+def unpack(connection: Connection, fence: Fence, *, limit: int) -> JobRow:
+    """Return a job whose stack could not go on as it was, to train among at most `limit` members, in a stack of its own."""
+    places = {"stack_leader": None, "stack_size": None, "stack_position": None, "pack_limit": limit}
+    note(connection, fence, **places)
+    events.append(connection, fence.number, "job.unpacked", limit=limit)
+    return give_back(connection, fence)
 
 
 def _after_release(connection: Connection, row: JobRow, event: str) -> None:
@@ -183,24 +144,32 @@ def crashed(
 ) -> list[JobRow]:
     """Return the jobs of a dead worker to the queue, or end them after too many crashes in a row without a new recovery point.
 
-    Exactly one of `expired` (the lease ran out by the database's clock) and `owner` (its parent saw it die) says whose.
+    Exactly one of `expired` (the lease ran out by the database's clock) and `owner` (its parent saw it die) says whose. The
+    crash of a pack is counted apart, for it may be a neighbour's fault: after some of them each member is tried alone.
     """
     dead = jobs.c.lease_expires_at <= now() if expired else jobs.c.lease_owner == owner
     query = select(*JobRow.selected(jobs)).where(dead, jobs.c.status.in_(HELD)).with_for_update(skip_locked=True)
-    return [_crash(connection, JobRow.of(row), max_crashes, back_off_seconds) for row in connection.execute(query).all()]
+    lost = JobRow.all(connection.execute(query).all())
+    together = Counter(job.lease_owner for job in lost)
+    return [
+        _crash(connection, job, packed=together[job.lease_owner] > 1, max_crashes=max_crashes, back_off=back_off_seconds)
+        for job in lost
+    ]
 
 
-def _crash(connection: Connection, job: JobRow, max_crashes: int, back_off_seconds: float) -> JobRow:
+def _crash(connection: Connection, job: JobRow, *, packed: bool, max_crashes: int, back_off: float) -> JobRow:
     fence = Fence(job.number, job.attempt)
-    if job.status is Status.RUNNING and job.crashes + 1 >= max_crashes:
-        text = f"The training process died {job.crashes + 1} times in a row without a new checkpointed epoch."
+    crashes, pack_crashes = job.crashes + (not packed), job.pack_crashes + packed
+    if job.status is Status.RUNNING and not packed and crashes >= max_crashes:
+        text = f"The training process died {crashes} times in a row without a new checkpointed epoch."
         return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=text))
-    wait = int(back_off_seconds * SECOND * (2**job.crashes - 1))
+    wait = int(back_off * SECOND * (2 ** (job.crashes + job.pack_crashes) - 1))
     row = note(
         connection,
         fence,
         status=_released,
-        crashes=job.crashes + 1,
+        crashes=crashes,
+        pack_crashes=pack_crashes,
         lease_owner=None,
         lease_expires_at=None,
         claimable_at=now() + wait,

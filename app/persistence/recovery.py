@@ -18,7 +18,7 @@ def add(connection: Connection, point: RecoveryRow) -> list[str]:
     values = {name: getattr(point, name) for name in ("id", "job_number", "attempt", "epoch", "batch", "bytes", "sha256")}
     connection.execute(insert(recovery_points).values(**values, created_at=now()))
     if before is None or (point.epoch, point.batch) > (before.epoch, before.batch):
-        connection.execute(update(jobs).where(jobs.c.number == point.job_number).values(crashes=0))
+        connection.execute(update(jobs).where(jobs.c.number == point.job_number).values(crashes=0, pack_crashes=0))
     old = [row.id for row in every(connection, point.job_number)[KEPT:]]
     forget(connection, old)
     return old

@@ -72,11 +72,15 @@ class JobRow(Record):
     sweep_id: str | None
     device: str
     priority: int
+    pack_key: str | None
+    pack_limit: int | None
+    stack_leader: int | None
     stack_size: int | None
     stack_position: int | None
     attempt: int
     lease_owner: str | None
     crashes: int
+    pack_crashes: int
     epoch: int
     epochs: int
     seconds: float

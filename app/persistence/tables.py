@@ -87,6 +87,8 @@ jobs = Table(
     Column("priority", SmallInteger, nullable=False),
     # The stack: which jobs may train together, and the size and place a job keeps for its whole life.
     Column("pack_key", String(64)),
+    Column("pack_limit", Integer),
+    Column("stack_leader", BigInteger),
     Column("stack_size", Integer),
     Column("stack_position", Integer),
     # The lease and its fence.
@@ -94,6 +96,7 @@ jobs = Table(
     Column("lease_owner", String(200)),
     Column("lease_expires_at", Instant),
     Column("crashes", Integer, nullable=False),
+    Column("pack_crashes", Integer, nullable=False),
     Column("claimable_at", Instant, nullable=False),
     # What is known of the training so far.
     Column("epoch", Integer, nullable=False),
@@ -114,6 +117,7 @@ jobs = Table(
     Index("ix_jobs_project_id_id", "project_id", "id"),
     Index("ix_jobs_status_priority_number", "status", "priority", "number"),
     Index("ix_jobs_dataset_id", "dataset_id"),
+    Index("ix_jobs_stack_leader", "stack_leader"),
     sqlite_autoincrement=True,
 )
 

@@ -77,12 +77,15 @@ def upgrade() -> None:
         sa.Column("device", sa.String(length=8), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("pack_key", sa.String(length=64), nullable=True),
+        sa.Column("pack_limit", sa.Integer(), nullable=True),
+        sa.Column("stack_leader", sa.BigInteger(), nullable=True),
         sa.Column("stack_size", sa.Integer(), nullable=True),
         sa.Column("stack_position", sa.Integer(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.String(length=200), nullable=True),
         sa.Column("lease_expires_at", sa.BigInteger(), nullable=True),
         sa.Column("crashes", sa.Integer(), nullable=False),
+        sa.Column("pack_crashes", sa.Integer(), nullable=False),
         sa.Column("claimable_at", sa.BigInteger(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("epochs", sa.Integer(), nullable=False),
@@ -108,6 +111,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index("ix_jobs_dataset_id", ["dataset_id"], unique=False)
+        batch_op.create_index("ix_jobs_stack_leader", ["stack_leader"], unique=False)
         batch_op.create_index("ix_jobs_project_id_id", ["project_id", "id"], unique=False)
         batch_op.create_index("ix_jobs_status_priority_number", ["status", "priority", "number"], unique=False)
 
@@ -200,6 +204,7 @@ def downgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_index("ix_jobs_status_priority_number")
         batch_op.drop_index("ix_jobs_project_id_id")
+        batch_op.drop_index("ix_jobs_stack_leader")
         batch_op.drop_index("ix_jobs_dataset_id")
 
     op.drop_table("jobs")

@@ -18,7 +18,7 @@ from app.domain.ids import new_id
 from app.domain.job import Status, StopReason
 from app.domain.schema import Column, Kind, StorageType
 from app.main import create_app
-from app.persistence import checkpoints, datasets, events, jobs, leases
+from app.persistence import checkpoints, claims, datasets, events, jobs, leases
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
@@ -137,9 +137,7 @@ class Trained:
     def claim(self) -> None:
         """Take the job that is due."""
         with self.service.database.write() as connection:
-            job = leases.claim(connection, owner="test", devices=["auto", "cpu"], lease_seconds=LEASE_SECONDS)
-        assert job is not None
-        self.job = job
+            [self.job] = claims.claim(connection, owner="test", devices=["auto", "cpu"], lease_seconds=LEASE_SECONDS)
 
     @property
     def fence(self) -> Fence:

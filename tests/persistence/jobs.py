@@ -9,7 +9,7 @@ from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.rows import JobRow
 
-SPEC = JobSpec(dataset="ds_1", target="species", epochs=100)
+SPEC = JobSpec(dataset="ds_1", target="species", epochs=100, pack=False)
 RESOLVED = ResolvedSpec.model_validate(
     {
         **SPEC.model_dump(),
@@ -27,13 +27,21 @@ RESOLVED = ResolvedSpec.model_validate(
 )
 
 
-def queued(database: Database, *, priority: int = 0, device: str = "auto", project_id: str = DEFAULT_PROJECT) -> JobRow:
-    """A job that waits."""
+def queued(
+    database: Database,
+    *,
+    priority: int = 0,
+    device: str = "auto",
+    project_id: str = DEFAULT_PROJECT,
+    pack: bool = False,
+    **other: int,
+) -> JobRow:
+    """A job that waits, for nobody's company unless `pack`; `other` changes what it resolved to."""
     new = NewJob(
         id=new_id("job"),
         project_id=project_id,
         spec=SPEC.model_copy(update={"priority": priority}),
-        resolved_spec=RESOLVED,
+        resolved_spec=RESOLVED.model_copy(update={"pack": pack, **other}),
         warnings=[],
         dataset_sha256="0" * 64,
         device=device,

@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import Status, StopReason, devices_taken
-from app.persistence import epochs, events, jobs, leases, recovery
+from app.persistence import claims, epochs, events, jobs, leases, recovery
 from app.persistence.database import Database, now
 from app.persistence.leases import Ending, Fence, LeaseLost, Progress
 from app.persistence.rows import JobRow, RecoveryRow
@@ -21,8 +21,10 @@ OWNER = "host:1"
 
 
 def claim(database: Database, owner: str = OWNER) -> JobRow | None:
+    """The job that is due; these specs fit into no pack."""
     with database.write() as connection:
-        return leases.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30)
+        [*pack] = claims.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30)
+    return pack[0] if pack else None
 
 
 def claimed(database: Database) -> JobRow:
@@ -123,9 +125,9 @@ def test_a_gpu_s_process_takes_jobs_for_any_device(database: Database) -> None:
     ids = [queued(database, device=device).id for device in ("cpu", "cuda", "auto")]
 
     with database.write() as connection:
-        took = [leases.claim(connection, owner=OWNER, devices=devices_taken("cuda"), lease_seconds=30) for _ in ids]
+        took = [claims.claim(connection, owner=OWNER, devices=devices_taken("cuda"), lease_seconds=30) for _ in ids]
 
-    assert [job and job.id for job in took] == ids
+    assert [job.id for [job] in took] == ids
 
 
 def test_many_workers_claim_each_job_once(database: Database) -> None:

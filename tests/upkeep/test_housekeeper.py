@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from app.domain.job import Status
-from app.persistence import jobs, leases, workers
+from app.persistence import claims, jobs, workers
 from app.persistence.database import Database
 from app.upkeep.housekeeper import Housekeeper
 from tests.persistence.jobs import queued
@@ -36,7 +36,7 @@ def register(database: Database, name: str) -> None:
 def test_a_job_whose_lease_ran_out_is_queued_again_and_rung_for(database: Database) -> None:
     job, bell = queued(database), RecordingBell()
     with database.write() as connection:
-        leases.claim(connection, owner="host:1", devices=["auto"], lease_seconds=0)
+        claims.claim(connection, owner="host:1", devices=["auto"], lease_seconds=0)
 
     housekeeper(database, bell).sweep()
 
@@ -112,7 +112,7 @@ def test_a_process_that_went_silent_is_forgotten(database: Database) -> None:
 def test_five_housekeepers_at_once_count_one_crash(database: Database) -> None:
     job, bell = queued(database), RecordingBell()
     with database.write() as connection:
-        leases.claim(connection, owner="host:1", devices=["auto"], lease_seconds=0)
+        claims.claim(connection, owner="host:1", devices=["auto"], lease_seconds=0)
 
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda _: housekeeper(database, bell).sweep(), range(5)))

@@ -2,140 +2,20 @@
 
 import hashlib
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from sqlalchemy import update
 
-from app.domain.blobs import checkpoint_key, dataset_key
-from app.domain.caller import DEFAULT_PROJECT
-from app.domain.history import EpochColumns
-from app.domain.ids import new_id
+from app.domain.blobs import checkpoint_key
 from app.domain.job import Status, StopReason
 from app.domain.metrics import of_task
 from app.domain.numbers import JsonNumber
-from app.domain.resolve import resolve
-from app.domain.schema import Column, Task
-from app.domain.spec import JobSpec
-from app.persistence import checkpoints, datasets, epochs, jobs, leases, recovery
-from app.persistence.database import Database
-from app.persistence.datasets import NewDataset
-from app.persistence.jobs import NewJob
-from app.persistence.rows import CheckpointRow, JobRow
+from app.domain.schema import Task
+from app.persistence import checkpoints, datasets, jobs, recovery
 from app.persistence.tables import jobs as jobs_table
-from app.storage.folder import Folder
-from app.tabular.limits import Limits
-from app.tabular.reading import describe_upload
+from tests.worker.yard import Killed, Yard, without_seconds
 from worker.failures import failure_of
-from worker.pulse import Periods
-from worker.trainer import Trainer
-
-ROWS = "\n".join(f"{a},{b},{'high' if a * 0.5 + b > 6 else 'low'}" for a in range(10) for b in range(10))
-CSV = f"a,b,size\n{ROWS}\n"
-SPEC: dict[str, object] = {"target": "size", "network": {"hidden_layers": [4]}, "epochs": 30, "batch_size": 40, "seed": 7}
-
-
-class Yard:
-    """A database, a storage and a training process that can be told to stop."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database = database
-        self.storage = Folder(folder / "files")
-        self.reports = 0
-        self.stop_after = math.inf
-        self.on_report: Callable[[], None] = lambda: None
-        self.dataset = self._upload(folder)
-
-    def _upload(self, folder: Path) -> str:
-        upload, parquet, id = folder / "upload.csv", folder / "data.parquet", new_id("ds")
-        upload.write_text(CSV)
-        found = describe_upload(upload, format="csv", destination=parquet, limits=Limits())
-        self.columns = [column.model_dump(mode="json") for column in found.columns]
-        self.storage.put_file(dataset_key(id), parquet)
-        new = NewDataset(
-            id=id,
-            project_id=DEFAULT_PROJECT,
-            name=None,
-            rows=found.rows,
-            bytes=len(CSV),
-            sha256="0" * 64,
-            stored_bytes=1,
-            columns=self.columns,
-            statistics=[],
-        )
-        with self.database.write() as connection:
-            datasets.add(connection, new)
-        return id
-
-    def submit(self, **changes: object) -> JobRow:
-        spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
-        resolved = resolve(spec, columns=[Column.model_validate(column) for column in self.columns], rows=100)
-        new = NewJob(
-            id=new_id("job"),
-            project_id=DEFAULT_PROJECT,
-            spec=spec,
-            resolved_spec=resolved.spec,
-            warnings=resolved.warnings,
-            dataset_sha256="0" * 64,
-            device="auto",
-        )
-        with self.database.write() as connection:
-            return jobs.add(connection, new)
-
-    def _asked(self) -> bool:
-        """Asked at each claim and after each report."""
-        self.reports += 1
-        self.on_report()
-        return self.reports > self.stop_after
-
-    def work(self, *, checkpoint: float = 30) -> None:
-        """Train what is due, as a fresh process would; every epoch is a report of its own."""
-        self.reports = 0
-        periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0)
-        trainer = Trainer(
-            database=self.database,
-            storage=self.storage,
-            name="test:1",
-            device="cpu",
-            threads=1,
-            periods=periods,
-            stopping=self._asked,
-        )
-        trainer.work_off(hint="job_none")
-
-    def job(self, id: str) -> JobRow:
-        with self.database.read() as connection:
-            found = jobs.find(connection, id, project_id=DEFAULT_PROJECT)
-        assert found is not None
-        return found
-
-    def history(self, job: JobRow) -> EpochColumns:
-        with self.database.read() as connection:
-            return epochs.read(connection, job.number, limit=100_000)
-
-    def checkpoints(self, job: JobRow) -> dict[str, CheckpointRow]:
-        with self.database.read() as connection:
-            return {kind: row for row in checkpoints.of_job(connection, job.number) for kind in row.kinds}
-
-    def weights(self, checkpoint: CheckpointRow) -> bytes:
-        return self.storage.get(checkpoint_key(checkpoint.id, "weights.safetensors"))
-
-    def ask(self, job: JobRow, status: Status) -> None:
-        with self.database.write() as connection:
-            jobs.change_status(connection, job.number, old=Status.RUNNING, new=status)
-
-
-@pytest.fixture
-def yard(database: Database, tmp_path: Path) -> Yard:
-    return Yard(database, tmp_path)
-
-
-def without_seconds(
-    columns: EpochColumns,
-) -> tuple[list[int], list[float | None], list[float | None], dict[str, list[float | None]]]:
-    return columns.epoch, columns.train_loss, columns.val_loss, columns.metrics
 
 
 def test_a_job_leaves_every_epoch_and_its_best_and_last_checkpoint(yard: Yard) -> None:
@@ -213,10 +93,6 @@ def test_a_cancelled_job_keeps_what_was_learned(yard: Yard) -> None:
     assert yard.checkpoints(job).keys() == {"best", "last"}
 
 
-class Killed(BaseException):
-    """Nothing in the worker catches it: what it leaves is what a killed process leaves."""
-
-
 @pytest.mark.parametrize(("asked", "ends"), [(None, StopReason.WORKER_LOST), (Status.CANCELLING, StopReason.CANCELLED)])
 def test_a_job_that_ends_by_the_death_of_its_process_keeps_best_and_last(
     yard: Yard, asked: Status | None, ends: StopReason
@@ -233,8 +109,7 @@ def test_a_job_that_ends_by_the_death_of_its_process_keeps_best_and_last(
     yard.on_report = die
     with pytest.raises(Killed):
         yard.work(checkpoint=0)
-    with yard.database.write() as connection:
-        leases.crashed(connection, owner="test:1", max_crashes=1)
+    yard.bury(max_crashes=1)
 
     assert yard.job(job.id).stop_reason == ends
     assert yard.checkpoints(job).keys() == {"best", "last"}

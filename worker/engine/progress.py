@@ -101,6 +101,10 @@ class Progress:
         if self.latest and self.recorded != self.epoch:
             self._append(self.latest)
 
+    def leave(self) -> None:
+        """Neither train nor report any more."""
+        self.finished, self._told = StopReason.CANCELLED, True
+
     def ended(self) -> StopReason | None:
         """Why a restored member has nothing left to do: it was interrupted between its end and the telling of it."""
         if self.latest is None:

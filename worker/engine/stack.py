@@ -29,21 +29,23 @@ _FIRST_REPORT_SECONDS = 0.02
 class Stack:
     """K members that share columns, network shape, loss, optimizer and schedule kind, batch size and number of training rows.
 
-    `states` are recovery points to go on from; all members that still train must stand at the same epoch and batch.
+    A None in `members` is a place that stays empty: what a member learns depends on the stack's size and on its place, never on
+    the others. `states` are recovery points to go on from; all members that still train must stand at the same epoch and batch.
     Raises ValueError where members or states do not fit together.
     """
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[Member | None],
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         states: Sequence[State | None] | None = None,
         report_seconds: float = 0.25,
     ) -> None:
+        places, members = list(members), _filled(members)
         _check(members)
-        self._members, self._report_seconds = list(members), min(report_seconds, 0.5)
+        self._members, self._report_seconds = members, min(report_seconds, 0.5)
         # Whoever waits for a first epoch gets it at once; the pauses between reports double from there.
         self._patience = min(_FIRST_REPORT_SECONDS, self._report_seconds)
         self._like, self._layout = torch.empty(0, dtype=dtype, device=device), Layout(members[0].spec)
@@ -55,6 +57,8 @@ class Stack:
         self._place, self._deciding = Place(), False
         self._keeper = Keeper(members, self._training, self._progress, self._ledger, place=self._place)
         self._resumed, self._stamps = perf_counter(), list[float]()
+        for position in [position for position, member in enumerate(places) if member is None]:
+            self.leave(position)
         self._restore(states or [None] * len(members))
 
     def train(self) -> Iterator[list[MemberReport]]:
@@ -75,6 +79,11 @@ class Stack:
             state, vector = self._keeper.state(position), self._keeper.vector(position, "last")
             self._progress[position].finish(reason)
             self._keeper.end(position, vector, state)
+
+    def leave(self, position: int) -> None:
+        """Drop a member without a word: it trains elsewhere or later; the others go on untouched."""
+        self._progress[position].leave()
+        self._training.bury(position)
 
     def recovery_state(self, position: int) -> State:
         """All that a member needs to go on from here to the same bits; valid while `train` is suspended at a yield.
@@ -192,8 +201,16 @@ class Stack:
         for position, state in enumerate(states):
             if state is not None:
                 self._keeper.restore(position, state)
-            if reason := self._progress[position].ended():
+            if self._progress[position].finished is None and (reason := self._progress[position].ended()):
                 self.stop(position, reason)
+
+
+def _filled(members: Sequence[Member | None]) -> list[Member]:
+    """Empty places get the tensors of a member that is there; they are buried before the first step."""
+    present = [member for member in members if member is not None]
+    if not present:
+        raise ValueError("A stack has at least one member.")
+    return [member or present[0] for member in members]
 
 
 def _check(members: Sequence[Member]) -> None:

@@ -1,0 +1,142 @@
+"""Claims: the job that is due, and with it the waiting jobs that train in the same stack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
+
+from app.domain.job import Status
+from app.domain.packing import most_members
+from app.domain.spec import ResolvedSpec
+from app.persistence import checkpoints, epochs, events, recovery
+from app.persistence.database import now
+from app.persistence.jobs import is_due, running_by_project
+from app.persistence.leases import SECOND
+from app.persistence.rows import JobRow
+from app.persistence.tables import jobs, workers
+
+# Members of a pack while jobs wait that do not fit into it: whoever is due next waits for little more than one job.
+FEW = 8
+# Crashes of a pack after which its members are tried alone, so that none fails its neighbours.
+TOGETHER = 2
+
+
+@dataclass(frozen=True)
+class Seats:
+    """The places in a stack of `size`, by job number; the stack is known by the job that led it first."""
+
+    leader: int
+    size: int
+    positions: dict[int, int]
+
+
+def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_seconds: float) -> list[JobRow]:
+    """Take the job that is due (by priority, then the project with the fewest running jobs, then age) and those that fit.
+
+    The due job comes first. It waits for nobody: a pack is of jobs that wait already. Epochs beyond a job's newest recovery
+    point are forgotten in the same transaction, for they will be trained again.
+    """
+    query = _in_line(select(*JobRow.selected(jobs)), devices).limit(1)
+    due = JobRow.maybe(connection.execute(query.with_for_update(skip_locked=True, of=jobs)).one_or_none())
+    if due is None:
+        return []
+    seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
+    taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
+    return [job for job in taken if job]
+
+
+def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
+    """Claimable jobs in the order in which they are due."""
+    running = running_by_project()
+    return (
+        query.select_from(jobs.outerjoin(running, running.c.project_id == jobs.c.project_id))
+        .where(is_due(), jobs.c.device.in_(devices))
+        .order_by(jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
+    )
+
+
+def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> Seats:
+    """Seats in a new stack for the due job and those that fit, as many as pay."""
+    most = _most(connection, due, owner=owner, devices=devices)
+    fitting = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None), jobs.c.number != due.number)
+    others = _in_line(select(jobs.c.number), devices).where(fitting).limit(most - 1)
+    numbers = connection.execute(others.with_for_update(skip_locked=True, of=jobs)).scalars().all() if most > 1 else []
+    return Seats(due.number, len(numbers) + 1, {number: place for place, number in enumerate([due.number, *numbers])})
+
+
+def _most(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> int:
+    if due.pack_key is None or due.pack_limit == 1:
+        return 1
+    most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu="cuda" in devices)
+    most = min(most, due.pack_limit or most)
+    idle = _idle_others(connection, owner)
+    if not idle and _others_wait(connection, due, devices):
+        return min(most, FEW)
+    waiting = select(func.count()).where(is_due(), jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
+    return min(most, -(-connection.execute(waiting).scalar_one() // (idle + 1)))
+
+
+def _idle_others(connection: Connection, owner: str) -> int:
+    """Other training processes on the same kind of device that could take a part of the pack at once."""
+    device = select(workers.c.device).where(workers.c.id == owner).scalar_subquery()
+    idle = and_(workers.c.job_id.is_(None), workers.c.id != owner, workers.c.device == device)
+    return connection.execute(select(func.count()).select_from(workers).where(idle)).scalar_one()
+
+
+def _others_wait(connection: Connection, due: JobRow, devices: Sequence[str]) -> bool:
+    unfit = or_(jobs.c.pack_key.is_(None), jobs.c.pack_key != due.pack_key)
+    query = select(jobs.c.number).where(is_due(), unfit, jobs.c.device.in_(devices)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _kept(connection: Connection, due: JobRow) -> Seats:
+    """The seats that jobs had when they went first: a member's bits depend on its place and on the size of its stack."""
+    assert due.stack_size is not None
+    assert due.stack_position is not None
+    assert due.stack_leader is not None
+    positions = {due.number: due.stack_position}
+    if due.stack_size > 1 and due.pack_crashes < TOGETHER:
+        place = _place(connection, due.number)
+        query = (
+            select(jobs.c.number, jobs.c.stack_position)
+            .where(is_due(), jobs.c.stack_leader == due.stack_leader, jobs.c.pack_crashes < TOGETHER)
+            .with_for_update(skip_locked=True)
+        )
+        rows = connection.execute(query.order_by(jobs.c.stack_position)).all()
+        positions |= {row.number: row.stack_position for row in rows if _place(connection, row.number) == place}
+    return Seats(due.stack_leader, due.stack_size, positions)
+
+
+def _place(connection: Connection, number: int) -> tuple[int, int]:
+    """The epoch and batch at which a job goes on: members of one stack share it."""
+    point = recovery.newest(connection, number)
+    return (point.epoch, point.batch) if point else (0, 0)
+
+
+def _take(connection: Connection, number: int, seats: Seats, *, owner: str, lease_seconds: float) -> JobRow | None:
+    epoch, _ = _place(connection, number)
+    statement = (
+        update(jobs)
+        .where(jobs.c.number == number, jobs.c.status == Status.QUEUED)
+        .values(
+            status=Status.RUNNING,
+            attempt=jobs.c.attempt + 1,
+            lease_owner=owner,
+            lease_expires_at=now() + int(lease_seconds * SECOND),
+            started_at=func.coalesce(jobs.c.started_at, now()),
+            stack_leader=seats.leader,
+            stack_size=seats.size,
+            stack_position=seats.positions[number],
+            epoch=epoch,
+            revision=jobs.c.revision + 1,
+        )
+        .returning(*JobRow.selected(jobs))
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    epochs.forget_after(connection, number, epoch)
+    checkpoints.forget_after(connection, number, epoch)
+    events.append(connection, number, "job.started", attempt=row.attempt, epoch=epoch, stack_size=seats.size)
+    return JobRow.of(row)

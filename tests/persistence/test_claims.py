@@ -1,0 +1,173 @@
+"""Which jobs are claimed together, and with which seats, on both databases."""
+
+import pytest
+
+from app.domain.job import StopReason
+from app.domain.packing import most_members, pack_key
+from app.persistence import claims, jobs, leases, recovery, workers
+from app.persistence.database import Database
+from app.persistence.leases import Ending, Fence
+from app.persistence.rows import JobRow, RecoveryRow
+from tests.persistence.jobs import RESOLVED, queued
+
+OWNER = "host:1"
+
+
+def claim(database: Database, owner: str = OWNER) -> list[JobRow]:
+    with database.write() as connection:
+        return claims.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30)
+
+
+def seats(pack: list[JobRow]) -> list[tuple[str, int | None, int | None]]:
+    return [(job.id, job.stack_size, job.stack_position) for job in pack]
+
+
+def packable(database: Database, count: int) -> list[JobRow]:
+    return [queued(database, pack=True) for _ in range(count)]
+
+
+def crash(database: Database, owner: str = OWNER) -> list[JobRow]:
+    with database.write() as connection:
+        return leases.crashed(connection, owner=owner, max_crashes=3, back_off_seconds=0)
+
+
+def save(database: Database, job: JobRow, epoch: int) -> None:
+    id = f"rec_{job.number}_{epoch}"
+    point = RecoveryRow(id=id, job_number=job.number, attempt=1, epoch=epoch, batch=0, bytes=1, sha256="0")
+    with database.write() as connection:
+        recovery.add(connection, point)
+
+
+def test_jobs_that_fit_are_claimed_together_and_keep_their_order(database: Database) -> None:
+    first, second, third = packable(database, 3)
+
+    assert seats(claim(database)) == [(first.id, 3, 0), (second.id, 3, 1), (third.id, 3, 2)]
+    assert claim(database) == []
+
+
+def test_a_job_that_wants_to_be_alone_is(database: Database) -> None:
+    alone, *others = [queued(database), *packable(database, 2)]
+
+    assert seats(claim(database)) == [(alone.id, 1, 0)]
+    assert [job.id for job in claim(database)] == [job.id for job in others]
+
+
+@pytest.mark.parametrize("other", [{"batch_size": 9}, {"train_rows": 79}])
+def test_jobs_of_another_shape_do_not_come_along(database: Database, other: dict[str, int]) -> None:
+    one = queued(database, pack=True)
+    queued(database, pack=True, **other)
+
+    assert seats(claim(database)) == [(one.id, 1, 0)]
+
+
+def test_a_pack_is_small_while_jobs_wait_that_do_not_fit(database: Database) -> None:
+    packable(database, 20)
+    next_in_line = queued(database)
+
+    assert len(claim(database)) == claims.FEW
+    packed = [len(claim(database)), len(claim(database))]
+    assert packed == [claims.FEW, 4]
+    assert seats(claim(database)) == [(next_in_line.id, 1, 0)]
+
+
+def test_a_pack_leaves_a_share_to_idle_processes(database: Database) -> None:
+    with database.write() as connection:
+        for name in (OWNER, "host:2", "host:3"):
+            workers.register(connection, name, device="cpu", threads=1, torch="2")
+    packable(database, 10)
+
+    assert len(claim(database)) == 4
+
+
+def test_the_due_job_leads_whatever_fits_with_it(database: Database) -> None:
+    packable(database, 2)
+    urgent = queued(database, pack=True, priority=9)
+
+    assert claim(database)[0].id == urgent.id
+
+
+def test_a_crashed_pack_goes_on_together_in_its_old_seats(database: Database) -> None:
+    packable(database, 3)
+    pack = claim(database)
+    for job in pack:
+        save(database, job, 7)
+    crash(database)
+    queued(database, pack=True)
+
+    again = claim(database)
+
+    assert seats(again) == seats(pack)
+    assert [(job.epoch, job.crashes, job.pack_crashes) for job in again] == [(7, 0, 1)] * 3
+
+
+def test_members_that_stand_elsewhere_go_on_by_themselves_in_their_old_seats(database: Database) -> None:
+    packable(database, 3)
+    first, second, third = claim(database)
+    save(database, second, 4)
+    crash(database)
+
+    assert seats(claim(database)) == [(first.id, 3, 0), (third.id, 3, 2)]
+    assert seats(claim(database)) == [(second.id, 3, 1)]
+
+
+def test_after_two_crashes_of_a_pack_its_members_are_tried_alone_and_one_cannot_fail_its_neighbours(database: Database) -> None:
+    packable(database, 2)
+    for _ in range(claims.TOGETHER):
+        pack = claim(database)
+        crash(database)
+
+    assert seats(claim(database)) == seats(pack[:1])
+    for _ in range(2):
+        crash(database)
+        claim(database)
+    [ended] = crash(database)
+
+    assert ended.stop_reason == "worker_lost"
+    assert "3 times" in str(ended.error_message)
+    assert seats(claim(database)) == seats(pack[1:])
+
+
+def test_a_job_that_is_unpacked_trains_among_fewer(database: Database) -> None:
+    packable(database, 4)
+    pack = claim(database)
+    with database.write() as connection:
+        for job in pack:
+            leases.unpack(connection, Fence(job.number, job.attempt), limit=2)
+
+    assert [len(claim(database)) for _ in range(3)] == [2, 2, 0]
+
+
+def test_a_member_that_ended_leaves_its_seat_empty(database: Database) -> None:
+    packable(database, 3)
+    first, second, third = claim(database)
+    with database.write() as connection:
+        leases.finish(connection, Fence(second.number, second.attempt), Ending(reason=StopReason.MAX_EPOCHS))
+    crash(database)
+
+    assert seats(claim(database)) == [(first.id, 3, 0), (third.id, 3, 2)]
+
+
+def test_members_of_any_project_share_a_stack_but_never_a_key_of_another_dataset() -> None:
+    packable = RESOLVED.model_copy(update={"pack": True, "seed": 1})
+    other_seed = packable.model_copy(update={"seed": 2, "epochs": 3, "early_stopping": None})
+
+    assert pack_key(packable, dataset_sha256="0") == pack_key(other_seed, dataset_sha256="0")
+    assert pack_key(packable, dataset_sha256="0") != pack_key(packable, dataset_sha256="1")
+    assert pack_key(RESOLVED, dataset_sha256="0") is None
+
+
+def test_packing_stops_where_it_does_not_pay() -> None:
+    large = RESOLVED.model_copy(
+        update={"layers": [100, 256, 128, 2], "parameters": 59_010, "batch_size": 256, "train_rows": 1000}
+    )
+
+    assert most_members(RESOLVED, gpu=False) > 16
+    assert most_members(large, gpu=False) == 1
+
+
+def test_the_line_that_callers_see_is_the_order_of_the_packs_leaders(database: Database) -> None:
+    waiting = [queued(database), *packable(database, 2)]
+    with database.read() as connection:
+        positions = [jobs.queue_position(connection, job) for job in waiting]
+
+    assert positions == [1, 2, 3]

@@ -1,0 +1,168 @@
+"""Jobs that train in one stack, against both databases: each leaves what it would have left alone."""
+
+import numpy as np
+import pytest
+
+from app.domain.job import Status, StopReason
+from app.persistence import datasets
+from app.persistence.rows import JobRow
+from tests.worker.yard import Killed, Yard, without_seconds
+
+PACKED: dict[str, object] = {"pack": True, "precision": "fp64"}
+RATES = (0.001, 0.01, 0.05)
+
+
+def submitted(yard: Yard, **changes: object) -> list[JobRow]:
+    """Three jobs that fit together, each with its own learning rate, seed and length."""
+    return [
+        yard.submit(
+            **{**PACKED, "optimizer": {"name": "adam", "learning_rate": rate}, "seed": seed, "epochs": 25 + seed} | changes
+        )
+        for seed, rate in enumerate(RATES)
+    ]
+
+
+def packed_as(yard: Yard, job: JobRow) -> tuple[int | None, int | None]:
+    found = yard.job(job.id)
+    return found.stack_size, found.stack_position
+
+
+def assert_close(yard: Yard, one: JobRow, other: JobRow) -> None:
+    first, second = yard.history(one), yard.history(other)
+    assert first.epoch == second.epoch
+    np.testing.assert_allclose(np.array(first.train_loss), np.array(second.train_loss), rtol=1e-9)
+    np.testing.assert_allclose(np.array(first.val_loss), np.array(second.val_loss), rtol=1e-9)
+
+
+def test_jobs_in_one_stack_learn_what_they_learn_alone(yard: Yard) -> None:
+    together = submitted(yard)
+    yard.work()
+    alone = submitted(yard, pack=False)
+    yard.work()
+
+    assert [packed_as(yard, job) for job in together] == [(3, 0), (3, 1), (3, 2)]
+    for one, other in zip(together, alone, strict=True):
+        assert packed_as(yard, other) == (1, 0)
+        assert yard.job(one.id).status is Status.SUCCEEDED
+        assert yard.checkpoints(one).keys() == {"best", "last"}
+        assert_close(yard, one, other)
+
+
+def test_a_neighbour_that_is_cancelled_diverges_or_stops_early_changes_nothing(yard: Yard) -> None:
+    undisturbed = submitted(yard)
+    yard.work()
+    first, cancelled, last = submitted(yard)
+    diverging = yard.submit(**PACKED, optimizer={"name": "adam", "learning_rate": 1e300}, epochs=40)
+    stopping = yard.submit(**PACKED, optimizer={"name": "adam"}, epochs=40, early_stopping={"patience": 1, "min_delta": 1e9})
+    yard.on_report = lambda: yard.ask(cancelled, Status.CANCELLING) if yard.reports == 8 else None
+    yard.work()
+
+    ends = [yard.job(job.id).stop_reason for job in (first, cancelled, last, diverging, stopping)]
+    assert ends == ["max_epochs", "cancelled", "max_epochs", "non_finite_loss", "early_stopping"]
+    assert packed_as(yard, stopping) == (5, 4)
+    assert 0 < yard.job(cancelled.id).epoch < 26
+    assert_close(yard, first, undisturbed[0])
+    assert_close(yard, last, undisturbed[2])
+
+
+def test_a_killed_pack_goes_on_to_the_bits_of_an_undisturbed_one(yard: Yard) -> None:
+    undisturbed = submitted(yard, precision="fp32")
+    yard.work()
+    jobs = submitted(yard, precision="fp32")
+
+    def die() -> None:
+        if yard.reports == 9:
+            raise Killed
+
+    for _ in range(2):
+        yard.on_report = die
+        with pytest.raises(Killed):
+            yard.work(checkpoint=0)
+        yard.bury()
+    yard.on_report = lambda: None
+    yard.work()
+
+    for one, other in zip(jobs, undisturbed, strict=True):
+        assert (yard.job(one.id).attempt, packed_as(yard, one)) == (3, packed_as(yard, other))
+        assert without_seconds(yard.history(one)) == without_seconds(yard.history(other))
+        for kind in ("best", "last"):
+            assert yard.weights(yard.checkpoints(one)[kind]) == yard.weights(yard.checkpoints(other)[kind])
+
+
+def test_a_member_that_was_paused_goes_on_among_empty_places_to_the_same_bits(yard: Yard) -> None:
+    undisturbed = submitted(yard, precision="fp32")
+    yard.work()
+    jobs = submitted(yard, precision="fp32")
+    yard.on_report = lambda: yard.ask(jobs[1], Status.PAUSING) if yard.reports == 8 else None
+    yard.work()
+    assert [yard.job(job.id).status for job in jobs] == [Status.SUCCEEDED, Status.PAUSED, Status.SUCCEEDED]
+
+    yard.resume(jobs[1])
+    yard.on_report = lambda: None
+    yard.work()
+
+    for one, other in zip(jobs, undisturbed, strict=True):
+        assert without_seconds(yard.history(one)) == without_seconds(yard.history(other))
+        assert yard.weights(yard.checkpoints(one)["last"]) == yard.weights(yard.checkpoints(other)["last"])
+
+
+def test_a_worker_that_stops_gives_its_whole_pack_back_and_all_go_on_together(yard: Yard) -> None:
+    jobs = submitted(yard)
+    yard.stop_after = 9
+    yard.work()
+    assert {yard.job(job.id).status for job in jobs} == {Status.QUEUED}
+    assert {yard.job(job.id).epoch > 0 for job in jobs} == {True}
+
+    yard.stop_after = float("inf")
+    yard.work()
+
+    assert {(yard.job(job.id).status, yard.job(job.id).attempt) for job in jobs} == {(Status.SUCCEEDED, 2)}
+
+
+def test_a_member_whose_lease_was_lost_leaves_and_the_others_go_on(yard: Yard) -> None:
+    jobs = submitted(yard)
+    yard.on_report = lambda: yard.lose(jobs[0]) if yard.reports == 8 else None
+
+    yard.work()
+
+    stolen = yard.job(jobs[0].id)
+    assert (stolen.status, stolen.lease_owner) == (Status.RUNNING, "thief")
+    assert [yard.job(job.id).status for job in jobs[1:]] == [Status.SUCCEEDED] * 2
+
+
+def test_a_pack_that_finds_no_memory_is_halved_until_a_job_is_alone_and_then_that_job_fails(yard: Yard) -> None:
+    jobs = [yard.submit(**PACKED, seed=seed) for seed in range(4)]
+
+    def refuse_memory() -> None:
+        if any(yard.job(job.id).status is Status.RUNNING and job is jobs[0] for job in jobs):
+            raise MemoryError
+
+    yard.on_report = refuse_memory
+    yard.work()
+
+    ends = [(yard.job(job.id).stop_reason, yard.job(job.id).stack_size) for job in jobs]
+    assert ends[0] == (StopReason.OUT_OF_MEMORY, 1)
+    assert ends[1:] == [("max_epochs", 1), ("max_epochs", 2), ("max_epochs", 2)]
+
+
+def test_a_stack_that_fails_is_taken_apart_so_that_only_the_job_to_blame_fails(yard: Yard) -> None:
+    jobs = [yard.submit(**PACKED, seed=seed) for seed in range(3)]
+
+    def break_down() -> None:
+        if yard.job(jobs[2].id).status is Status.RUNNING:
+            raise ZeroDivisionError
+
+    yard.on_report = break_down
+    yard.work()
+
+    assert [yard.job(job.id).stop_reason for job in jobs] == ["max_epochs", "max_epochs", "internal_error"]
+
+
+def test_jobs_whose_dataset_is_gone_fail_by_themselves(yard: Yard) -> None:
+    jobs = submitted(yard)
+    with yard.database.write() as connection:
+        datasets.remove(connection, yard.dataset)
+
+    yard.work()
+
+    assert {yard.job(job.id).stop_reason for job in jobs} == {StopReason.INVALID_DATA}

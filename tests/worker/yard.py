@@ -1,0 +1,155 @@
+"""A training process at work on real databases and a real folder: what its jobs leave behind."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import update
+
+from app.domain.blobs import checkpoint_key, dataset_key
+from app.domain.caller import DEFAULT_PROJECT
+from app.domain.history import EpochColumns
+from app.domain.ids import new_id
+from app.domain.job import Status
+from app.domain.resolve import resolve
+from app.domain.schema import Column
+from app.domain.spec import JobSpec
+from app.persistence import checkpoints, datasets, epochs, jobs, leases
+from app.persistence.database import Database
+from app.persistence.datasets import NewDataset
+from app.persistence.jobs import NewJob
+from app.persistence.rows import CheckpointRow, JobRow
+from app.persistence.tables import jobs as jobs_table
+from app.storage.folder import Folder
+from app.tabular.limits import Limits
+from app.tabular.reading import describe_upload
+from worker.pulse import Periods
+from worker.trainer import Trainer
+
+OWNER = "test:1"
+ROWS = "\n".join(f"{a},{b},{'high' if a * 0.5 + b > 6 else 'low'}" for a in range(10) for b in range(10))
+CSV = f"a,b,size\n{ROWS}\n"
+SPEC: dict[str, object] = {
+    "target": "size",
+    "network": {"hidden_layers": [4]},
+    "epochs": 30,
+    "batch_size": 40,
+    "seed": 7,
+    "pack": False,
+}
+
+
+class Killed(BaseException):
+    """Nothing in the worker catches it: what it leaves is what a killed process leaves."""
+
+
+class Yard:
+    """A database, a storage and a training process that can be told to stop."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
+        self.storage = Folder(folder / "files")
+        self.reports = 0
+        self.stop_after = math.inf
+        self.on_report: Callable[[], None] = lambda: None
+        self.dataset = self._upload(folder)
+
+    def _upload(self, folder: Path) -> str:
+        upload, parquet, id = folder / "upload.csv", folder / "data.parquet", new_id("ds")
+        upload.write_text(CSV)
+        found = describe_upload(upload, format="csv", destination=parquet, limits=Limits())
+        self.columns = [column.model_dump(mode="json") for column in found.columns]
+        self.storage.put_file(dataset_key(id), parquet)
+        new = NewDataset(
+            id=id,
+            project_id=DEFAULT_PROJECT,
+            name=None,
+            rows=found.rows,
+            bytes=len(CSV),
+            sha256="0" * 64,
+            stored_bytes=1,
+            columns=self.columns,
+            statistics=[],
+        )
+        with self.database.write() as connection:
+            datasets.add(connection, new)
+        return id
+
+    def submit(self, **changes: object) -> JobRow:
+        spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
+        resolved = resolve(spec, columns=[Column.model_validate(column) for column in self.columns], rows=100)
+        new = NewJob(
+            id=new_id("job"),
+            project_id=DEFAULT_PROJECT,
+            spec=spec,
+            resolved_spec=resolved.spec,
+            warnings=resolved.warnings,
+            dataset_sha256="0" * 64,
+            device="auto",
+        )
+        with self.database.write() as connection:
+            return jobs.add(connection, new)
+
+    def _asked(self) -> bool:
+        """Asked at each claim and after each report."""
+        self.reports += 1
+        self.on_report()
+        return self.reports > self.stop_after
+
+    def work(self, *, checkpoint: float = 30) -> None:
+        """Train what is due, as a fresh process would; every epoch is a report of its own."""
+        self.reports = 0
+        periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0)
+        trainer = Trainer(
+            database=self.database,
+            storage=self.storage,
+            name=OWNER,
+            device="cpu",
+            threads=1,
+            periods=periods,
+            stopping=self._asked,
+        )
+        trainer.work_off(hint="job_none")
+
+    def job(self, id: str) -> JobRow:
+        with self.database.read() as connection:
+            found = jobs.find(connection, id, project_id=DEFAULT_PROJECT)
+        assert found is not None
+        return found
+
+    def history(self, job: JobRow) -> EpochColumns:
+        with self.database.read() as connection:
+            return epochs.read(connection, job.number, limit=100_000)
+
+    def checkpoints(self, job: JobRow) -> dict[str, CheckpointRow]:
+        with self.database.read() as connection:
+            return {kind: row for row in checkpoints.of_job(connection, job.number) for kind in row.kinds}
+
+    def weights(self, checkpoint: CheckpointRow) -> bytes:
+        return self.storage.get(checkpoint_key(checkpoint.id, "weights.safetensors"))
+
+    def bury(self, *, max_crashes: int = 3) -> None:
+        """What the parent of a process that died does."""
+        with self.database.write() as connection:
+            leases.crashed(connection, owner=OWNER, max_crashes=max_crashes, back_off_seconds=0)
+
+    def lose(self, job: JobRow) -> None:
+        """The lease ran out, and another process has claimed the job."""
+        change = update(jobs_table).where(jobs_table.c.number == job.number)
+        with self.database.write() as connection:
+            connection.execute(change.values(attempt=jobs_table.c.attempt + 1, lease_owner="thief"))
+
+    def resume(self, job: JobRow) -> None:
+        with self.database.write() as connection:
+            jobs.change_status(connection, job.number, old=Status.PAUSED, new=Status.QUEUED)
+
+    def ask(self, job: JobRow, status: Status) -> None:
+        with self.database.write() as connection:
+            jobs.change_status(connection, job.number, old=Status.RUNNING, new=status)
+
+
+def without_seconds(
+    columns: EpochColumns,
+) -> tuple[list[int], list[float | None], list[float | None], dict[str, list[float | None]]]:
+    """A history as two attempts at it must agree."""
+    return columns.epoch, columns.train_loss, columns.val_loss, columns.metrics

@@ -1,0 +1,131 @@
+"""One job's part of a run: what its attempt stores, from the first report to the end."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from app.domain.blobs import recovery_folder
+from app.domain.history import HeldOut
+from app.domain.job import Status, StopReason
+from app.domain.numbers import to_json
+from app.domain.spec import ResolvedSpec
+from app.persistence import leases, recovery
+from app.persistence.checkpoints import NewCheckpoint
+from app.persistence.database import Database
+from app.persistence.leases import Ending, Fence
+from app.persistence.rows import JobRow
+from app.storage.storage import Storage
+from worker.engine.reports import EpochLosses, MemberReport
+from worker.engine.stack import Stack
+from worker.publishing import Publisher
+from worker.reporting import losses_of, progress_of
+
+
+class Attempt:
+    """Writes about a job as long as its fence holds; every method may raise LeaseLost, and then nothing was written."""
+
+    def __init__(self, job: JobRow, *, database: Database, storage: Storage) -> None:
+        self.job, self.fence = job, Fence(job.number, job.attempt)
+        self._database, self._storage = database, storage
+
+    def begin(self, spec: ResolvedSpec, *, stack: Stack, position: int, publisher: Publisher) -> None:
+        """Take a place in a stack."""
+        self._spec, self._stack, self._position, self._publisher = spec, stack, position, publisher
+
+    def record(self, connection: Connection, report: MemberReport, *, lease_seconds: float) -> Status:
+        """Store a report's epochs; the status says what the caller asked for meanwhile."""
+        return leases.record(connection, self.fence, progress_of(report), lease_seconds=lease_seconds)
+
+    def publish_periodic(self, report: MemberReport) -> None:
+        """Publish the periodic checkpoints that fell due."""
+        for losses, weights in report.periodic:
+            self._publish([self._publisher.store(losses_of(losses), weights, kinds=["periodic"])])
+
+    def save(self, report: MemberReport) -> None:
+        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees."""
+        point = self._publisher.store_state(self._stack.recovery_state(self._position))
+        with self._database.write() as connection:
+            leases.note(connection, self.fence)
+            old = recovery.add(connection, point)
+        self._publisher.discard_states(old)
+        self._publish(self._last_checkpoints(self._measured(report)))
+
+    def give_back(self) -> None:
+        """Return the job: queued, paused or cancelled."""
+        with self._database.write() as connection:
+            leases.give_back(connection, self.fence)
+
+    def unpack(self, *, limit: int) -> None:
+        """Return the job, to be trained among at most `limit` members."""
+        with self._database.write() as connection:
+            leases.unpack(connection, self.fence, limit=limit)
+
+    def finish(self, report: MemberReport, reason: StopReason, *, lease_seconds: float) -> None:
+        """The last checkpoints, the last epochs and the end of the job: one transaction, after the bytes are durable."""
+        report = self._measured(report)
+        new = self._last_checkpoints(report)
+        ending = Ending(reason=reason, message=report.message, test=self._test(report))
+        with self._database.write() as connection:
+            self.record(connection, report, lease_seconds=lease_seconds)
+            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=True)]
+            points = recovery.forget_all(connection, self.job.number)
+            leases.finish(connection, self.fence, ending)
+        self._publisher.discard(superfluous)
+        self._publisher.discard_states(points)
+
+    def fail(self, ending: Ending) -> None:
+        """End the job where it cannot go on."""
+        with self._database.write() as connection:
+            leases.finish(connection, self.fence, ending)
+            points = recovery.forget_all(connection, self.job.number)
+        with suppress(OSError):  # the job is over either way
+            for id in points:
+                self._storage.delete(recovery_folder(id))
+
+    def _publish(self, new: Sequence[NewCheckpoint]) -> None:
+        with self._database.write() as connection:
+            leases.note(connection, self.fence)
+            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=False)]
+        self._publisher.discard(superfluous)
+
+    def _measured(self, report: MemberReport) -> MemberReport:
+        """With the metrics that are too dear for every epoch, for the best and the last one."""
+        best = report.best and self._with_all_metrics(report.best, "best")
+        last = report.last and self._with_all_metrics(report.last, "last")
+        latest = last if last and report.latest and last.epoch == report.latest.epoch else report.latest
+        return replace(report, best=best, last=last, latest=latest)
+
+    def _with_all_metrics(self, losses: EpochLosses, which: Literal["best", "last"]) -> EpochLosses:
+        if not self._spec.validation_rows:
+            return losses
+        _, measured = self._stack.evaluate(self._position, "validation", which)
+        missing = {f"val_{name}": value for name, value in measured.items() if f"val_{name}" not in losses.metrics}
+        return replace(losses, metrics=losses.metrics | missing)
+
+    def _last_checkpoints(self, report: MemberReport) -> list[NewCheckpoint]:
+        """Best and last; the last one also has what training would go on from.
+
+        Where the watched metric never was a number no epoch is the best, and the last one stands for it.
+        """
+        if report.last is None:
+            return []
+        store, weights, position = self._publisher.store, self._stack.weights, self._position
+        state = self._stack.recovery_state(position)
+        best, last = losses_of(report.best or report.last), losses_of(report.last)
+        if last.epoch == best.epoch:
+            return [store(best, weights(position, "best"), kinds=["best", "last"], state=state)]
+        return [
+            store(best, weights(position, "best"), kinds=["best"]),
+            store(last, weights(position, "last"), kinds=["last"], state=state),
+        ]
+
+    def _test(self, report: MemberReport) -> HeldOut | None:
+        chosen = report.best or report.last
+        if not self._spec.test_rows or chosen is None:
+            return None
+        loss, metrics = self._stack.evaluate(self._position, "test", "best")
+        named = {name: to_json(value) for name, value in metrics.items()}
+        return HeldOut(epoch=chosen.epoch, loss=to_json(loss), metrics=named)
