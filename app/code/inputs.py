@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from app.code.rows import cell_text
 from app.code.texts import literal, stacked, wrapped
+from app.domain.resolve_features import kind_of
 from app.domain.schema import Column, Kind, StorageType
 from app.domain.spec import ResolvedSpec
 
@@ -58,7 +59,7 @@ def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column]) -> list[l
 
 
 def _is_categorical(spec: ResolvedSpec, column: Column) -> bool:
-    return spec.columns.get(column.name, column.kind) is Kind.CATEGORICAL
+    return kind_of(spec, column) is Kind.CATEGORICAL
 
 
 def _number(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:

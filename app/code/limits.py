@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, Kind, Task
 from app.domain.spec import ResolvedSpec
@@ -12,6 +13,7 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
+        ("preprocessing", "categorical"): (_embeds(spec, described), "An embedding"),
         ("split", "method"): (spec.split.method != "random", f"Splitting by {spec.split.method}"),
         ("validation_dataset",): (spec.validation_dataset is not None, "A validation dataset"),
         ("test_dataset",): (spec.test_dataset is not None, "A test dataset"),
@@ -29,16 +31,19 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
     findings.raise_faults()
 
 
+def _embeds(spec: ResolvedSpec, described: Mapping[str, Column]) -> bool:
+    kinds = [kind_of(spec, described[name]) for name in spec.features]
+    return spec.preprocessing.categorical == "embedding" and Kind.CATEGORICAL in kinds
+
+
 def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings: Findings) -> None:
-    """Notes what CSV cannot tell apart, and what only a network with an embedding reads."""
+    """Notes what CSV cannot tell apart, and a column that may have nothing to learn from."""
     if spec.classes is not None and "" in spec.classes:
         findings.unsupported("target", what="A class whose label is the empty text, in a script,")
     for position, name in enumerate(spec.features):
         column = described[name]
-        categorical = spec.columns.get(name, column.kind) is Kind.CATEGORICAL
-        if categorical and spec.preprocessing.categorical == "embedding":
-            findings.unsupported("preprocessing", "categorical", what="An embedding in a script")
-        elif categorical and "" in (column.levels or ()):
+        categorical = kind_of(spec, column) is Kind.CATEGORICAL
+        if categorical and "" in (column.levels or ()):
             findings.unsupported("features", position, what=f"The empty text as a level of {name!r}, in a script,")
         elif column.missing >= spec.train_rows:
             findings.unsupported("features", position, what=f"{name!r}, which may be wholly missing in training, in a script,")

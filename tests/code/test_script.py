@@ -43,6 +43,7 @@ def cells() -> list[dict[str, object]]:
                 "flag": ["true", "false", "true", ""][int(draw.integers(4))],
                 "same": 0.1,
                 "code": int(draw.integers(9, 12)),
+                "level": float(draw.integers(9, 12)),
                 "weight": 0.0 if i % 9 == 0 else float(draw.uniform(0.2, 2.0)),
                 "label": ["no", "maybe", "yes", "yes"][int(draw.integers(4))],
                 "pair": bool(draw.integers(2)),
@@ -113,21 +114,31 @@ CASES: list[dict[str, Any]] = [
     {"lr_schedule": PLATEAU, "split": {"validation": 0.0}},
     {"gradient_clip_norm": 0.05},
     {"record_every": 7},
-    {"record_every": 7, "optimizer": {"name": "sgd", "learning_rate": 0.5}, "early_stopping": {"patience": 3}},
-    {"optimizer": {"name": "sgd", "learning_rate": 0.3}, "early_stopping": {"patience": 2, "min_delta": 0.01}},
-    *({"early_stopping": {"metric": f"val_{name}", "patience": 4}} for name in WATCHED),
-    *({"early_stopping": {"metric": f"val_{name}", "patience": 4}, "target": "pair"} for name in WATCHED),
-    *({"early_stopping": {"metric": f"val_{name}", "patience": 4}, "sample_weight": "weight"} for name in WATCHED),
-    *({"early_stopping": {"metric": f"val_{name}", "patience": 4}, **NUMBER} for name in ("rmse", "mae", "r2")),
-    {"early_stopping": {"metric": "val_rmse", "patience": 4}, "loss": {"name": "poisson"}, **COUNT},
     *({"preprocessing": {"numeric": name, "missing": "median"}} for name in ("minmax", "robust", "quantile", "none")),
     *({"preprocessing": {"missing": name}} for name in ("mean", "most_frequent", "indicator")),
     {"preprocessing": {"missing": "error", "numeric": "none"}, "features": ["number", "same", "code"]},
     {"columns": {"code": "categorical", "flag": "categorical"}, "preprocessing": {"missing": "most_frequent"}},
-    {"columns": {"code": "categorical"}, "features": ["code"]},
+    {"columns": {"code": "categorical", "level": "categorical"}, "features": ["code", "level"]},
+    {"target": "level", "features": ["number"], "task": "multiclass", "class_weights": {"9": 2.0}},
     *named("split", {"validation": 0.0}, {"validation": 0.3, "test": 0.2}, {"stratify": False, "test": 0.1}),
     {"split": {"validation": 0.25, "test": 0.2}, **NUMBER},
     {"seed": 2**63 - 1, "batch_size": "auto"},
+]
+
+STOPPING: list[dict[str, Any]] = [
+    {"record_every": 7, "optimizer": {"name": "sgd", "learning_rate": 0.5}, "early_stopping": {"patience": 3}},
+    {"optimizer": {"name": "sgd", "learning_rate": 0.3}, "early_stopping": {"patience": 2, "min_delta": 0.01}},
+    *({"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}} for name in WATCHED),
+    *({"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}, "target": "pair"} for name in WATCHED),
+    *(
+        {"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}, "sample_weight": "weight"}
+        for name in WATCHED
+    ),
+    *(
+        {"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}, **NUMBER}
+        for name in ("rmse", "mae", "r2")
+    ),
+    {"early_stopping": {"metric": "val_rmse", "patience": 3, "min_delta": 0.03}, "loss": {"name": "poisson"}, **COUNT},
 ]
 
 
@@ -194,6 +205,17 @@ def test_the_script_prints_the_stored_losses(
     assert_same_curve(service, job, python.run(script, data), tolerance=1e-9)
 
 
+@pytest.mark.parametrize("case", STOPPING, ids=word)
+def test_the_script_stops_where_the_job_did(
+    service: Service, dataset: str, python: Interpreter, tmp_path: Path, case: dict[str, Any]
+) -> None:
+    job = train(service, dataset=dataset, **case)
+    script, data = files(service, job, tmp_path)
+
+    assert service.get(f"/v1/jobs/{job}")["stop_reason"] == "early_stopping"
+    assert_same_curve(service, job, python.run(script, data), tolerance=1e-9)
+
+
 def test_in_float32_the_script_begins_as_the_job_did(
     service: Service, dataset: str, python: Interpreter, tmp_path: Path
 ) -> None:
@@ -201,3 +223,48 @@ def test_in_float32_the_script_begins_as_the_job_did(
     script, data = files(service, job, tmp_path)
 
     assert_same_curve(service, job, python.run(script, data), tolerance=1e-5, epochs=5)
+
+
+def test_names_and_labels_are_text_in_the_script_whatever_they_hold(
+    service: Service, python: Interpreter, tmp_path: Path
+) -> None:
+    name, label = 'a"""\nraise SystemExit(1)  # \\', "'; raise SystemExit(1)\n"
+    columns = {name: [0.5, 1.5, 2.5] * 4, "{x}": ["\u202ea", 'b"', "c'"] * 4, "y": [label, "{1}", '"'] * 4}
+    dataset = service.post("/v1/datasets", {"columns": columns}, status=201)["id"]
+    job = train(service, dataset=dataset, target="y", features=[name, "{x}"])
+    script, data = files(service, job, tmp_path)
+
+    assert script.read_text().isascii()
+    assert_same_curve(service, job, python.run(script, data), tolerance=1e-9)
+
+
+def test_the_script_of_a_textbook_job_is_short(service: Service) -> None:
+    dataset = service.post("/v1/datasets", {"sample": "iris"}, status=201)["id"]
+    spec = {"dataset": dataset, "target": "species", "batch_size": "full", "network": {"hidden_layers": [10]}}
+    job = service.post("/v1/jobs", spec, status=201)["id"]
+
+    lines = service.client.get(f"/v1/jobs/{job}/code").text.splitlines()
+
+    assert len([line for line in lines if line]) < 65
+    assert "net = nn.Sequential(nn.Linear(4, 10), nn.ReLU(), nn.Linear(10, 3)).double()" in lines
+
+
+def test_what_a_script_cannot_say_is_refused_by_name(service: Service) -> None:
+    columns = {"empty": ["", "a", "b"] * 4, "gap": [None] * 11 + [1.5], "y": ["x", "y", "z"] * 4}
+    dataset = service.post("/v1/datasets", {"columns": columns}, status=201)["id"]
+    job = service.post("/v1/jobs", {"dataset": dataset, "target": "y"}, status=201)["id"]
+
+    problem = assert_problem(service.client.get(f"/v1/jobs/{job}/code"), 422, "not_supported")
+
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/features/0", "/features/1"]
+    assert "empty text" in problem["detail"]
+
+
+def test_a_job_whose_dataset_is_gone_has_no_script(service: Service) -> None:
+    dataset = service.post("/v1/datasets", {"sample": "iris"}, status=201)["id"]
+    job = service.post("/v1/jobs", {"dataset": dataset, "target": "species"}, status=201)["id"]
+    service.post(f"/v1/jobs/{job}/cancel")
+    service.client.delete(f"/v1/datasets/{dataset}")
+
+    assert_problem(service.client.get(f"/v1/jobs/{job}/code"), 409, "conflict")
+    assert_problem(service.client.get("/v1/jobs/job_none/code"), 404, "not_found")
