@@ -5,7 +5,8 @@ multiplies by much, 20 epochs make 1e-9 of it whatever the code does. Kept out a
 - learning rates at which the loss jumps about instead of falling;
 - dividing by what is rounding alone: a bias below a normalization has a gradient that is 0 but for rounding, which Adam and
   its kin divide by its own size unless `eps` is well above it (1e-6 and more; Adagrad: a sum that starts at 0.1);
-- normalizing over two numbers, which is a step function: widths and batches have at least four.
+- normalizing over few numbers, which is nearly a step function, and where they are nearly equal divides by √1e-5: normalized
+  networks have at most two hidden layers, at least four wide, and normalized batches at least eight rows.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ LOSSES = ("cross_entropy", "bce", "mse", "l1", "huber", "quantile", "poisson", "
 OPTIMIZERS = ("sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau")
 IN_UNITS = ("mse", "l1", "huber", "quantile")
-FEWEST = 4
+NARROWEST, FEWEST_ROWS = 4, 8
 
 Fields = dict[str, Any]
 DECAYS = st.sampled_from([0.0, 1e-3, 0.05])
@@ -93,13 +94,14 @@ CLIPS = st.none() | st.sampled_from([0.01, 0.3, 5.0])
 def shapes(draw: st.DrawFn) -> Fields:
     """What all members of a stack share; kinds by name."""
     normalization = draw(st.sampled_from(["none", "none", "batch", "layer"]))
-    rows, size = draw(st.integers(12, 40)), draw(st.integers(FEWEST, 40))
-    if normalization == "batch" and 0 < rows % size < FEWEST:
+    rows, size = draw(st.integers(12, 40)), draw(st.integers(FEWEST_ROWS if normalization == "batch" else 3, 40))
+    if normalization == "batch" and 0 < rows % size < FEWEST_ROWS:
         rows -= rows % size
+    depth = 3 if normalization == "none" else 2
     return {
         "rows": rows,
         "batch_size": size,
-        "hidden": tuple(draw(st.lists(st.integers(FEWEST, 8), max_size=3))),
+        "hidden": tuple(draw(st.lists(st.integers(NARROWEST, 8), max_size=depth))),
         "inputs": draw(st.integers(1, 5)),
         "activation": draw(st.sampled_from(ACTIVATIONS)),
         "normalization": normalization,

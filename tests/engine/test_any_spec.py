@@ -10,16 +10,15 @@ from tests.engine.plain import train_plainly
 from tests.engine.running import History, run, run_and_stop
 from worker.engine.data import Member
 
-bounded = settings(
-    max_examples=60,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 TOLERANCE = 1e-9
 # Of losses that pass through 0 on their way (poisson, or an overfitted focal loss).
 NEAR_ZERO = 1e-11
+
+
+def bounded(examples: int) -> settings:
+    """The same examples each time."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=slow)
 
 
 def assert_close(found: History, train: list[float], val: list[float]) -> None:
@@ -40,7 +39,7 @@ def last_epoch(member: Member, val: list[float]) -> int:
     return member.spec.epochs
 
 
-@bounded
+@bounded(60)
 @given(shapes().flatmap(members))
 def test_any_spec_follows_torch(member: Member) -> None:
     plain = train_plainly(member)
@@ -51,7 +50,7 @@ def test_any_spec_follows_torch(member: Member) -> None:
     assert_close(history, plain.train, plain.val)
 
 
-@bounded
+@bounded(30)
 @given(packs(fewest=2, most=7), st.data())
 def test_any_members_learn_together_what_they_learn_alone(pack: list[Member], data: st.DataObject) -> None:
     stopped = data.draw(st.integers(0, len(pack) - 1), label="stopped")
