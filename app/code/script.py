@@ -47,6 +47,7 @@ def _about(spec: ResolvedSpec, job: str) -> list[str]:
         f'"""Job {job} as a plain torch loop: prints epoch, train_loss and val_loss as CSV.',
         "",
         f"The argument is the dataset {spec.dataset} as CSV: GET /v1/datasets/{spec.dataset}/content, Accept: text/csv.",
+        *([f"The job had at most {spec.max_seconds} seconds; this goes on to the last epoch."] if spec.max_seconds else []),
         '"""',
     ]
 

@@ -122,7 +122,7 @@ CASES: list[dict[str, Any]] = [
     {"target": "level", "features": ["number"], "task": "multiclass", "class_weights": {"9": 2.0}},
     *named("split", {"validation": 0.0}, {"validation": 0.3, "test": 0.2}, {"stratify": False, "test": 0.1}),
     {"split": {"validation": 0.25, "test": 0.2}, **NUMBER},
-    {"seed": 2**63 - 1, "batch_size": "auto"},
+    {"seed": 2**63 - 1, "batch_size": "auto", "max_seconds": 900},
 ]
 
 STOPPING: list[dict[str, Any]] = [
