@@ -14,6 +14,7 @@ from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.predictions import Predictions
+from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.uploads import Uploads
 from app.services.watcher import Watcher
@@ -61,6 +62,7 @@ def build(settings: Settings) -> Parts:
         jobs=Jobs(database, storage, doorbell, most_parameters=settings.max_parameters),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
+        scripts=Scripts(database),
         checkpoints=checkpoints,
         choices=Choices(database),
         predictions=Predictions(checkpoints, Sessions(limit_bytes=settings.session_cache_bytes)),

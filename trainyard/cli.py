@@ -76,6 +76,13 @@ def list_jobs(limit: int = 20, url: Url = DEFAULT_URL, key: Key = None) -> None:
     Console().print(table)
 
 
+@app.command("code")
+def code(job: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Print a job as a plain torch script that reads the dataset as CSV and prints the same losses."""
+    with Client(url, key=key) as client:
+        typer.echo(client.code(job), nl=False)
+
+
 @app.command("predict")
 def predict(
     job: str,

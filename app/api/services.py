@@ -13,6 +13,7 @@ from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.predictions import Predictions
+from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.uploads import Uploads
 
@@ -25,6 +26,7 @@ class Services:
     jobs: Jobs
     histories: Histories
     streams: Streams
+    scripts: Scripts
     checkpoints: Checkpoints
     choices: Choices
     predictions: Predictions

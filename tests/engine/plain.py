@@ -98,7 +98,7 @@ def optimizer_of(spec: ResolvedSpec, net: nn.Module) -> torch.optim.Optimizer:
 
 
 def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: int) -> Any:
-    """torch's scheduler behind its warm-up; plateau has no warm-up here."""
+    """torch's scheduler behind its warm-up; SequentialLR can hold neither plateau nor one_cycle."""
     fields = spec.lr_schedule.model_dump(exclude={"name", "warmup_epochs"})
     warmup, rest = spec.lr_schedule.warmup_epochs, spec.epochs - spec.lr_schedule.warmup_epochs
     made: Any = {
@@ -111,10 +111,15 @@ def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: in
             optimizer, max_lr=spec.optimizer.learning_rate, total_steps=rest * steps, cycle_momentum=False, **fields
         ),
     }
-    if not warmup:
+    if not warmup or comes_late(spec):
         return made[spec.lr_schedule.name]()
     linear = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
     return torch.optim.lr_scheduler.SequentialLR(optimizer, [linear, made[spec.lr_schedule.name]()], milestones=[warmup])
+
+
+def comes_late(spec: ResolvedSpec) -> bool:
+    """True where the warm-up is set by hand and the scheduler made at its end."""
+    return spec.lr_schedule.warmup_epochs > 0 and spec.lr_schedule.name in ("plateau", "one_cycle")
 
 
 @dataclass
@@ -149,12 +154,16 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             net[index] = _Masked(module.p)
     optimizer = optimizer_of(spec, net)
     steps = -(-spec.train_rows // spec.batch_size)
-    scheduler = scheduler_of(spec, optimizer, steps)
+    late, after = comes_late(spec), spec.lr_schedule.warmup_epochs + 1
+    scheduler = None if late else scheduler_of(spec, optimizer, steps)
     x, y, w = _tensors(arrays.x_train, arrays.y_train, arrays.w_train, dtype)
     power = {"mse": 2, "huber": 2, "l1": 1, "quantile": 1}.get(spec.loss.name, 0)
     factor = arrays.target_scale**power
     found = Plain([], [], [], net)
     for epoch in range(1, spec.epochs + 1):
+        if late and epoch <= after:
+            optimizer.param_groups[0]["lr"] = spec.optimizer.learning_rate * epoch / after
+            scheduler = scheduler_of(spec, optimizer, steps) if epoch == after else None
         found.rates.append(optimizer.param_groups[0]["lr"])
         order = epoch_order(spec.seed, epoch, len(x)) if steps > 1 else torch.arange(len(x))
         masks, total = epoch_masks(spec, epoch), 0.0
@@ -172,7 +181,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
                 torch.nn.utils.clip_grad_norm_(net.parameters(), spec.gradient_clip_norm)
             optimizer.step()
             total += weighted.sum().item()
-            if spec.lr_schedule.name == "one_cycle":
+            if spec.lr_schedule.name == "one_cycle" and scheduler:
                 scheduler.step()
         found.train.append(total / w.sum().item() * factor)
         if arrays.x_val is not None and arrays.y_val is not None:
@@ -182,8 +191,8 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
                 losses = losses_of(spec, net(xv), yv, arrays.target_scale) * wv
             found.val.append(losses.sum().item() / wv.sum().item() * factor)
         if spec.lr_schedule.name == "plateau":
-            scheduler.step(found.val[-1] if found.val else found.train[-1])
-        elif spec.lr_schedule.name != "one_cycle":
+            _ = scheduler and scheduler.step(found.val[-1] if found.val else found.train[-1])
+        elif spec.lr_schedule.name != "one_cycle" and scheduler:
             scheduler.step()
     return found
 
