@@ -1,10 +1,16 @@
 """Specs and descriptions for tests: a frame is described and a spec resolved against it, as a job would be."""
 
+import tempfile
+from pathlib import Path
+
 import polars as pl
 
+from app.domain.bundles import Bundles
 from app.domain.resolve import Resolved, resolve
+from app.domain.resolve_split import Described, SplitFacts, reads_cells
 from app.domain.schema import Column, Kind
 from app.domain.spec import JobSpec
+from app.tabular.bundles import read_bundles
 from app.tabular.description import describe
 
 KINDS: dict[type[pl.DataType], Kind] = {
@@ -21,7 +27,26 @@ def described(frame: pl.DataFrame) -> list[Column]:
     return describe({series.name: (KINDS[type(series.dtype)], series) for series in frame}).columns
 
 
-def resolved(frame: pl.DataFrame, **spec: object) -> Resolved:
-    """A spec for the frame, target `y` unless said otherwise."""
-    asked = JobSpec.model_validate({"dataset": "ds_1", "target": "y"} | spec)
-    return resolve(asked, columns=described(frame), rows=len(frame))
+def resolved(
+    frame: pl.DataFrame, *, validation: pl.DataFrame | None = None, test: pl.DataFrame | None = None, **spec: object
+) -> Resolved:
+    """A spec for the frame, target `y` unless said otherwise; `validation` and `test` are datasets of one's own."""
+    own = {f"{part}_dataset": f"ds_{part}" for part, rows in (("validation", validation), ("test", test)) if rows is not None}
+    asked = JobSpec.model_validate({"dataset": "ds_1", "target": "y", **own} | spec)
+    columns = described(frame)
+    facts = SplitFacts(
+        bundles=_bundles(asked, frame, columns),
+        validation=None if validation is None else Described(described(validation), len(validation)),
+        test=None if test is None else Described(described(test), len(test)),
+    )
+    return resolve(asked, columns=columns, rows=len(frame), facts=facts)
+
+
+def _bundles(spec: JobSpec, frame: pl.DataFrame, columns: list[Column]) -> Bundles | None:
+    if not reads_cells(spec, {column.name: column for column in columns}):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.parquet"
+        frame.write_parquet(path)
+        targets = [spec.target] if isinstance(spec.target, str) else spec.target
+        return read_bundles(spec.split, path, seed=spec.seed, targets=targets)

@@ -10,9 +10,12 @@ from app.tabular.split import split
 from tests.tabular.specs import resolved
 
 
+def _rows(codes: list[int]) -> pl.DataFrame:
+    return pl.DataFrame({"x": [0.5] * len(codes), "y": [f"c{code}" for code in codes]})
+
+
 def _spec(codes: list[int], **values: object) -> ResolvedSpec:
-    frame = pl.DataFrame({"x": [0.5] * len(codes), "y": [f"c{code}" for code in codes]})
-    return resolved(frame, **values).spec
+    return resolved(_rows(codes), **values).spec
 
 
 @given(
@@ -27,7 +30,7 @@ def test_every_row_is_in_one_part_and_sizes_are_those_of_the_spec(codes: list[in
         return
     target = np.array(codes)
 
-    parts = split(spec, target, len(codes))
+    parts = split(spec, target, _rows(codes))
 
     together = np.concatenate([parts.train, parts.validation, parts.test])
     assert sorted(together.tolist()) == list(range(len(codes)))
@@ -39,8 +42,8 @@ def test_every_row_is_in_one_part_and_sizes_are_those_of_the_spec(codes: list[in
 def test_the_same_seed_splits_alike_and_another_does_not() -> None:
     codes = [0, 1] * 50
 
-    first, again = (split(_spec(codes, seed=7), np.array(codes), 100) for _ in range(2))
-    other = split(_spec(codes, seed=8), np.array(codes), 100)
+    first, again = (split(_spec(codes, seed=7), np.array(codes), _rows(codes)) for _ in range(2))
+    other = split(_spec(codes, seed=8), np.array(codes), _rows(codes))
 
     assert first.validation.tolist() == again.validation.tolist()
     assert first.validation.tolist() != other.validation.tolist()
@@ -49,7 +52,7 @@ def test_the_same_seed_splits_alike_and_another_does_not() -> None:
 def test_the_split_of_a_seed_never_changes() -> None:
     codes = [0, 1] * 10
 
-    parts = split(_spec(codes, seed=42), np.array(codes), 20)
+    parts = split(_spec(codes, seed=42), np.array(codes), _rows(codes))
 
     assert parts.validation.tolist() == [10, 11, 15, 18]
 
@@ -57,7 +60,7 @@ def test_the_split_of_a_seed_never_changes() -> None:
 def test_classes_share_the_parts_in_proportion() -> None:
     codes = [0] * 60 + [1] * 30 + [2] * 10
 
-    parts = split(_spec(codes, split={"validation": 0.2, "test": 0.1}), np.array(codes), 100)
+    parts = split(_spec(codes, split={"validation": 0.2, "test": 0.1}), np.array(codes), _rows(codes))
 
     assert np.bincount(np.array(codes)[parts.validation]).tolist() == [12, 6, 2]
     assert np.bincount(np.array(codes)[parts.test]).tolist() == [6, 3, 1]
@@ -67,14 +70,14 @@ def test_a_class_with_a_single_row_is_trained_on() -> None:
     codes = [0] * 10 + [1]
 
     for seed in range(20):
-        parts = split(_spec(codes, seed=seed), np.array(codes), 11)
+        parts = split(_spec(codes, seed=seed), np.array(codes), _rows(codes))
         assert 10 in parts.train.tolist()
 
 
 def test_rows_are_in_file_order_within_each_part() -> None:
     codes = [0, 1] * 20
 
-    parts = split(_spec(codes), np.array(codes), 40)
+    parts = split(_spec(codes), np.array(codes), _rows(codes))
 
     for rows in (parts.train, parts.validation):
         assert rows.tolist() == sorted(rows.tolist())
