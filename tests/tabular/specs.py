@@ -1,6 +1,7 @@
 """Specs and descriptions for tests: a frame is described and a spec resolved against it, as a job would be."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -27,18 +28,16 @@ def described(frame: pl.DataFrame) -> list[Column]:
     return describe({series.name: (KINDS[type(series.dtype)], series) for series in frame}).columns
 
 
-def resolved(
-    frame: pl.DataFrame, *, validation: pl.DataFrame | None = None, test: pl.DataFrame | None = None, **spec: object
-) -> Resolved:
-    """A spec for the frame, target `y` unless said otherwise; `validation` and `test` are datasets of one's own."""
-    own = {f"{part}_dataset": f"ds_{part}" for part, rows in (("validation", validation), ("test", test)) if rows is not None}
-    asked = JobSpec.model_validate({"dataset": "ds_1", "target": "y", **own} | spec)
-    columns = described(frame)
-    facts = SplitFacts(
-        bundles=_bundles(asked, frame, columns),
-        validation=None if validation is None else Described(described(validation), len(validation)),
-        test=None if test is None else Described(described(test), len(test)),
-    )
+def resolved(frame: pl.DataFrame, **spec: object) -> Resolved:
+    """A spec for the frame, target `y` unless said otherwise."""
+    return resolved_with({}, frame, **spec)
+
+
+def resolved_with(own: Mapping[str, pl.DataFrame], frame: pl.DataFrame, **spec: object) -> Resolved:
+    """The same, where `validation` or `test` are datasets of one's own."""
+    asked = JobSpec.model_validate({"dataset": "ds_1", "target": "y", **{f"{part}_dataset": part for part in own}} | spec)
+    columns, theirs = described(frame), {part: Described(described(rows), len(rows)) for part, rows in own.items()}
+    facts = SplitFacts(_bundles(asked, frame, columns), validation=theirs.get("validation"), test=theirs.get("test"))
     return resolve(asked, columns=columns, rows=len(frame), facts=facts)
 
 
