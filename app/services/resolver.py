@@ -32,11 +32,7 @@ class Resolver:
 
     def new_job(self, caller: Caller, spec: JobSpec) -> NewJob:
         """The job that the spec describes; Invalid where the spec does not fit its datasets."""
-        asked = (spec.dataset, spec.validation_dataset, spec.test_dataset)
-        with self._database.read() as connection:
-            dataset, validation, test = (
-                datasets.find(connection, id, project_id=caller.project_id) if id is not None else None for id in asked
-            )
+        dataset, validation, test = self._find(caller, spec)
         if dataset is None:
             raise Invalid.at("/dataset", NO_DATASET, code="not_found")
         described = _described(dataset)
@@ -59,6 +55,12 @@ class Resolver:
             test_dataset_sha256=test.sha256 if test else None,
             device=spec.device,
         )
+
+    def _find(self, caller: Caller, spec: JobSpec) -> list[DatasetRow | None]:
+        """The datasets to train, validate and test on; None for one that the spec does not name, or that is not there."""
+        asked = (spec.dataset, spec.validation_dataset, spec.test_dataset)
+        with self._database.read() as connection:
+            return [None if id is None else datasets.find(connection, id, project_id=caller.project_id) for id in asked]
 
     def _bundles(self, spec: JobSpec, described: Described) -> Bundles | None:
         """The counted cells of the split's column, where the sizes of the parts depend on them."""
