@@ -80,6 +80,7 @@ class Job(TypedDict):
     best: Losses | None
     test: HeldOut | None
     error: JobError | None
+    reproducibility: dict[str, Json]
     created_at: str
     started_at: str | None
     finished_at: str | None

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from app.domain.resolve_features import check_kinds, inputs_of, resolve_features
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
+from app.domain.resolve_own_datasets import check_own_datasets
+from app.domain.resolve_split import SplitFacts, check_split, is_validated, resolve_split
 from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing, resolve_target
 from app.domain.resolve_training import (
     check_class_weights,
     check_sample_weight,
     check_stopping,
     resolve_batch,
-    resolve_split,
 )
 from app.domain.resolve_unsupported import refuse_unsupported
 from app.domain.schema import Column
 from app.domain.spec import JobSpec, Loss, ResolvedSpec
 
 MOST_PARAMETERS = 50_000_000
+NO_FACTS = SplitFacts()
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,17 @@ class Resolved:
     warnings: list[str]
 
 
-def resolve(spec: JobSpec, *, columns: Sequence[Column], rows: int, most_parameters: int = MOST_PARAMETERS) -> Resolved:
+def resolve(
+    spec: JobSpec,
+    *,
+    columns: Sequence[Column],
+    rows: int,
+    facts: SplitFacts = NO_FACTS,
+    most_parameters: int = MOST_PARAMETERS,
+) -> Resolved:
     """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
+
+    `facts` is what its split needs to know beside them; nothing for a random split of the one dataset.
 
     Raises Invalid: with all faults at once, by JSON Pointer into the spec.
     Raises NotSupported: the same, where all that is wrong is that this version lacks a feature.
@@ -41,25 +52,34 @@ def resolve(spec: JobSpec, *, columns: Sequence[Column], rows: int, most_paramet
     check_kinds(spec, described, findings)
     check_network(spec, findings)
     check_sample_weight(spec, described, findings)
+    check_split(spec, described, findings)
     target = resolve_target(spec, described, findings)
     features = resolve_features(spec, columns, findings)
-    check_stopping(spec, target, findings)
+    check_own_datasets(spec, facts, findings, target=target, features=features)
+    check_stopping(spec, target, findings, validated=is_validated(spec, facts))
     check_class_weights(spec, target, findings)
-    resolved = _complete(spec, target, features, rows=rows, most_parameters=most_parameters, findings=findings)
+    resolved = _complete(spec, target, features, rows=rows, facts=facts, most_parameters=most_parameters, findings=findings)
     findings.raise_faults()
     assert resolved is not None
     return Resolved(resolved, findings.warnings)
 
 
 def _complete(
-    spec: JobSpec, target: Target | None, features: Sequence[Column], *, rows: int, most_parameters: int, findings: Findings
+    spec: JobSpec,
+    target: Target | None,
+    features: Sequence[Column],
+    *,
+    rows: int,
+    facts: SplitFacts,
+    most_parameters: int,
+    findings: Findings,
 ) -> ResolvedSpec | None:
     """The resolved spec; None where target or split have a fault."""
     if target is None:
         return None
     loss = resolve_loss(spec, target, findings)
     standardizing = resolve_standardizing(spec, loss, findings)
-    split, sizes = resolve_split(spec, target, findings, rows=rows)
+    split, sizes = resolve_split(spec, target, facts, findings, rows=rows)
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
     check_parameters(parameters_of(spec.network, layers), most_parameters, findings)
     if sizes is None:

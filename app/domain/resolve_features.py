@@ -13,13 +13,14 @@ def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findin
         column = described.get(name)
         if column is None:
             findings.fault("columns", name, detail=f"The dataset has no column {name!r}.")
-        elif not _can_be(column, kind):
+        elif not can_be(column, kind):
             findings.fault(
                 "columns", name, detail=f"A {column.kind} column of {column.type} cannot be read as {kind}{_why(kind)}"
             )
 
 
-def _can_be(column: Column, kind: Kind) -> bool:
+def can_be(column: Column, kind: Kind) -> bool:
+    """True where the column can be read as a feature of that kind."""
     if kind is Kind.CATEGORICAL:
         return column.levels is not None
     if kind is Kind.BOOLEAN:
@@ -53,7 +54,7 @@ def _default(spec: JobSpec, columns: Sequence[Column], findings: Findings) -> li
     """All columns that no other part of the spec uses; what cannot be read is left out with a warning."""
     chosen = []
     for column in columns:
-        if column.name in _taken(spec):
+        if column.name in {*_taken(spec), spec.split.column}:
             continue
         flaw = _flaw(column, kind_of(spec, column))
         if flaw is None:

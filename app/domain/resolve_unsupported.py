@@ -11,13 +11,6 @@ def refuse_unsupported(spec: JobSpec, findings: Findings) -> None:
         findings.unsupported("recipe", what=f"The recipe {spec.recipe}")
     if spec.preprocessing.categorical == "embedding":
         findings.unsupported("preprocessing", "categorical", what="An embedding")
-    if spec.split.method != "random":
-        findings.unsupported("split", "method", what=f"Splitting by {spec.split.method}")
-    elif spec.split.column is not None:
-        findings.fault("split", "column", detail="A random split reads no column.")
-    for name in ("validation_dataset", "test_dataset"):
-        if getattr(spec, name) is not None:
-            findings.unsupported(name, what="A dataset of its own for this part")
     if isinstance(spec.target, list) and len(spec.target) > 1:
         findings.unsupported("target", what="A target of several columns")
     if spec.task == Task.MULTILABEL:

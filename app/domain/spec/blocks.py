@@ -36,7 +36,12 @@ class Preprocessing(Block):
 
 
 class Split(Block):
-    """Which rows train, validate and test; fractions are of the rows whose target is known."""
+    """Which rows train, validate and test; fractions are of the rows whose target is known.
+
+    `random` draws rows; `time` takes the latest by `column`; `group` draws groups of rows with the same cell of `column`;
+    `column` does what its cells say, without fractions. A part with a dataset of its own has no fraction either.
+    A fraction that nothing reads is 0 in a resolved spec.
+    """
 
     validation: Fraction = 0.2
     test: Fraction = 0.0
