@@ -13,13 +13,14 @@ def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findin
         column = described.get(name)
         if column is None:
             findings.fault("columns", name, detail=f"The dataset has no column {name!r}.")
-        elif not _can_be(column, kind):
+        elif not can_be(column, kind):
             findings.fault(
                 "columns", name, detail=f"A {column.kind} column of {column.type} cannot be read as {kind}{_why(kind)}"
             )
 
 
-def _can_be(column: Column, kind: Kind) -> bool:
+def can_be(column: Column, kind: Kind) -> bool:
+    """True where a column's values can be read as a kind."""
     if kind is Kind.CATEGORICAL:
         return column.levels is not None
     if kind is Kind.BOOLEAN:

@@ -7,7 +7,7 @@ from app.domain.errors import Invalid
 from app.domain.metrics import of_task
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_target import Target
-from app.domain.schema import Column, Kind, StorageType, level_text
+from app.domain.schema import Column, Kind, StorageType, Task, level_text
 from app.domain.sizes import Sizes, sizes_of, sum_of
 from app.domain.spec import JobSpec, Split
 
@@ -17,9 +17,9 @@ def resolve_split(spec: JobSpec, target: Target, findings: Findings, *, rows: in
     stratify = spec.split.stratify if isinstance(spec.split.stratify, bool) else target.counts is not None
     split = spec.split.model_copy(update={"stratify": stratify})
     if stratify and target.counts is None:
-        findings.fault("split", "stratify", detail="Only a classification can be stratified.")
+        findings.fault("split", "stratify", detail="Only a classification of one target can be stratified.")
         return split, None
-    counts = target.counts if stratify and target.counts is not None else [rows - target.column.missing]
+    counts = target.counts if stratify and target.counts is not None else [rows - target.missing]
     try:
         sizes = sizes_of(split, counts)
     except Invalid as error:
@@ -62,6 +62,8 @@ def check_class_weights(spec: JobSpec, target: Target | None, findings: Findings
         return
     if target.classes is None:
         findings.fault("class_weights", detail="Class weights go with classification.")
+    elif target.task is Task.MULTILABEL:
+        findings.fault("class_weights", detail="Labels have no class weights; sample_weight weighs rows.")
     elif not isinstance(spec.class_weights, str):
         labels = {level_text(label) for label in target.classes}
         for label in sorted(spec.class_weights.keys() - labels):

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection
 
 from app.domain import ids
-from app.domain.blobs import checkpoint_folder, recovery_folder
+from app.domain.blobs import checkpoint_folder, dataset_key, recovery_folder
 from app.domain.caller import Caller
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.job import AFTER_CANCEL, TERMINAL, Status
@@ -20,6 +23,7 @@ from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
 from app.services.ports import Bell
 from app.storage.storage import Storage
+from app.tabular.counting import complete_rows
 
 # What a caller's pause and resume do; where a status is missing there is a conflict.
 AFTER_PAUSE = {
@@ -65,7 +69,8 @@ class Jobs:
         if dataset is None:
             raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
         columns = [Column.model_validate(column) for column in dataset.columns]
-        resolved = resolve(spec, columns=columns, rows=dataset.rows, most_parameters=self._most_parameters)
+        complete = partial(self._complete, dataset.id)
+        resolved = resolve(spec, columns=columns, rows=dataset.rows, most_parameters=self._most_parameters, complete=complete)
         new = NewJob(
             id=ids.new_id("job"),
             project_id=caller.project_id,
@@ -76,6 +81,14 @@ class Jobs:
             device=spec.device,
         )
         self._queue(new, before_commit)
+
+    def _complete(self, dataset: str, names: Sequence[str]) -> int:
+        """How many rows have a value in each of the columns; Invalid where the dataset has just been deleted."""
+        with TemporaryDirectory(prefix="trainyard-") as folder:
+            try:
+                return complete_rows(self._storage.fetch(dataset_key(dataset), Path(folder) / "data.parquet"), names)
+            except FileNotFoundError:
+                raise Invalid.at("/dataset", "There is no such dataset.", code="not_found") from None
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:

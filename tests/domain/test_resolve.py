@@ -176,8 +176,6 @@ def test_a_fault_is_named_with_its_pointer(change: dict[str, object], pointer: s
         ({"split": {"method": "time", "column": "when"}}, "/split/method"),
         ({"validation_dataset": "ds_2"}, "/validation_dataset"),
         ({"test_dataset": "ds_2"}, "/test_dataset"),
-        ({"target": ["count", "price"]}, "/target"),
-        ({"task": "multilabel"}, "/task"),
         ({"loss": {"name": "custom:mine"}}, "/loss/name"),
         ({"precision": "bf16"}, "/precision"),
     ],

@@ -123,7 +123,7 @@ def files(columns: Sequence[FittedColumn] = COLUMNS, target: FittedTarget = LABE
         spec=spec,
         columns=list(columns),
         target=target,
-        output=output_activation(loss, outputs),
+        output=output_activation(spec),
         epoch=3,
         train_loss=0.5,
         val_loss=None,

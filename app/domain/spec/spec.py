@@ -56,11 +56,11 @@ class ResolvedSpec(JobSpec):
     Sizes are counted over the rows whose target is known: `train_rows + validation_rows + test_rows`.
     """
 
-    target: str
+    target: str | list[str]
     features: list[str]
     task: Annotated[Task, Field(strict=False)]
     classes: list[bool | int | float | str] | None
-    """Labels in the order of the network's outputs, sorted; None for regression."""
+    """Labels in the order of the network's outputs, sorted; for multilabel the columns of `target`; None for regression."""
     batch_size: int
     train_rows: int
     validation_rows: int
