@@ -65,16 +65,15 @@ def member_of(spec: ResolvedSpec, *, seed: int = 0, weighted: bool = False, scal
         empty = part.stop == part.start
         arrays |= {f"x_{name}": None if empty else x[part], f"y_{name}": None if empty else y[part]}
         arrays[f"w_{name}"] = None if empty or w is None else w[part]
-    units = {"target_scale": np.array(scale) if isinstance(scale, list) else scale, "target_center": 1.5 if scale != 1 else 0.0}
-    return Member(spec=spec, arrays=MemberArrays(**arrays, **units))
+    target_scale, target_center = np.array(scale) if isinstance(scale, list) else scale, 1.5 if scale != 1 else 0.0
+    return Member(spec=spec, arrays=MemberArrays(**arrays, target_scale=target_scale, target_center=target_center))
 
 
 def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float | Floats) -> Tensor:
     """[n], or [n, O] of several columns, by torch's own functions, in trained units."""
-    if y.dim() == 2 and isinstance(scale, np.ndarray):
-        return torch.stack([losses_of(spec, z[:, [o]], y[:, o], float(scale[o])) for o in range(len(scale))], 1)
     if y.dim() == 2:
-        return torch.stack([losses_of(spec, z[:, [o]], y[:, o], scale) for o in range(y.shape[1])], 1)
+        scales = np.broadcast_to(scale, y.shape[1:]).tolist()
+        return torch.stack([losses_of(spec, z[:, [o]], y[:, o], scales[o]) for o in range(y.shape[1])], 1)
     match spec.loss:
         case CrossEntropy(label_smoothing=smoothing):
             return functional.cross_entropy(z, y, reduction="none", label_smoothing=smoothing)
@@ -85,7 +84,7 @@ def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float | Floats) -
             p = torch.where(y == 1, z[:, 0].sigmoid(), 1 - z[:, 0].sigmoid())
             return (1 - p) ** gamma * -p.log()
         case Huber(delta=delta):
-            return functional.huber_loss(z[:, 0], y, reduction="none", delta=delta / scale)
+            return functional.huber_loss(z[:, 0], y, reduction="none", delta=float(delta / scale))
         case Quantile(q=q):
             return torch.maximum(q * (y - z[:, 0]), (q - 1) * (y - z[:, 0]))
     plain: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
