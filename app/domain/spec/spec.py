@@ -20,7 +20,10 @@ class JobSpec(Block):
 
     name: Annotated[str, Field(max_length=200)] | None = None
     dataset: str
-    target: str | Annotated[list[str], Field(min_length=1)]
+    target: Annotated[
+        str | Annotated[list[str], Field(min_length=1)],
+        Field(description="A column, or several: all numeric for one regression, all boolean for a multilabel classification."),
+    ]
     features: list[str] | None = None
     columns: ColumnKinds = {}
     recipe: Literal["plain", "fast", "strong", "best"] = "plain"
