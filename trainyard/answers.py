@@ -119,7 +119,7 @@ class Checkpoint(TypedDict):
 
 
 class Prediction(TypedDict):
-    """Predictions in the order of the rows."""
+    """Predictions in the order of the rows; with several target columns a list for each row."""
 
     checkpoint: str
     predictions: list[Json]

@@ -23,7 +23,7 @@ from app.persistence.leases import Fence
 from app.persistence.rows import DatasetRow, JobRow, RecoveryRow
 from app.storage.storage import Storage
 from app.tabular.loading import Loaded, load
-from worker.engine.data import Member, MemberArrays
+from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.recovery import State
 
 log = structlog.get_logger()
@@ -58,8 +58,8 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
         x_test=_writable(loaded.x_test),
         y_test=_writable(loaded.y_test),
         w_test=_writable(loaded.w_test),
-        target_center=loaded.target.center,
-        target_scale=loaded.target.scale,
+        target_center=_of_outputs(loaded.target.center),
+        target_scale=_of_outputs(loaded.target.scale),
     )
     state = _state(job, database=database, storage=storage)
     alive()
@@ -69,6 +69,11 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
 def _writable(array: Rows) -> Rows:
     """Torch shares memory with an array, and warns of one that may not be written; Arrow's are such."""
     return array if array is None else np.require(array, requirements="W")
+
+
+def _of_outputs(values: float | list[float]) -> float | Floats:
+    """One number, or those of several outputs [O]."""
+    return np.array(values) if isinstance(values, list) else values
 
 
 def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Loaded:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from app.domain.errors import Invalid
-from app.domain.resolve_findings import some_of
 from app.domain.sizes import Sizes, held_out
 from app.domain.spec import Split
 
@@ -57,9 +56,10 @@ def part_of_word(word: str) -> int | None:
 
 def _read(split: Split, bundles: Bundles) -> list[int]:
     parts = [part_of_word(word) for word in bundles.words]
-    strange = sorted({word for word, part in zip(bundles.words, parts, strict=True) if part is None})
+    strange = sum(count for part, count in zip(parts, bundles.counts, strict=True) if part is None)
     if strange:
-        raise Invalid.at(_PLACE, f"Column {split.column!r} says {some_of(strange)}; its cells are {', '.join(PARTS)}.")
+        detail = f"Column {split.column!r} says something else than {', '.join(PARTS)} in {strange} row(s) that have a target."
+        raise Invalid.at(_PLACE, detail)
     if TRAIN not in parts:
         raise Invalid.at(_PLACE, f"Column {split.column!r} says train in no row that has a target.")
     return [part for part in parts if part is not None]

@@ -75,3 +75,34 @@ class FittedTarget(BaseModel):
     classes: list[bool | int | float | str] | None = None
     center: float = 0.0
     scale: float = 1.0
+
+
+class FittedTargets(BaseModel):
+    """How several target columns were read: all labels, each with the classes of no and yes, or all numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: Annotated[list[FittedTarget], Field(min_length=2)]
+
+    @property
+    def name(self) -> list[str]:
+        """The columns' names, in the order of the network's outputs."""
+        return [column.name for column in self.columns]
+
+    @property
+    def classes(self) -> list[bool | int | float | str] | None:
+        """What the probabilities are of: the columns' names; None for numbers."""
+        return None if self.columns[0].classes is None else [column.name for column in self.columns]
+
+    @property
+    def center(self) -> list[float]:
+        """Of each column."""
+        return [column.center for column in self.columns]
+
+    @property
+    def scale(self) -> list[float]:
+        """Of each column."""
+        return [column.scale for column in self.columns]
+
+
+AnyTarget = FittedTarget | FittedTargets

@@ -8,7 +8,8 @@ from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
 from app.domain.resolve_own_datasets import check_own_datasets
 from app.domain.resolve_split import SplitFacts, check_split, is_validated, resolve_split
-from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing, resolve_target
+from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing
+from app.domain.resolve_targets import Complete, resolve_targets
 from app.domain.resolve_training import (
     check_class_weights,
     check_sample_weight,
@@ -38,10 +39,12 @@ def resolve(
     rows: int,
     facts: SplitFacts = NO_FACTS,
     most_parameters: int = MOST_PARAMETERS,
+    complete: Complete | None = None,
 ) -> Resolved:
     """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
 
     `facts` is what its split needs to know beside them; nothing for a random split of the one dataset.
+    `complete` tells how many rows have a value in each of some columns: needed where several target columns have gaps.
 
     Raises Invalid: with all faults at once, by JSON Pointer into the spec.
     Raises NotSupported: the same, where all that is wrong is that this version lacks a feature.
@@ -53,7 +56,7 @@ def resolve(
     check_network(spec, findings)
     check_sample_weight(spec, described, findings)
     check_split(spec, described, findings)
-    target = resolve_target(spec, described, findings)
+    target = resolve_targets(spec, described, findings, rows=rows, complete=complete)
     features = resolve_features(spec, columns, findings)
     check_own_datasets(spec, facts, findings, target=target, features=features)
     check_stopping(spec, target, findings, validated=is_validated(spec, facts))
@@ -85,7 +88,7 @@ def _complete(
     if sizes is None:
         return None
     decided = {
-        "target": target.column.name,
+        "target": target.names,
         "features": [column.name for column in features],
         "task": target.task,
         "classes": target.classes,
@@ -104,5 +107,7 @@ def _as_asked(spec: JobSpec) -> dict[str, object]:
 
 
 def _outputs(target: Target, loss: Loss) -> int:
-    """One number, or one logit for bce, else one logit for each class."""
+    """One for each of several columns, else one number, one logit for bce, or one logit for each class."""
+    if len(target.columns) > 1:
+        return len(target.columns)
     return 1 if target.classes is None or loss.name == "bce" else len(target.classes)

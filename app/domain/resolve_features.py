@@ -20,7 +20,7 @@ def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findin
 
 
 def can_be(column: Column, kind: Kind) -> bool:
-    """True where the column can be read as a feature of that kind."""
+    """True where a column's values can be read as a kind."""
     if kind is Kind.CATEGORICAL:
         return column.levels is not None
     if kind is Kind.BOOLEAN:

@@ -1,21 +1,10 @@
 """What resolving a spec brings to light: faults that refuse the job, warnings that go with it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.domain.errors import Fault, Invalid, NotSupported, pointer
 
 NOT_SUPPORTED = "not_supported"
-
-
-MOST_NAMED = 3
-LONGEST_NAMED = 40
-
-
-def some_of(cells: Sequence[str]) -> str:
-    """The first few of the words in question, shortened, for a sentence."""
-    named = ", ".join(repr(cell[:LONGEST_NAMED]) for cell in cells[:MOST_NAMED])
-    return named + (f" and {len(cells) - MOST_NAMED} other(s)" if len(cells) > MOST_NAMED else "")
 
 
 @dataclass

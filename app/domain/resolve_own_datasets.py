@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 
 from app.domain.resolve_features import can_be, kind_of
-from app.domain.resolve_findings import Findings, some_of
+from app.domain.resolve_findings import Findings
 from app.domain.resolve_split import HELD_OUT, Described, SplitFacts, own_dataset
 from app.domain.resolve_target import Target
 from app.domain.resolve_training import why_not_a_weight
@@ -41,7 +41,7 @@ def _flaws(spec: JobSpec, own: Described, *, target: Target | None, features: Se
     theirs = {column.name: column for column in own.columns}
     judges: list[tuple[str, Judge]] = [(feature.name, partial(_feature_flaw, spec, feature)) for feature in features]
     if target is not None:
-        judges.append((target.column.name, partial(_target_flaw, spec, target)))
+        judges += [(column.name, partial(_target_flaw, spec, target, column)) for column in target.columns]
     if spec.sample_weight is not None:
         judges.append((spec.sample_weight, why_not_a_weight))
     for name, judge in judges:
@@ -68,11 +68,11 @@ def _reads_as(column: Column, kind: Kind) -> bool:
     return column.kind is not Kind.DATETIME and (column.type is not StorageType.FLOAT64 or column.integral)
 
 
-def _target_flaw(spec: JobSpec, target: Target, column: Column) -> str | None:
+def _target_flaw(spec: JobSpec, target: Target, known: Column, column: Column) -> str | None:
     if not column.distinct:
         return "has no values."
     if target.classes is not None:
-        return _label_flaw({level_text(label) for label in target.classes}, column)
+        return _label_flaw({level_text(label) for label in known.levels or ()}, column)
     if not can_be(column, Kind.NUMERIC):
         return f"is {column.kind}; the job's target is numeric."
     if column.infinite:
@@ -84,9 +84,7 @@ def _target_flaw(spec: JobSpec, target: Target, column: Column) -> str | None:
 
 def _label_flaw(known: Set[str], column: Column) -> str | None:
     """Labels of another dataset must be among those of the job's own."""
-    strange = None if column.levels is None else [text for text in map(level_text, column.levels) if text not in known]
-    if strange is None:
+    if column.levels is None or column.counts is None:
         return "is no set of labels."
-    if not strange:
-        return None
-    return f"has labels that the job's own dataset lacks: {some_of(strange)}."
+    strange = sum(count for label, count in zip(column.levels, column.counts, strict=True) if level_text(label) not in known)
+    return f"has labels that the job's own dataset lacks, in {strange} row(s)." if strange else None

@@ -8,6 +8,7 @@ from app.domain.bundles import PARTS, VALIDATION, Bundles, deal, part_of_word, r
 from app.domain.errors import Invalid
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_target import Target
+from app.domain.resolve_targets import Complete, rows_lacking
 from app.domain.schema import MAX_LEVELS, Column, StorageType
 from app.domain.sizes import Sizes, sizes_of, sum_of
 from app.domain.spec import JobSpec, Split
@@ -23,6 +24,8 @@ class Described:
 
     columns: Sequence[Column]
     rows: int
+    complete: Complete | None = None
+    """Tells what the description does not: needed where several target columns have gaps."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,9 @@ def _is_stratified(spec: JobSpec, target: Target) -> bool:
 
 def _drawn_sizes(split: Split, target: Target, findings: Findings, *, rows: int) -> Sizes | None:
     if not split.stratify:
-        return sum_of(sizes_of(split, [rows - target.column.missing]))
+        return sum_of(sizes_of(split, [rows - target.missing]))
     if target.counts is None:
-        findings.fault("split", "stratify", detail="Only a classification can be stratified.")
+        findings.fault("split", "stratify", detail="Only a classification of one target can be stratified.")
         return None
     sizes = sizes_of(split, target.counts)
     if (single := sum(count == 1 for count in target.counts)) and (split.validation or split.test):
@@ -151,6 +154,14 @@ def _with_own_datasets(spec: JobSpec, sizes: Sizes, target: Target, facts: Split
             findings.fault(
                 f"{part}_dataset", detail=f"Column {spec.split.column!r} says {part} in {rows[part]} row(s) already."
             )
-        missing = {column.name: column.missing for column in own.columns}
-        rows[part] = own.rows - missing.get(target.column.name, 0)
+        rows[part] = _rows_of(own, target)
+        if not rows[part] and len(target.columns) > 1:
+            findings.fault(f"{part}_dataset", detail="No row of it has a value in every target column.")
     return Sizes(sizes.train, rows["validation"], rows["test"])
+
+
+def _rows_of(own: Described, target: Target) -> int:
+    """The rows with a target."""
+    names = {column.name for column in target.columns}
+    columns = [column for column in own.columns if column.name in names]
+    return own.rows - rows_lacking(columns, rows=own.rows, complete=own.complete)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from app.domain.metrics import of_task
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_target import Target
-from app.domain.schema import Column, Kind, StorageType, level_text
+from app.domain.schema import Column, Kind, StorageType, Task, level_text
 from app.domain.spec import JobSpec
 
 
@@ -42,6 +42,8 @@ def check_class_weights(spec: JobSpec, target: Target | None, findings: Findings
         return
     if target.classes is None:
         findings.fault("class_weights", detail="Class weights go with classification.")
+    elif target.task is Task.MULTILABEL:
+        findings.fault("class_weights", detail="Labels have no class weights; sample_weight weighs rows.")
     elif not isinstance(spec.class_weights, str):
         labels = {level_text(label) for label in target.classes}
         for label in sorted(spec.class_weights.keys() - labels):

@@ -1,6 +1,9 @@
 """From a caller's spec to a new job: its datasets found, what the split needs read from them, nothing left open."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from app.domain import ids
@@ -18,12 +21,13 @@ from app.persistence.jobs import NewJob
 from app.persistence.rows import DatasetRow
 from app.storage.storage import Storage
 from app.tabular.bundles import read_bundles
+from app.tabular.counting import complete_rows
 
 NO_DATASET = "There is no such dataset."
 
 
 class Resolver:
-    """Reads the database, and the storage where a split goes by the cells of a column; writes nothing."""
+    """Reads the database, and the storage where counts of cells are needed that no description has; writes nothing."""
 
     def __init__(self, database: Database, storage: Storage, *, most_parameters: int) -> None:
         self._database = database
@@ -35,14 +39,19 @@ class Resolver:
         dataset, validation, test = self._find(caller, spec)
         if dataset is None:
             raise Invalid.at("/dataset", NO_DATASET, code="not_found")
-        described = _described(dataset)
+        described = self._described(dataset, "/dataset")
         facts = SplitFacts(
             bundles=self._bundles(spec, described),
-            validation=_described(validation) if validation else None,
-            test=_described(test) if test else None,
+            validation=self._described(validation, "/validation_dataset") if validation else None,
+            test=self._described(test, "/test_dataset") if test else None,
         )
         resolved = resolve(
-            spec, columns=described.columns, rows=described.rows, facts=facts, most_parameters=self._most_parameters
+            spec,
+            columns=described.columns,
+            rows=described.rows,
+            facts=facts,
+            most_parameters=self._most_parameters,
+            complete=described.complete,
         )
         return NewJob(
             id=ids.new_id("job"),
@@ -67,13 +76,23 @@ class Resolver:
         if not reads_cells(spec, {column.name: column for column in described.columns}):
             return None
         targets = [spec.target] if isinstance(spec.target, str) else spec.target
-        with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
-            try:
-                path = self._storage.fetch(dataset_key(spec.dataset), Path(folder) / "data.parquet")
-            except FileNotFoundError:  # deleted since it was found
-                raise Invalid.at("/dataset", NO_DATASET, code="not_found") from None
+        with self._fetched(spec.dataset, "/dataset") as path:
             return read_bundles(spec.split, path, seed=spec.seed, targets=targets)
 
+    def _described(self, dataset: DatasetRow, place: str) -> Described:
+        columns = [Column.model_validate(column) for column in dataset.columns]
+        return Described(columns, dataset.rows, complete=partial(self._complete, dataset.id, place))
 
-def _described(dataset: DatasetRow) -> Described:
-    return Described([Column.model_validate(column) for column in dataset.columns], dataset.rows)
+    def _complete(self, dataset: str, place: str, names: Sequence[str]) -> int:
+        with self._fetched(dataset, place) as path:
+            return complete_rows(path, names)
+
+    @contextmanager
+    def _fetched(self, dataset: str, place: str) -> Iterator[Path]:
+        """A copy of a stored dataset; Invalid at its place in the spec where it was deleted since it was found."""
+        with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
+            try:
+                path = self._storage.fetch(dataset_key(dataset), Path(folder) / "data.parquet")
+            except FileNotFoundError:
+                raise Invalid.at(place, NO_DATASET, code="not_found") from None
+            yield path

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
-from app.domain.columns import FittedColumn, FittedTarget
+from app.domain.columns import AnyTarget, FittedColumn
 from app.domain.errors import InvalidData
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 from app.tabular.preprocessing import Matrix, Vector, fit, transform
 from app.tabular.split import Indices, split
-from app.tabular.target import Codes, class_weights, encode_target, fit_target, row_weights
+from app.tabular.target import Codes, class_weights, describe_target, encode_target, fit_target, row_weights, target_columns
 
 Source = bytes | Path
 """A stored dataset."""
@@ -23,12 +23,13 @@ Source = bytes | Path
 class Loaded:
     """The arrays of a job, in file order within each part; `n` rows, `F` inputs.
 
-    `x_…` is float64 `[n, F]`. `y_…` is `[n]`: class codes (int64), or numbers standardized by `target` (float64).
+    `x_…` is float64 `[n, F]`. `y_…` is `[n]`: class codes (int64), or numbers standardized by `target` (float64); with
+    several target columns `[n, O]`.
     `w_…` is float64 `[n]`, or None where all weights are 1. A part that was not asked for has no rows.
     """
 
     columns: list[FittedColumn]
-    target: FittedTarget
+    target: AnyTarget
     x_train: Matrix
     y_train: Codes | Vector
     w_train: Vector | None
@@ -55,16 +56,15 @@ def load(
     Raises InvalidData: a value is missing where the spec refuses that, or a part has rows but no weight.
     """
     frame = _read(spec, parquet, spec.split.column)
-    described = next(column for column in columns if column.name == spec.target)
-    codes = encode_target(FittedTarget(name=spec.target, type=described.type, classes=spec.classes), frame[spec.target])
+    codes = encode_target(describe_target(spec, columns), frame)
     parts = split(spec, codes, frame)
     training = frame[parts.train]
-    fitted, target = fit(spec, columns, training), fit_target(spec, described, training[spec.target])
+    fitted, target = fit(spec, columns, training), fit_target(spec, columns, training)
     by_class = class_weights(spec, codes[parts.train])
 
     def arrays(rows: Indices, own: Source | None = None) -> tuple[Matrix, Codes | Vector, Vector | None]:
         part = frame[rows] if own is None else _read(spec, own)
-        y = encode_target(target, part[spec.target])
+        y = encode_target(target, part)
         weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
         _check_weights(weights, spec)
         return transform(fitted, part), y, weights
@@ -80,6 +80,7 @@ def _check_weights(weights: Vector | None, spec: ResolvedSpec) -> None:
 
 
 def _read(spec: ResolvedSpec, parquet: Source, split_column: str | None = None) -> pl.DataFrame:
-    names = dict.fromkeys([*spec.features, spec.target, *filter(None, (spec.sample_weight, split_column))])
+    target = target_columns(spec)
+    names = dict.fromkeys([*spec.features, *target, *filter(None, (spec.sample_weight, split_column))])
     source = io.BytesIO(parquet) if isinstance(parquet, bytes) else parquet
-    return pl.read_parquet(source, columns=list(names)).filter(pl.col(spec.target).is_not_null())
+    return pl.read_parquet(source, columns=list(names)).drop_nulls(target)

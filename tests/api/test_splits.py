@@ -48,7 +48,20 @@ def test_cells_that_name_no_part_are_told_with_the_column_and_other_faults(share
 
     assert pointers(answer) == ["/features/0", "/split/column"]
     [fault] = [fault for fault in answer.json()["errors"] if fault["pointer"] == "/split/column"]
-    assert fault["detail"] == "Column 'part' says 'holdout'; its cells are train, validation, test."
+    assert fault["detail"] == "Column 'part' says something else than train, validation, test in 7 row(s) that have a target."
+
+
+def test_of_several_targets_with_gaps_every_dataset_counts_its_own_whole_rows(service: Service) -> None:
+    train = service.upload(b"x,a,b\n" + b"1.5,2.5,3.5\n2.5,,4.5\n3.5,4.5,\n4.5,5.5,1.5\n" * 5)["id"]
+    validation = service.upload(b"b,a,x\n" + b"3.5,2.5,1.5\n,,2.5\n,4.5,3.5\n4.5,,1.5\n" * 3)["id"]
+    usual = {"dataset": train, "target": ["a", "b"], "features": ["x"]}
+
+    drawn, own, by_group = (
+        service.submit(**usual, **spec)
+        for spec in ({}, {"validation_dataset": validation}, {"split": {"method": "group", "column": "x"}})
+    )
+
+    assert (sizes(drawn), sizes(own), sizes(by_group)) == ((8, 2, 0), (10, 3, 0), (5, 5, 0))
 
 
 def test_a_job_remembers_the_datasets_that_it_validates_and_tests_on(service: Service) -> None:
@@ -87,5 +100,5 @@ def test_a_dataset_of_one_s_own_that_is_missing_or_does_not_match_is_refused_at_
     assert pointers(answer) == ["/test_dataset", "/test_dataset", "/validation_dataset"]
     assert [fault["detail"] for fault in answer.json()["errors"] if fault["pointer"] == "/test_dataset"] == [
         f"Column 'city' of the dataset {other} is not there.",
-        f"Column 'label' of the dataset {other} has labels that the job's own dataset lacks: 'maybe'.",
+        f"Column 'label' of the dataset {other} has labels that the job's own dataset lacks, in 1 row(s).",
     ]

@@ -173,8 +173,6 @@ def test_a_fault_is_named_with_its_pointer(change: dict[str, object], pointer: s
     [
         ({"recipe": "strong"}, "/recipe"),
         ({"preprocessing": {"categorical": "embedding"}}, "/preprocessing/categorical"),
-        ({"target": ["count", "price"]}, "/target"),
-        ({"task": "multilabel"}, "/task"),
         ({"loss": {"name": "custom:mine"}}, "/loss/name"),
         ({"precision": "bf16"}, "/precision"),
     ],

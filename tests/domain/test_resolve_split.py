@@ -12,7 +12,8 @@ from tests.domain.test_resolve import COLUMNS, GRADE, ROWS, SPECIES, WEIGHT, WHE
 
 PART = labels("part", ["test", "train", "validation"])
 PATIENT = labels("patient", [f"p{i}" for i in range(20)])
-ALL = [*COLUMNS, PART, PATIENT]
+MEMBER = labels("member", [False, True], StorageType.BOOL)
+ALL = [*COLUMNS, PART, PATIENT, MEMBER]
 BY_PART = Bundles([15, 65, 20], words=["test", "train", "validation"])
 BY_COLUMN = {"method": "column", "column": "part"}
 BY_TIME = {"method": "time", "column": "when"}
@@ -172,6 +173,30 @@ def test_a_dataset_of_one_s_own_leaves_the_job_s_rows_to_the_other_parts() -> No
     assert sizes(resolved(by_time, validation_dataset="ds_2", split={**BY_TIME, "test": 0.1}).spec) == (90, 26, 10)
 
 
+def several(*columns: Column, whole: int, rows: int = 30) -> SplitFacts:
+    return SplitFacts(validation=Described(columns, rows, complete=lambda names: whole))
+
+
+def test_of_several_targets_the_rows_of_one_s_own_dataset_have_all() -> None:
+    theirs = several(X, numeric("price", missing=5), numeric("count", missing=9), whole=18)
+
+    found = resolved(theirs, target=["count", "price"], validation_dataset="ds_2")
+
+    assert sizes(found.spec) == (90, 18, 0)
+
+
+def test_each_of_several_targets_must_be_in_one_s_own_dataset_as_the_job_reads_it() -> None:
+    smoker = labels("smoker", ["true", "perhaps"])
+    gaps = several(X, numeric("price", missing=25), numeric("count", missing=25), whole=0)
+
+    unlike = faults(own(X, smoker, MEMBER), target=["smoker", "member"], validation_dataset="ds_2")
+    whole = faults(gaps, target=["count", "price"], validation_dataset="ds_2")
+
+    assert list(unlike) == list(whole) == ["/validation_dataset"]
+    assert "'smoker' of the dataset ds_2 has labels that the job's own dataset lacks, in 50" in unlike["/validation_dataset"]
+    assert "No row of it has a value in every target column" in whole["/validation_dataset"]
+
+
 def test_both_parts_may_be_datasets_and_one_s_own_is_warned_of() -> None:
     facts = SplitFacts(validation=Described([X, SPECIES], 30), test=Described([X, SPECIES], 100))
 
@@ -217,7 +242,7 @@ def test_a_dataset_that_is_not_there_is_told_with_all_other_faults() -> None:
         ([WHEN.model_copy(update={"name": "patient"}), SPECIES], {"features": ["patient"]}, "is datetime; the job reads"),
         ([numeric("x", infinite=1), SPECIES], {}, "1 infinite value(s)"),
         ([numeric("x", missing=3), SPECIES], {"preprocessing": {"missing": "error"}}, "3 missing value(s)"),
-        ([X, labels("species", ["a", "d", "e", "f", "g"])], {}, "lacks: 'd', 'e', 'f' and 1 other(s)"),
+        ([X, labels("species", ["a", "d", "e", "f", "g"])], {}, "lacks, in 80 row(s)"),
         ([X, many("species")], {}, "is no set of labels"),
         ([X, labels("species", ["a"], missing=30, distinct=0)], {}, "has no values"),
         ([X, labels("price", ["a"])], {"target": "price"}, "is categorical; the job's target is numeric"),

@@ -55,7 +55,7 @@ def test_a_job_that_wants_to_be_alone_is(database: Database) -> None:
 @pytest.mark.parametrize("other", [{"batch_size": 9}, {"train_rows": 79}])
 def test_jobs_of_another_shape_do_not_come_along(database: Database, other: dict[str, int]) -> None:
     one = queued(database, pack=True)
-    queued(database, pack=True, **other)
+    queued(database, pack=True, other=other)
 
     assert seats(claim(database)) == [(one.id, 1, 0)]
 

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from app.domain.columns import CategoricalColumn, FittedColumn, FittedTarget, NumericColumn
+from app.domain.columns import AnyTarget, CategoricalColumn, FittedColumn, FittedTarget, FittedTargets, NumericColumn
 from app.domain.manifest import MANIFEST, ONNX, Manifest
 from app.domain.schema import StorageType, Task
 from app.domain.spec import ResolvedSpec
@@ -55,14 +55,16 @@ FRAME = pl.DataFrame(
 )
 
 
-def resolved(*, task: Task = Task.MULTICLASS, inputs: int, outputs: int, loss: str, **network: object) -> ResolvedSpec:
+def resolved(
+    *, task: Task = Task.MULTICLASS, inputs: int, outputs: int, loss: str, target: object = "y", **network: object
+) -> ResolvedSpec:
     """A spec with hidden layers of 7 and 5."""
     hidden = network.setdefault("hidden_layers", [7, 5])
     assert isinstance(hidden, list)
     sizes = {"batch_size": 8, "train_rows": 8, "validation_rows": 0, "test_rows": 0, "parameters": 0}
     what: dict[str, object] = {
         "dataset": "ds_1",
-        "target": "y",
+        "target": target,
         "features": [],
         "classes": None,
         "task": task,
@@ -112,18 +114,26 @@ class Files:
         return self.content[file]
 
 
-def files(columns: Sequence[FittedColumn] = COLUMNS, target: FittedTarget = LABELS, *, seed: int = 0) -> Files:
-    """A checkpoint of the columns for the target."""
+def shape_of(target: AnyTarget) -> tuple[Task, str, int]:
+    """Task, loss and outputs that go with a target."""
     classes = target.classes
-    task = Task.REGRESSION if classes is None else Task.BINARY if len(classes) == 2 else Task.MULTICLASS
-    loss = "mse" if classes is None else "bce" if len(classes) == 2 else "cross_entropy"
-    outputs = len(classes) if classes and len(classes) > 2 else 1
-    spec = resolved(task=task, inputs=sum(column.width for column in columns), outputs=outputs, loss=loss)
+    if isinstance(target, FittedTargets):
+        return (Task.MULTILABEL, "bce", len(target.columns)) if classes else (Task.REGRESSION, "mse", len(target.columns))
+    if classes is None:
+        return Task.REGRESSION, "mse", 1
+    return (Task.BINARY, "bce", 1) if len(classes) == 2 else (Task.MULTICLASS, "cross_entropy", len(classes))
+
+
+def files(columns: Sequence[FittedColumn] = COLUMNS, target: AnyTarget = LABELS, *, seed: int = 0) -> Files:
+    """A checkpoint of the columns for the target."""
+    task, loss, outputs = shape_of(target)
+    inputs = sum(column.width for column in columns)
+    spec = resolved(task=task, inputs=inputs, outputs=outputs, loss=loss, target=target.name)
     manifest = Manifest(
         spec=spec,
         columns=list(columns),
         target=target,
-        output=output_activation(loss, outputs),
+        output=output_activation(spec),
         epoch=3,
         train_loss=0.5,
         val_loss=None,

@@ -34,7 +34,7 @@ class Evaluation:
         self._loss = losses.of(members, dtype=like.dtype, device=like.device)
         self._normalize = forward.evaluating(spec.network.normalization)
         self._activate = ACTIVATIONS[spec.network.activation].apply
-        self._link = output_activation(spec.loss.name, spec.layers[-1])
+        self._link = output_activation(spec)
         self._x = torch.stack([design(part.x, like) for part in parts]).transpose(1, 2).contiguous()
         weights = [row_weights(part) / part.weight for part in parts]
         tables = [self._loss.table(i, data.tensor(part.y), weights[i]) for i, part in enumerate(parts)]
@@ -55,7 +55,7 @@ class Evaluation:
             z[..., columns] = self._logits(torch.bmm(first, self._x[..., columns]), layers)
             yield
         logits = z.view(k, versions, *z.shape[1:])
-        rows = self._loss.rows(logits.transpose(0, 1), self._targets)
+        rows = self._loss.reported(logits.transpose(0, 1), self._targets)
         sums = rows.sum(-1, dtype=torch.float64)
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
         self.scores = [self._score(i, sums[:, i], outputs[i], names[i]) for i in range(k)]

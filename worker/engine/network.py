@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from app.domain.schema import Task
 from app.domain.spec import ResolvedSpec
 from worker.engine.layout import Layout, Slot
 from worker.engine.randomness import Use, seeded
@@ -28,9 +29,10 @@ _MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-def output_activation(loss: str, outputs: int = 1) -> Literal["softmax", "sigmoid", "identity", "exp"]:
-    """What turns a network's last numbers into its answer; focal is sigmoid on one output and softmax on more."""
-    if loss == "cross_entropy" or (loss == "focal" and outputs > 1):
+def output_activation(spec: ResolvedSpec) -> Literal["softmax", "sigmoid", "identity", "exp"]:
+    """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target."""
+    loss = spec.loss.name
+    if loss == "cross_entropy" or (loss == "focal" and spec.layers[-1] > 1 and spec.task is not Task.MULTILABEL):
         return "softmax"
     if loss in ("bce", "focal"):
         return "sigmoid"

@@ -20,7 +20,10 @@ class JobSpec(Block):
 
     name: Annotated[str, Field(max_length=200)] | None = None
     dataset: str
-    target: str | Annotated[list[str], Field(min_length=1)]
+    target: Annotated[
+        str | Annotated[list[str], Field(min_length=1)],
+        Field(description="A column, or several: all numeric for one regression, all boolean for a multilabel classification."),
+    ]
     features: list[str] | None = None
     columns: ColumnKinds = {}
     recipe: Literal["plain", "fast", "strong", "best"] = "plain"
@@ -56,11 +59,11 @@ class ResolvedSpec(JobSpec):
     Sizes are counted over the rows whose target is known: `train_rows + validation_rows + test_rows`.
     """
 
-    target: str
+    target: str | list[str]
     features: list[str]
     task: Annotated[Task, Field(strict=False)]
     classes: list[bool | int | float | str] | None
-    """Labels in the order of the network's outputs, sorted; None for regression."""
+    """Labels in the order of the network's outputs, sorted; for multilabel the columns of `target`; None for regression."""
     batch_size: int
     train_rows: int
     validation_rows: int
