@@ -9,8 +9,6 @@ def refuse_unsupported(spec: JobSpec, findings: Findings) -> None:
     """Notes each such feature that the spec asks for."""
     if spec.recipe != "plain":
         findings.unsupported("recipe", what=f"The recipe {spec.recipe}")
-    if spec.preprocessing.categorical == "embedding":
-        findings.unsupported("preprocessing", "categorical", what="An embedding")
     if spec.split.method != "random":
         findings.unsupported("split", "method", what=f"Splitting by {spec.split.method}")
     elif spec.split.column is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.domain.columns import CategoricalColumn, FittedColumn, FittedTarget, NumericColumn
 from app.domain.manifest import MANIFEST, ONNX, Manifest
 from app.domain.schema import StorageType, Task
-from app.domain.spec import ResolvedSpec
+from app.domain.spec import Embedding, ResolvedSpec
 from app.serving.sessions import Ready, load
 from app.tabular.preprocessing import as_numbers, as_text
 from worker.engine.export import manifest_json, to_onnx
@@ -71,6 +71,16 @@ def resolved(*, task: Task = Task.MULTICLASS, inputs: int, outputs: int, loss: s
     return ResolvedSpec.model_validate({**what, **sizes, "layers": [inputs, *hidden, outputs], "network": network})
 
 
+def embedding(spec: ResolvedSpec, columns: Sequence[FittedColumn]) -> ResolvedSpec:
+    """The spec with the embeddings of the columns."""
+    embeddings = [
+        Embedding(column=column.name, levels=len(column.levels), width=column.embedding)
+        for column in columns
+        if isinstance(column, CategoricalColumn) and column.embedding
+    ]
+    return spec.model_copy(update={"embeddings": embeddings})
+
+
 def network_of(spec: ResolvedSpec, *, seed: int = 0) -> torch.nn.Sequential:
     """In evaluation, with weights and running statistics that are far from their first values."""
     network = sequential(spec).eval()
@@ -80,6 +90,8 @@ def network_of(spec: ResolvedSpec, *, seed: int = 0) -> torch.nn.Sequential:
             drawn = torch.rand(tensor.shape, generator=generator)
             # Small variances, so that the epsilon beside them counts.
             tensor.copy_(drawn**4 + 1e-3 if name.endswith("running_var") else drawn - 0.5)
+        if name.startswith("embeddings."):
+            tensor[0] = 0
     return network
 
 
@@ -118,7 +130,8 @@ def files(columns: Sequence[FittedColumn] = COLUMNS, target: FittedTarget = LABE
     task = Task.REGRESSION if classes is None else Task.BINARY if len(classes) == 2 else Task.MULTICLASS
     loss = "mse" if classes is None else "bce" if len(classes) == 2 else "cross_entropy"
     outputs = len(classes) if classes and len(classes) > 2 else 1
-    spec = resolved(task=task, inputs=sum(column.width for column in columns), outputs=outputs, loss=loss)
+    inputs = sum(column.width for column in columns)
+    spec = embedding(resolved(task=task, inputs=inputs, outputs=outputs, loss=loss), columns)
     manifest = Manifest(
         spec=spec,
         columns=list(columns),

@@ -18,7 +18,8 @@ Targets = NDArray[np.float64] | NDArray[np.int64]
 class MemberArrays:
     """The rows of one member, split; the engine casts to its own dtype.
 
-    x_*: [n, F] design matrices. y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units.
+    x_*: [n, F] design matrices; with embeddings, all other inputs and then the code of each embedded column.
+    y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units.
     w_*: [n] row weights (class weights times sample weights), or None. reported = trained * target_scale + target_center.
     """
 
