@@ -17,7 +17,7 @@ from app.serving.findings import Findings
 from app.serving.requests import PredictBody
 from app.serving.sessions import load
 from app.tabular.preprocessing import transform
-from tests.worker.test_run import Yard, without_seconds
+from tests.worker.test_run import Yard
 from worker.engine.network import sequential
 
 EMBEDDED: dict[str, object] = {"columns": {"a": "categorical"}, "preprocessing": {"categorical": "embedding"}}
@@ -54,17 +54,3 @@ def test_the_checkpoint_answers_what_torch_computes_from_its_weights(yard: Yard)
     body = PredictBody.model_validate({"rows": [list(row) for row in FRAME.rows()]})
     answer = ready.predictor.predict(ready.reader.read(body, max_rows=5, findings=Findings()))
     np.testing.assert_allclose(np.array(answer.probabilities, dtype=np.float64)[:, 1], expected.numpy(), atol=1e-5)
-
-
-def test_a_job_that_was_yielded_again_and_again_ends_with_the_same_bits(yard: Yard) -> None:
-    undisturbed = yard.submit(**EMBEDDED)
-    yard.work()
-    again = yard.submit(**EMBEDDED)
-    while not yard.job(again.id).status.terminal:
-        yard.stop_after = 14
-        yard.work()
-
-    assert yard.job(again.id).attempt > 2
-    assert without_seconds(yard.history(again)) == without_seconds(yard.history(undisturbed))
-    for kind in ("best", "last"):
-        assert yard.weights(yard.checkpoints(again)[kind]) == yard.weights(yard.checkpoints(undisturbed)[kind])
