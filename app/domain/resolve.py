@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.resolve_features import check_kinds, inputs_of, resolve_features
+from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, resolve_features
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
 from app.domain.resolve_own_datasets import check_own_datasets
@@ -84,7 +84,9 @@ def _complete(
     standardizing = resolve_standardizing(spec, loss, findings)
     split, sizes = resolve_split(spec, target, facts, findings, rows=rows)
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
-    check_parameters(parameters_of(spec.network, layers), most_parameters, findings)
+    embeddings = embeddings_of(spec, features)
+    parameters = parameters_of(spec.network, layers, embeddings)
+    check_parameters(parameters, most_parameters, findings)
     if sizes is None:
         return None
     decided = {
@@ -97,7 +99,8 @@ def _complete(
         "loss": loss,
         "batch_size": resolve_batch(spec, sizes.train, findings),
         "layers": layers,
-        "parameters": parameters_of(spec.network, layers),
+        "embeddings": embeddings,
+        "parameters": parameters,
     }
     return ResolvedSpec.model_validate(_as_asked(spec) | decided | sizes.as_rows())
 

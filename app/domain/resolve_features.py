@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.resolve_findings import Findings
 from app.domain.schema import MAX_LEVELS, Column, Kind, StorageType
-from app.domain.spec import JobSpec
+from app.domain.spec import Embedding, JobSpec
+
+WIDEST_EMBEDDING = 50
 
 
 def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findings) -> None:
@@ -115,7 +117,21 @@ def kind_of(spec: JobSpec, column: Column) -> Kind:
 
 
 def inputs_of(spec: JobSpec, features: Sequence[Column]) -> int:
-    """How many inputs of the network the features become: levels one-hot, numbers one each, missing indicators."""
+    """How many inputs of the network the features become: levels one-hot or embedded, numbers one each, missing indicators."""
+    embedded = {embedding.column: embedding.width for embedding in embeddings_of(spec, features)}
     indicators = sum(column.missing > 0 for column in features) if spec.preprocessing.missing == "indicator" else 0
     categories = [column for column in features if kind_of(spec, column) is Kind.CATEGORICAL]
-    return len(features) - len(categories) + sum(len(column.levels or ()) for column in categories) + indicators
+    levels = [embedded.get(column.name, len(column.levels or ())) for column in categories]
+    return len(features) - len(categories) + sum(levels) + indicators
+
+
+def embeddings_of(spec: JobSpec, features: Sequence[Column]) -> list[Embedding]:
+    """The tables that the spec asks for: of L levels min(50, round(1.6 · L^0.56)) wide, after fastai.
+
+    Up to three levels that is no narrower than a one-hot row, and the column stays one-hot.
+    """
+    if spec.preprocessing.categorical != "embedding":
+        return []
+    levels = {column.name: len(column.levels or ()) for column in features if kind_of(spec, column) is Kind.CATEGORICAL}
+    widths = {name: min(WIDEST_EMBEDDING, round(1.6 * count**0.56)) for name, count in levels.items()}
+    return [Embedding(column=name, levels=levels[name], width=width) for name, width in widths.items() if width < levels[name]]

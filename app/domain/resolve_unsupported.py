@@ -8,8 +8,6 @@ def refuse_unsupported(spec: JobSpec, findings: Findings) -> None:
     """Notes each such feature that the spec asks for."""
     if spec.recipe != "plain":
         findings.unsupported("recipe", what=f"The recipe {spec.recipe}")
-    if spec.preprocessing.categorical == "embedding":
-        findings.unsupported("preprocessing", "categorical", what="An embedding")
     if spec.loss.name.startswith("custom:"):
         findings.unsupported("loss", "name", what="A custom loss")
     if spec.precision == "bf16":

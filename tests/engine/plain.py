@@ -30,8 +30,15 @@ DEFAULTS: dict[str, Any] = {
 
 
 def spec_of(*, rows: int = 23, val: int = 7, hidden: tuple[int, ...] = (5, 4), inputs: int = 3, **fields: Any) -> ResolvedSpec:
-    """A resolved spec; `loss` decides task and outputs where they are not given; `target` may be a list of columns."""
+    """A resolved spec; `loss` decides task and outputs where they are not given.
+
+    `target` may be a list of columns; `tables`: levels and widths of embeddings.
+    """
     loss = fields.setdefault("loss", {"name": "cross_entropy"})["name"]
+    fields["embeddings"] = [
+        {"column": f"c{i}", "levels": levels, "width": width} for i, (levels, width) in enumerate(fields.pop("tables", []))
+    ]
+    inputs += sum(table["width"] for table in fields["embeddings"])
     outputs = fields.pop("outputs", 3 if loss in ("cross_entropy", "focal") else 1)
     several = fields["target"] if isinstance(fields.get("target"), list) else None
     if several:
@@ -51,13 +58,14 @@ def member_of(spec: ResolvedSpec, *, seed: int = 0, weighted: bool = False, scal
     """Random rows that fit a spec."""
     rng = np.random.default_rng(seed)
     n, v, t = spec.train_rows, spec.validation_rows, spec.test_rows
-    x = rng.normal(size=(n + v + t, spec.layers[0]))
+    x = rng.normal(size=(n + v + t, spec.layers[0] - sum(table.width for table in spec.embeddings)))
     shape = (n + v + t, spec.layers[-1]) if isinstance(spec.target, list) else (n + v + t,)
-    y: Any = (rng.normal(size=shape).T + x[:, 0]).T
+    y: Any = (rng.normal(size=shape).T + x[:, :1].sum(1)).T
     if spec.classes is not None:
         y = rng.integers(0, 2 if len(shape) > 1 else len(spec.classes), shape)
     elif spec.loss.name == "poisson":
         y = rng.poisson(2.0, shape).astype(float)
+    x = np.column_stack([x, *(rng.integers(0, table.levels + 1, len(x)) for table in spec.embeddings)])
     w = rng.uniform(0.2, 2.0, n + v + t) if weighted else None
     parts = {"train": slice(0, n), "val": slice(n, n + v), "test": slice(n + v, n + v + t)}
     arrays: dict[str, Any] = {}

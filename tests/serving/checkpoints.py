@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.domain.columns import AnyTarget, CategoricalColumn, FittedColumn, FittedTarget, FittedTargets, NumericColumn
 from app.domain.manifest import MANIFEST, ONNX, Manifest
 from app.domain.schema import StorageType, Task
-from app.domain.spec import ResolvedSpec
+from app.domain.spec import Embedding, ResolvedSpec
 from app.serving.sessions import Ready, load
 from app.tabular.preprocessing import as_numbers, as_text
 from worker.engine.export import manifest_json, to_onnx
@@ -73,6 +73,16 @@ def resolved(
     return ResolvedSpec.model_validate({**what, **sizes, "layers": [inputs, *hidden, outputs], "network": network})
 
 
+def embedding(spec: ResolvedSpec, columns: Sequence[FittedColumn]) -> ResolvedSpec:
+    """The spec with the embeddings of the columns."""
+    embeddings = [
+        Embedding(column=column.name, levels=len(column.levels), width=column.embedding)
+        for column in columns
+        if isinstance(column, CategoricalColumn) and column.embedding
+    ]
+    return spec.model_copy(update={"embeddings": embeddings})
+
+
 def network_of(spec: ResolvedSpec, *, seed: int = 0) -> torch.nn.Sequential:
     """In evaluation, with weights and running statistics that are far from their first values."""
     network = sequential(spec).eval()
@@ -82,6 +92,8 @@ def network_of(spec: ResolvedSpec, *, seed: int = 0) -> torch.nn.Sequential:
             drawn = torch.rand(tensor.shape, generator=generator)
             # Small variances, so that the epsilon beside them counts.
             tensor.copy_(drawn**4 + 1e-3 if name.endswith("running_var") else drawn - 0.5)
+        if name.startswith("embeddings."):
+            tensor[0] = 0
     return network
 
 
@@ -128,7 +140,7 @@ def files(columns: Sequence[FittedColumn] = COLUMNS, target: AnyTarget = LABELS,
     """A checkpoint of the columns for the target."""
     task, loss, outputs = shape_of(target)
     inputs = sum(column.width for column in columns)
-    spec = resolved(task=task, inputs=inputs, outputs=outputs, loss=loss, target=target.name)
+    spec = embedding(resolved(task=task, inputs=inputs, outputs=outputs, loss=loss, target=target.name), columns)
     manifest = Manifest(
         spec=spec,
         columns=list(columns),

@@ -18,9 +18,10 @@ Targets = NDArray[np.float64] | NDArray[np.int64]
 class MemberArrays:
     """The rows of one member, split; the engine casts to its own dtype.
 
-    x_*: [n, F] design matrices. y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units; with a
-    target of several columns [n, O] of 0 and 1, or of numbers. w_*: [n] row weights (class weights times sample weights), or
-    None. reported = trained * target_scale + target_center, both [O] with several columns.
+    x_*: [n, F] design matrices; with embeddings, all other inputs and then the code of each embedded column.
+    y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units; with a target of several columns
+    [n, O] of 0 and 1, or of numbers. w_*: [n] row weights (class weights times sample weights), or None.
+    reported = trained * target_scale + target_center, both [O] with several columns.
     """
 
     x_train: Floats

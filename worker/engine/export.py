@@ -16,7 +16,7 @@ from app.domain.schema import StorageType, Task
 from app.domain.spec import Activation, ResolvedSpec
 from worker.engine.onnx_graph import Graph
 from worker.engine.onnx_inputs import add_first_layer
-from worker.engine.onnx_layers import EPSILON, Dense, read_dense
+from worker.engine.onnx_layers import EPSILON, Dense, read_dense, read_tables
 
 FEATURES, LABEL, PROBABILITIES = "features", "label", "probabilities"
 
@@ -43,14 +43,14 @@ def to_onnx(*, columns: Sequence[FittedColumn], target: AnyTarget, spec: Resolve
     """
     names = _text_names(columns)
     graph = Graph([FEATURES, LABEL, PROBABILITIES, *names])
-    layers = read_dense(weights)
+    layers, tables = read_dense(weights), read_tables(weights)
     if isinstance(target, FittedTarget) and target.classes is not None and len(layers[-1].bias) == 1:
         layers[-1] = _two_logits(layers[-1])
     logits = _add_network(
         graph,
         layers,
         spec.network.activation,
-        first=lambda layer: add_first_layer(graph, columns, layer, features=FEATURES, texts=names),
+        first=lambda layer: add_first_layer(graph, columns, layer, tables=tables, features=FEATURES, texts=names),
     )
     outputs = _add_answer(graph, logits, target, spec)
     return graph.serialize(_inputs(columns, names), outputs, metadata=_metadata(columns, target, spec.task))

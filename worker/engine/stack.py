@@ -220,9 +220,10 @@ def _check(members: Sequence[Member]) -> None:
     def shape(member: Member) -> tuple[object, ...]:
         spec, network = member.spec, member.spec.network
         kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size)
-        return (spec.layers, network.activation, network.normalization, *kinds, member.arrays.x_train.shape)
+        return (spec.layers, spec.embeddings, network.activation, network.normalization, *kinds, member.arrays.x_train.shape)
 
     if any(shape(member) != shape(members[0]) for member in members):
         raise ValueError("The members of a stack differ in task, shape, loss, optimizer, schedule or batch size.")
-    if columns != first.layers[0]:
-        raise ValueError(f"{columns} columns do not fit a network of {first.layers[0]} inputs.")
+    fitting = Layout(first).design_width()
+    if columns != fitting:
+        raise ValueError(f"{columns} columns do not fit a network of {fitting} inputs.")

@@ -27,12 +27,28 @@ class Block(BaseModel):
 
 
 class Preprocessing(Block):
-    """How columns become inputs; statistics come from training rows only."""
+    """How columns become inputs; statistics come from training rows only.
+
+    With `categorical: "embedding"` each categorical column of four levels or more has a table of trained vectors.
+    """
 
     numeric: Literal["standard", "minmax", "robust", "quantile", "none"] = "standard"
     categorical: Literal["one_hot", "embedding"] = "one_hot"
     missing: Literal["mean", "median", "most_frequent", "indicator", "error"] = "mean"
     target: Literal["auto", "standard", "none"] = "auto"
+
+
+class Embedding(Block):
+    """A categorical column's table [levels + 1, width] of trained vectors; row 0, of missing and unseen values, stays zero."""
+
+    column: str
+    levels: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers the table holds."""
+        return (self.levels + 1) * self.width
 
 
 class Split(Block):

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.domain.schema import Task
-from app.domain.spec.blocks import WHOLE, Block, Checkpoints, ColumnKinds, EarlyStopping, Network, Preprocessing, Split
+from app.domain.spec.blocks import (
+    WHOLE,
+    Block,
+    Checkpoints,
+    ColumnKinds,
+    EarlyStopping,
+    Embedding,
+    Network,
+    Preprocessing,
+    Split,
+)
 from app.domain.spec.losses import Auto, Loss
 from app.domain.spec.optimizers import Adam, Optimizer
 from app.domain.spec.schedules import Constant, LrSchedule
@@ -69,6 +79,8 @@ class ResolvedSpec(JobSpec):
     validation_rows: int
     test_rows: int
     layers: list[int]
-    """Widths from the input after preprocessing to the output, both included."""
+    """Widths from the input after preprocessing and embedding to the output, both included."""
+    embeddings: list[Embedding] = []
+    """In the order of the features; their vectors are the network's last inputs."""
     parameters: int
     streaming: bool = False
