@@ -20,6 +20,7 @@ def script_of(spec: ResolvedSpec, described: Mapping[str, Column], *, job: str) 
     `described`: the dataset's columns by name. Raises NotSupported: see check_expressible.
     """
     check_expressible(spec, described)
+    assert isinstance(spec.target, str)
     target = described[spec.target]
     parts = [
         _about(spec, job),

@@ -25,6 +25,8 @@ class NewJob:
     resolved_spec: ResolvedSpec
     warnings: Sequence[str]
     dataset_sha256: str
+    validation_dataset_sha256: str | None = None
+    test_dataset_sha256: str | None = None
     device: str
 
 
@@ -41,6 +43,10 @@ def add(connection: Connection, job: NewJob) -> JobRow:
         "metadata": job.spec.metadata,
         "dataset_id": job.spec.dataset,
         "dataset_sha256": job.dataset_sha256,
+        "validation_dataset_id": job.spec.validation_dataset,
+        "validation_dataset_sha256": job.validation_dataset_sha256,
+        "test_dataset_id": job.spec.test_dataset,
+        "test_dataset_sha256": job.test_dataset_sha256,
         "device": job.device,
         "priority": job.spec.priority,
         "epochs": job.spec.epochs,
@@ -136,9 +142,10 @@ def pulses(connection: Connection, numbers: Collection[int]) -> list[Pulse]:
 
 
 def needing(connection: Connection, dataset_id: str) -> int:
-    """How many live jobs still read that dataset."""
+    """How many live jobs still read that dataset, to train, to validate or to test."""
     live = [status for status in Status if not status.terminal]
-    return connection.execute(select(func.count()).where(jobs.c.dataset_id == dataset_id, jobs.c.status.in_(live))).scalar_one()
+    reads = or_(*(column == dataset_id for column in (jobs.c.dataset_id, jobs.c.validation_dataset_id, jobs.c.test_dataset_id)))
+    return connection.execute(select(func.count()).where(jobs.c.status.in_(live), reads)).scalar_one()
 
 
 def unclaimed(

@@ -82,6 +82,10 @@ jobs = Table(
     # No foreign key: deleting a dataset later does not touch its jobs.
     Column("dataset_id", Id, nullable=False),
     Column("dataset_sha256", String(64), nullable=False),
+    Column("validation_dataset_id", Id),
+    Column("validation_dataset_sha256", String(64)),
+    Column("test_dataset_id", Id),
+    Column("test_dataset_sha256", String(64)),
     Column("sweep_id", Id),
     Column("device", String(8), nullable=False),
     Column("priority", SmallInteger, nullable=False),

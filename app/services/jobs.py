@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from app.domain import ids
 from app.domain.blobs import checkpoint_folder, recovery_folder
 from app.domain.caller import Caller
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.job import AFTER_CANCEL, TERMINAL, Status
-from app.domain.resolve import resolve
-from app.domain.schema import Column
 from app.domain.spec import JobSpec
 from app.persistence import checkpoints, datasets, events, jobs, recovery, workers
 from app.persistence.database import Database
@@ -19,6 +16,7 @@ from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
 from app.services.ports import Bell
+from app.services.resolver import NO_DATASET, Resolver
 from app.storage.storage import Storage
 
 # What a caller's pause and resume do; where a status is missing there is a conflict.
@@ -56,31 +54,15 @@ class Jobs:
         self._database = database
         self._storage = storage
         self._bell = bell
-        self._most_parameters = most_parameters
+        self._resolver = Resolver(database, storage, most_parameters=most_parameters)
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
-        """Queue a job; Invalid where the spec does not fit the dataset."""
-        with self._database.read() as connection:
-            dataset = datasets.find(connection, spec.dataset, project_id=caller.project_id)
-        if dataset is None:
-            raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
-        columns = [Column.model_validate(column) for column in dataset.columns]
-        resolved = resolve(spec, columns=columns, rows=dataset.rows, most_parameters=self._most_parameters)
-        new = NewJob(
-            id=ids.new_id("job"),
-            project_id=caller.project_id,
-            spec=spec,
-            resolved_spec=resolved.spec,
-            warnings=resolved.warnings,
-            dataset_sha256=dataset.sha256,
-            device=spec.device,
-        )
-        self._queue(new, before_commit)
+        """Queue a job; Invalid where the spec does not fit its datasets."""
+        self._queue(self._resolver.new_job(caller, spec), before_commit)
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:
-            if not datasets.hold(connection, new.spec.dataset):
-                raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
+            _hold_datasets(connection, new.spec)
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")
             before_commit(connection, _placed(connection, row, gpu=_has_gpu(connection)))
@@ -177,6 +159,14 @@ class Jobs:
             jobs.remove(connection, job.number)
         for folder in kept:
             self._storage.delete(folder)
+
+
+def _hold_datasets(connection: Connection, spec: JobSpec) -> None:
+    """Lock all datasets of a job until the transaction ends, in one order, so that no two jobs wait for each other."""
+    places = {getattr(spec, place): place for place in ("test_dataset", "validation_dataset", "dataset")}
+    for id in sorted(id for id in places if id is not None):
+        if not datasets.hold(connection, id):
+            raise Invalid.at(f"/{places[id]}", NO_DATASET, code="not_found")
 
 
 def _has_gpu(connection: Connection) -> bool:

@@ -27,7 +27,10 @@ class Block(BaseModel):
 
 
 class Preprocessing(Block):
-    """How columns become inputs; statistics come from training rows only."""
+    """How columns become inputs; statistics come from training rows only.
+
+    With `categorical: "embedding"` each categorical column of four levels or more has a table of trained vectors.
+    """
 
     numeric: Literal["standard", "minmax", "robust", "quantile", "none"] = "standard"
     categorical: Literal["one_hot", "embedding"] = "one_hot"
@@ -35,8 +38,26 @@ class Preprocessing(Block):
     target: Literal["auto", "standard", "none"] = "auto"
 
 
+class Embedding(Block):
+    """A categorical column's table [levels + 1, width] of trained vectors; row 0, of missing and unseen values, stays zero."""
+
+    column: str
+    levels: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers the table holds."""
+        return (self.levels + 1) * self.width
+
+
 class Split(Block):
-    """Which rows train, validate and test; fractions are of the rows whose target is known."""
+    """Which rows train, validate and test; fractions are of the rows whose target is known.
+
+    `random` draws rows; `time` takes the latest by `column`; `group` draws groups of rows with the same cell of `column`;
+    `column` does what its cells say, without fractions. A part with a dataset of its own has no fraction either.
+    A fraction that nothing reads is 0 in a resolved spec.
+    """
 
     validation: Fraction = 0.2
     test: Fraction = 0.0
