@@ -1,12 +1,12 @@
 """Spec resolution: what each default and each "auto" becomes for a dataset, or every reason why the job cannot be."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.domain.resolve_features import check_kinds, inputs_of, resolve_features
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
-from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing, resolve_target
+from app.domain.resolve_target import Target, check_custom_loss, resolve_loss, resolve_standardizing, resolve_target
 from app.domain.resolve_training import (
     check_class_weights,
     check_sample_weight,
@@ -29,15 +29,24 @@ class Resolved:
     warnings: list[str]
 
 
-def resolve(spec: JobSpec, *, columns: Sequence[Column], rows: int, most_parameters: int = MOST_PARAMETERS) -> Resolved:
+def resolve(
+    spec: JobSpec,
+    *,
+    columns: Sequence[Column],
+    rows: int,
+    most_parameters: int = MOST_PARAMETERS,
+    custom_losses: Collection[str] = (),
+) -> Resolved:
     """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
 
+    `custom_losses` are the names, without `custom:`, that are installed.
     Raises Invalid: with all faults at once, by JSON Pointer into the spec.
     Raises NotSupported: the same, where all that is wrong is that this version lacks a feature.
     """
     findings = Findings()
     described = {column.name: column for column in columns}
     refuse_unsupported(spec, findings)
+    check_custom_loss(spec, custom_losses, findings)
     check_kinds(spec, described, findings)
     check_network(spec, findings)
     check_sample_weight(spec, described, findings)
@@ -58,7 +67,7 @@ def _complete(
     if target is None:
         return None
     loss = resolve_loss(spec, target, findings)
-    standardizing = resolve_standardizing(spec, loss, findings)
+    standardizing = resolve_standardizing(spec, loss, target.task, findings)
     split, sizes = resolve_split(spec, target, findings, rows=rows)
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
     check_parameters(parameters_of(spec.network, layers), most_parameters, findings)

@@ -22,7 +22,5 @@ def refuse_unsupported(spec: JobSpec, findings: Findings) -> None:
         findings.unsupported("target", what="A target of several columns")
     if spec.task == Task.MULTILABEL:
         findings.unsupported("task", what="Multilabel classification")
-    if spec.loss.name.startswith("custom:"):
-        findings.unsupported("loss", "name", what="A custom loss")
     if spec.precision == "bf16":
         findings.unsupported("precision", what="bf16")

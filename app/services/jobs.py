@@ -52,20 +52,36 @@ class Filter:
 class Jobs:
     """Every method is one short transaction; the doorbell is rung after the commit."""
 
-    def __init__(self, database: Database, storage: Storage, bell: Bell, *, most_parameters: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        bell: Bell,
+        *,
+        most_parameters: int,
+        custom_losses: Collection[str],
+    ) -> None:
         self._database = database
         self._storage = storage
         self._bell = bell
         self._most_parameters = most_parameters
+        self._custom_losses = custom_losses
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
         """Queue a job; Invalid where the spec does not fit the dataset."""
         with self._database.read() as connection:
             dataset = datasets.find(connection, spec.dataset, project_id=caller.project_id)
+            custom_losses = self._known_losses(connection)
         if dataset is None:
             raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
         columns = [Column.model_validate(column) for column in dataset.columns]
-        resolved = resolve(spec, columns=columns, rows=dataset.rows, most_parameters=self._most_parameters)
+        resolved = resolve(
+            spec,
+            columns=columns,
+            rows=dataset.rows,
+            most_parameters=self._most_parameters,
+            custom_losses=custom_losses,
+        )
         new = NewJob(
             id=ids.new_id("job"),
             project_id=caller.project_id,
@@ -76,6 +92,10 @@ class Jobs:
             device=spec.device,
         )
         self._queue(new, before_commit)
+
+    def _known_losses(self, connection: Connection) -> set[str]:
+        """Installed here, or on a worker: in a cluster the API has none."""
+        return {name for worker in workers.every(connection) for name in worker.custom_losses} | set(self._custom_losses)
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.domain.spec import ResolvedSpec
+from app.domain.spec.losses import is_custom
 from worker.engine.layout import Layout, Slot
 from worker.engine.randomness import Use, seeded
 
@@ -29,8 +30,11 @@ _MODULES: dict[str, type[nn.Module]] = {
 
 
 def output_activation(loss: str, outputs: int = 1) -> Literal["softmax", "sigmoid", "identity", "exp"]:
-    """What turns a network's last numbers into its answer; focal is sigmoid on one output and softmax on more."""
-    if loss == "cross_entropy" or (loss == "focal" and outputs > 1):
+    """What turns a network's last numbers into its answer; focal is sigmoid on one output and softmax on more.
+
+    A custom loss of classes has an output for each of them, two at least, and one of numbers has one.
+    """
+    if loss == "cross_entropy" or (outputs > 1 and (loss == "focal" or is_custom(loss))):
         return "softmax"
     if loss in ("bce", "focal"):
         return "sigmoid"
