@@ -1,9 +1,11 @@
 """Which class stands behind which URL: the one place where the parts of the API process are made."""
 
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from app.api.services import Services
+from app.domain.spec.losses import ENTRY_POINTS
 from app.persistence.database import Database
 from app.queueing.celery import Doorbell
 from app.services.checkpoints import Checkpoints
@@ -59,7 +61,7 @@ def build(settings: Settings) -> Parts:
     checkpoints = Checkpoints(database, storage)
     services = Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
-        jobs=Jobs(database, storage, doorbell, most_parameters=settings.max_parameters),
+        jobs=Jobs(database, storage, doorbell, most_parameters=settings.max_parameters, custom_losses=installed_losses()),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
         scripts=Scripts(database),
@@ -72,6 +74,11 @@ def build(settings: Settings) -> Parts:
         health=Health(database, storage, doorbell, expect_worker=settings.expect_worker),
     )
     return Parts(database=database, doorbell=doorbell, watcher=watcher, housekeeper=housekeeper, services=services)
+
+
+def installed_losses() -> list[str]:
+    """The custom losses in this environment by name; loading one would load torch."""
+    return sorted(entry_points(group=ENTRY_POINTS).names)
 
 
 def uploads_folder(settings: Settings) -> Path:

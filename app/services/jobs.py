@@ -50,11 +50,19 @@ class Filter:
 class Jobs:
     """Every method is one short transaction; the doorbell is rung after the commit."""
 
-    def __init__(self, database: Database, storage: Storage, bell: Bell, *, most_parameters: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        bell: Bell,
+        *,
+        most_parameters: int,
+        custom_losses: Collection[str],
+    ) -> None:
         self._database = database
         self._storage = storage
         self._bell = bell
-        self._resolver = Resolver(database, storage, most_parameters=most_parameters)
+        self._resolver = Resolver(database, storage, most_parameters=most_parameters, custom_losses=custom_losses)
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
         """Queue a job; Invalid where the spec does not fit its datasets."""

@@ -1,7 +1,7 @@
 """From a caller's spec to a new job: its datasets found, what the split needs read from them, nothing left open."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from app.domain.resolve import resolve
 from app.domain.resolve_split import Described, SplitFacts, reads_cells
 from app.domain.schema import Column
 from app.domain.spec import JobSpec
-from app.persistence import datasets
+from app.persistence import datasets, workers
 from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.rows import DatasetRow
@@ -29,10 +29,11 @@ NO_DATASET = "There is no such dataset."
 class Resolver:
     """Reads the database, and the storage where counts of cells are needed that no description has; writes nothing."""
 
-    def __init__(self, database: Database, storage: Storage, *, most_parameters: int) -> None:
+    def __init__(self, database: Database, storage: Storage, *, most_parameters: int, custom_losses: Collection[str]) -> None:
         self._database = database
         self._storage = storage
         self._most_parameters = most_parameters
+        self._custom_losses = custom_losses
 
     def new_job(self, caller: Caller, spec: JobSpec) -> NewJob:
         """The job that the spec describes; Invalid where the spec does not fit its datasets."""
@@ -52,6 +53,7 @@ class Resolver:
             facts=facts,
             most_parameters=self._most_parameters,
             complete=described.complete,
+            custom_losses=self._known_losses(),
         )
         return NewJob(
             id=ids.new_id("job"),
@@ -64,6 +66,12 @@ class Resolver:
             test_dataset_sha256=test.sha256 if test else None,
             device=spec.device,
         )
+
+    def _known_losses(self) -> set[str]:
+        """Installed here, or on a worker: in a cluster the API has none."""
+        with self._database.read() as connection:
+            everyone = workers.every(connection)
+        return {name for worker in everyone for name in worker.custom_losses} | set(self._custom_losses)
 
     def _find(self, caller: Caller, spec: JobSpec) -> list[DatasetRow | None]:
         """The datasets to train, validate and test on; None for one that the spec does not name, or that is not there."""
