@@ -11,7 +11,7 @@ from app.domain.blobs import dataset_key
 from app.domain.bundles import Bundles
 from app.domain.caller import Caller
 from app.domain.errors import Invalid
-from app.domain.resolve import resolve
+from app.domain.resolve import Resolved, resolve
 from app.domain.resolve_split import Described, SplitFacts, reads_cells
 from app.domain.schema import Column
 from app.domain.spec import JobSpec
@@ -40,21 +40,7 @@ class Resolver:
         dataset, validation, test = self._find(caller, spec)
         if dataset is None:
             raise Invalid.at("/dataset", NO_DATASET, code="not_found")
-        described = self._described(dataset, "/dataset")
-        facts = SplitFacts(
-            bundles=self._bundles(spec, described),
-            validation=self._described(validation, "/validation_dataset") if validation else None,
-            test=self._described(test, "/test_dataset") if test else None,
-        )
-        resolved = resolve(
-            spec,
-            columns=described.columns,
-            rows=described.rows,
-            facts=facts,
-            most_parameters=self._most_parameters,
-            complete=described.complete,
-            custom_losses=self._known_losses(),
-        )
+        resolved = self._resolved(spec, dataset, validation, test)
         return NewJob(
             id=ids.new_id("job"),
             project_id=caller.project_id,
@@ -65,6 +51,23 @@ class Resolver:
             validation_dataset_sha256=validation.sha256 if validation else None,
             test_dataset_sha256=test.sha256 if test else None,
             device=spec.device,
+        )
+
+    def _resolved(self, spec: JobSpec, dataset: DatasetRow, validation: DatasetRow | None, test: DatasetRow | None) -> Resolved:
+        described = self._described(dataset, "/dataset")
+        facts = SplitFacts(
+            bundles=self._bundles(spec, described),
+            validation=self._described(validation, "/validation_dataset") if validation else None,
+            test=self._described(test, "/test_dataset") if test else None,
+        )
+        return resolve(
+            spec,
+            columns=described.columns,
+            rows=described.rows,
+            facts=facts,
+            most_parameters=self._most_parameters,
+            complete=described.complete,
+            custom_losses=self._known_losses(),
         )
 
     def _known_losses(self) -> set[str]:
