@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """Training processes of a worker; 0: one per GPU, else one per two cores, at least one."""
     threads: Annotated[int, Field(ge=1)] = 1
     """torch threads of a training process; another number gives other bits."""
+    memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """What a job may use of a training process's memory; 0: a slot's share of 0.7 of the machine's."""
     expect_worker: bool = False
     """`/readyz` waits for a warm training process; `up` sets it."""
 

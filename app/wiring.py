@@ -8,6 +8,7 @@ from app.api.services import Services
 from app.domain.spec.losses import ENTRY_POINTS
 from app.persistence.database import Database
 from app.queueing.celery import Doorbell
+from app.services.admission import Admission
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.datasets import Datasets
@@ -15,7 +16,9 @@ from app.services.health import Health
 from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
+from app.services.plans import Plans
 from app.services.predictions import Predictions
+from app.services.resolver import Resolver
 from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.uploads import Uploads
@@ -25,6 +28,7 @@ from app.settings import Settings
 from app.storage.opening import open_storage
 from app.tabular.limits import Limits
 from app.upkeep.housekeeper import Housekeeper
+from app.upkeep.machine import memory_budget
 
 SILENT_HEARTBEATS = 6
 
@@ -59,9 +63,12 @@ def build(settings: Settings) -> Parts:
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
     checkpoints = Checkpoints(database, storage)
+    resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
+    admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
     services = Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
-        jobs=Jobs(database, storage, doorbell, most_parameters=settings.max_parameters, custom_losses=installed_losses()),
+        jobs=Jobs(database, storage, doorbell, resolver=resolver, admission=admission),
+        plans=Plans(database, resolver, admission),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
         scripts=Scripts(database),

@@ -86,6 +86,49 @@ class Job(TypedDict):
     finished_at: str | None
 
 
+class Layer(TypedDict):
+    """A part of a network that has parameters."""
+
+    name: str
+    inputs: int
+    outputs: int
+    parameters: int
+
+
+class Memory(TypedDict):
+    """Bytes that a training takes at its peak; `budget` is None where no worker has said what there is."""
+
+    device: str
+    data: int
+    parameters: int
+    optimizer: int
+    activations: int
+    total: int
+    budget: int | None
+
+
+class Fault(TypedDict):
+    """One reason to refuse a spec, at a JSON Pointer into it."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Plan(TypedDict):
+    """What a job would be; `resolved_spec` is None where the spec does not fit its datasets."""
+
+    resolved_spec: dict[str, Json] | None
+    layers: list[Layer]
+    parameters: int | None
+    steps_per_epoch: int | None
+    memory: Memory | None
+    columns: list[str]
+    column_count: int | None
+    warnings: list[str]
+    would_be_refused: list[Fault]
+
+
 class History(TypedDict):
     """The losses of a job, in columns of one length."""
 

@@ -55,6 +55,15 @@ def submit(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
         typer.echo(client.submit(_parsed(spec, dict))["id"])
 
 
+@jobs.command("plan")
+def plan(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show as JSON what a job of this spec would be; the exit status is 1 where it would be refused."""
+    with Client(url, key=key) as client:
+        found = client.plan(_parsed(spec, dict))
+    typer.echo(json.dumps(found, indent=2))
+    raise typer.Exit(1 if found["would_be_refused"] else 0)
+
+
 @jobs.command("follow")
 def follow(id: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Show a job's losses until it is over; the exit status says whether it succeeded."""

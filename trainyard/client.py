@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from trainyard.answers import Checkpoint, Dataset, History, Job, Json, Prediction, checkpoint_of, job_of, numbers
+from trainyard.answers import Checkpoint, Dataset, History, Job, Json, Plan, Prediction, checkpoint_of, job_of, numbers
 from trainyard.connection import Connection
 from trainyard.following import Event, Follower
 
@@ -67,6 +67,10 @@ class Client:
     def submit(self, spec: Mapping[str, object]) -> Job:
         """Queue a job; only `dataset` and `target` are required."""
         return job_of(self._connection.post("/v1/jobs", json=dict(spec)).json())
+
+    def plan(self, spec: Mapping[str, object]) -> Plan:
+        """What a job of this spec would be, and why it would be refused; none is made."""
+        return cast(Plan, self._connection.post("/v1/jobs/plan", json=dict(spec)).json())
 
     def job(self, id: str) -> Job:
         """The job as it stands."""

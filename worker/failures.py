@@ -4,6 +4,8 @@ import torch
 
 from app.domain.errors import TrainyardError
 from app.domain.job import StopReason
+from app.domain.memory import estimate
+from app.domain.spec import ResolvedSpec
 from app.persistence.leases import Ending
 from worker.engine.custom_loss import LossFailed
 
@@ -11,10 +13,11 @@ from worker.engine.custom_loss import LossFailed
 _REFUSED = "DefaultCPUAllocator"
 
 
-def failure_of(error: Exception) -> Ending:
-    """How a job ends that met this error."""
+def failure_of(error: Exception, spec: ResolvedSpec, *, gpu: bool) -> Ending:
+    """How a job of this spec ends that met this error, on a GPU or not."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and _REFUSED in str(error)):
-        text = "The training process ran out of memory: use fewer rows, a smaller network or batch."
+        needed = estimate(spec, gpu=gpu)
+        text = f"{'The GPU' if gpu else 'The training process'} ran out of memory. The job takes about {needed}: {needed.cure}."
         return Ending(reason=StopReason.OUT_OF_MEMORY, message=text)
     if isinstance(error, TrainyardError):
         return Ending(reason=StopReason.INVALID_DATA, message=error.detail)

@@ -53,7 +53,15 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
     alive()
     loaded = _load(job, spec, database=database, storage=storage, alive=alive)
     alive()
-    arrays = MemberArrays(
+    state = _state(job, database=database, storage=storage)
+    alive()
+    member = Member(spec=spec, arrays=arrays_of(loaded), custom_loss=custom_loss)
+    return Prepared(loaded=loaded, member=member, state=state)
+
+
+def arrays_of(loaded: Loaded) -> MemberArrays:
+    """What the engine takes of what was loaded."""
+    return MemberArrays(
         x_train=_writable(loaded.x_train),
         y_train=_writable(loaded.y_train),
         w_train=_writable(loaded.w_train),
@@ -66,9 +74,6 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
         target_center=_of_outputs(loaded.target.center),
         target_scale=_of_outputs(loaded.target.scale),
     )
-    state = _state(job, database=database, storage=storage)
-    alive()
-    return Prepared(loaded=loaded, member=Member(spec=spec, arrays=arrays, custom_loss=custom_loss), state=state)
 
 
 def _writable(array: Rows) -> Rows:

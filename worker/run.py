@@ -9,9 +9,10 @@ import torch
 from sqlalchemy.exc import DBAPIError
 
 from app.domain.job import Status, StopReason
+from app.domain.spec import ResolvedSpec
 from app.persistence import leases
 from app.persistence.database import Database
-from app.persistence.leases import LeaseLost
+from app.persistence.leases import Ending, LeaseLost
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
 from worker.attempt import Attempt
@@ -70,7 +71,7 @@ class Run:
 
     def _break_up(self, error: Exception) -> None:
         """The stack failed: a job that was alone in it fails, of several one may be to blame, so they go on apart."""
-        ending, size = failure_of(error), self._pack[0].stack_size or 1
+        ending, size = self._failure(self._pack[0], error), self._pack[0].stack_size or 1
         limit = size // 2 if ending.reason is StopReason.OUT_OF_MEMORY else 1
         for position in list(self._attempts):
             with self._about(position) as attempt:
@@ -216,9 +217,12 @@ class Run:
 
     def _fail(self, attempt: Attempt, error: Exception) -> None:
         try:
-            attempt.fail(failure_of(error))
+            attempt.fail(self._failure(attempt.job, error))
         except LeaseLost:
             log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
+
+    def _failure(self, job: JobRow, error: Exception) -> Ending:
+        return failure_of(error, ResolvedSpec.model_validate(job.resolved_spec), gpu=self._device == "cuda")
 
     def _drop(self, position: int) -> None:
         del self._fences[self._attempts.pop(position).fence]

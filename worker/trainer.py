@@ -30,6 +30,7 @@ class Trainer:
         name: str,
         device: str,
         threads: int,
+        memory: int | None = None,
         periods: Periods,
         stopping: Callable[[], bool],
     ) -> None:
@@ -38,6 +39,7 @@ class Trainer:
         self._name = name
         self._device = device
         self._threads = threads
+        self._memory = memory
         self._periods = periods
         self._stopping = stopping
         self._pulse = Pulse(database, name=name, periods=periods, register=self._register)
@@ -59,6 +61,7 @@ class Trainer:
             threads=self._threads,
             torch=torch.__version__,
             custom_losses=loss_names(),
+            memory=self._memory,
         )
 
     def leave(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.persistence.database import Database
 from app.settings import Settings
 from app.storage.opening import open_storage
+from app.upkeep.machine import memory_budget
 from worker.reaper import Reaper
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def start_trainer(stopping: Callable[[], bool]) -> None:
     from worker.pulse import Periods
     from worker.trainer import Trainer
 
-    chosen = settings()
+    chosen, device = settings(), _device()
     periods = Periods(
         lease=chosen.lease_seconds,
         heartbeat=chosen.heartbeat_seconds,
@@ -45,8 +46,9 @@ def start_trainer(stopping: Callable[[], bool]) -> None:
         database=Database(chosen.resolved_database_url),
         storage=open_storage(chosen.resolved_storage_url),
         name=process_name(os.getpid()),
-        device=_device(),
+        device=device,
         threads=chosen.threads,
+        memory=_memory(device),
         periods=periods,
         stopping=stopping,
     )
@@ -61,6 +63,15 @@ def trainer() -> "Trainer":
 def reaper() -> Reaper:
     """Gives back the jobs of a process that died."""
     return Reaper(settings().resolved_database_url, settings().resolved_redis_url, max_crashes=settings().max_crashes)
+
+
+def _memory(device: str) -> int:
+    """Bytes that a job may use: what is free on the GPU now, before there is any, but for a tenth; else the process's share."""
+    import torch
+
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0] * 0.9)
+    return settings().memory_bytes or memory_budget(settings().slots)
 
 
 def _device() -> str:

@@ -12,6 +12,7 @@ from app.services.health import Health
 from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
+from app.services.plans import Plans
 from app.services.predictions import Predictions
 from app.services.scripts import Scripts
 from app.services.streams import Streams
@@ -24,6 +25,7 @@ class Services:
 
     datasets: Datasets
     jobs: Jobs
+    plans: Plans
     histories: Histories
     streams: Streams
     scripts: Scripts

@@ -24,6 +24,7 @@ class Worker(Answer):
     threads: int
     torch: str
     custom_losses: list[str]
+    memory: int | None
     job: str | None
     started_at: Time
     heartbeat_at: Time

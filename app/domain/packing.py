@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from app.domain.memory import most_fitting
 from app.domain.spec import ResolvedSpec
 
 # A stack in the processor's cache is up to nine times as quick as its members one by one, beyond it slower than they are:
@@ -10,8 +11,6 @@ from app.domain.spec import ResolvedSpec
 _CELLS, _MOST, _FEWEST = 1 << 20, 64, 4
 # A GPU is bound by the number of its kernels: hundreds of small networks take little longer than one.
 _GPU_CELLS, _GPU_MOST = 1 << 28, 256
-# Cells of all members' rows; each has its own copy, for each has its own split.
-_DATA_CELLS = 1 << 25
 
 
 def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
@@ -35,11 +34,13 @@ def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def most_members(spec: ResolvedSpec, *, gpu: bool) -> int:
-    """How many members of this shape are worth training at once; 1 where packing does not pay."""
-    inputs, *widths = spec.layers
-    training = 4 * spec.parameters + 2 * min(spec.batch_size, spec.train_rows) * sum(widths)
-    rows = (spec.train_rows + spec.validation_rows + spec.test_rows) * (inputs + 1)
+def most_members(spec: ResolvedSpec, *, gpu: bool, memory: int | None = None) -> int:
+    """How many members of this shape are worth training at once and fit into `memory` bytes; 1 where packing does not pay.
+
+    Each member has its own copy of the rows, for each has its own split.
+    """
+    training = 4 * spec.parameters + 2 * min(spec.batch_size, spec.train_rows) * sum(spec.layers[1:])
     cells, most = (_GPU_CELLS, _GPU_MOST) if gpu else (_CELLS, _MOST)
-    fitting = min(cells // training, _DATA_CELLS // rows, most)
+    paying = min(cells // training, most)
+    fitting = paying if memory is None else most_fitting(spec, memory, most=paying, gpu=gpu)
     return fitting if fitting >= _FEWEST else 1

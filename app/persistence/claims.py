@@ -68,13 +68,19 @@ def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence
 def _most(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> int:
     if due.pack_key is None or due.pack_limit == 1:
         return 1
-    most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu="cuda" in devices)
+    spec, memory = ResolvedSpec.model_validate(due.resolved_spec), _memory(connection, owner)
+    most = most_members(spec, gpu="cuda" in devices, memory=memory)
     most = min(most, due.pack_limit or most)
     idle = _idle_others(connection, owner)
     if not idle and _others_wait(connection, due, devices):
         return min(most, FEW)
     waiting = select(func.count()).where(is_due(), jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
     return min(most, -(-connection.execute(waiting).scalar_one() // (idle + 1)))
+
+
+def _memory(connection: Connection, owner: str) -> int | None:
+    """Bytes that a stack may take in a training process; None where it has not said so."""
+    return connection.execute(select(workers.c.memory).where(workers.c.id == owner)).scalar_one_or_none()
 
 
 def _idle_others(connection: Connection, owner: str) -> int:

@@ -170,6 +170,7 @@ class WorkerRow(Record):
     threads: int
     torch: str
     custom_losses: list[str]
+    memory: int | None
     job_id: str | None
     started_at: datetime
     heartbeat_at: datetime

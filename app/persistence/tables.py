@@ -194,6 +194,8 @@ workers = Table(
     Column("threads", Integer, nullable=False),
     Column("torch", String(64), nullable=False),
     Column("custom_losses", JSON, nullable=False),
+    # Bytes that a job may use: of the device on a GPU, else of the process.
+    Column("memory", BigInteger),
     Column("job_id", Id),
     Column("started_at", Instant, nullable=False),
     Column("heartbeat_at", Instant, nullable=False),

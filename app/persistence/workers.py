@@ -11,11 +11,19 @@ from app.persistence.tables import workers
 
 
 def register(
-    connection: Connection, id: str, *, device: str, threads: int, torch: str, custom_losses: Sequence[str] = ()
+    connection: Connection,
+    id: str,
+    *,
+    device: str,
+    threads: int,
+    torch: str,
+    custom_losses: Sequence[str] = (),
+    memory: int | None = None,
 ) -> None:
-    """Say that a process is warm, and by which custom losses it can train."""
+    """Say that a process is warm, by which custom losses it can train, and in `memory` bytes."""
     connection.execute(delete(workers).where(workers.c.id == id))
-    values = {"id": id, "device": device, "threads": threads, "torch": torch, "custom_losses": list(custom_losses)}
+    facts = {"device": device, "threads": threads, "torch": torch, "custom_losses": list(custom_losses), "memory": memory}
+    values = {"id": id, **facts}
     connection.execute(insert(workers).values(**values, started_at=now(), heartbeat_at=now()))
 
 
@@ -49,3 +57,9 @@ def idle(connection: Connection) -> dict[str, int]:
     """How many of them wait for a job, by device."""
     query = select(workers.c.device, func.count()).where(workers.c.job_id.is_(None)).group_by(workers.c.device)
     return {row.device: row[1] for row in connection.execute(query)}
+
+
+def memory(connection: Connection) -> dict[str, int]:
+    """The most that a job may use, in bytes, by the device of the processes that have said so."""
+    query = select(workers.c.device, func.max(workers.c.memory)).where(workers.c.memory.is_not(None))
+    return {row.device: row[1] for row in connection.execute(query.group_by(workers.c.device))}

@@ -15,6 +15,7 @@ from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
+from app.services.admission import Admission
 from app.services.ports import Bell
 from app.services.resolver import NO_DATASET, Resolver
 from app.storage.storage import Storage
@@ -50,23 +51,16 @@ class Filter:
 class Jobs:
     """Every method is one short transaction; the doorbell is rung after the commit."""
 
-    def __init__(
-        self,
-        database: Database,
-        storage: Storage,
-        bell: Bell,
-        *,
-        most_parameters: int,
-        custom_losses: Collection[str],
-    ) -> None:
+    def __init__(self, database: Database, storage: Storage, bell: Bell, *, resolver: Resolver, admission: Admission) -> None:
         self._database = database
         self._storage = storage
         self._bell = bell
-        self._resolver = Resolver(database, storage, most_parameters=most_parameters, custom_losses=custom_losses)
+        self._resolver = resolver
+        self._admission = admission
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
-        """Queue a job; Invalid where the spec does not fit its datasets."""
-        self._queue(self._resolver.new_job(caller, spec), before_commit)
+        """Queue a job; Invalid where the spec does not fit its datasets, or no worker's memory."""
+        self._queue(self._admission.admit(self._resolver.new_job(caller, spec)), before_commit)
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:

@@ -1,15 +1,36 @@
-"""What this machine has for training: cores and GPUs, found without importing torch."""
+"""What this machine has for training: cores, GPUs and memory, found without importing torch."""
 
 import math
 import os
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+# The rest is for the processes themselves, about 300 MB each, and for the system.
+_FOR_JOBS = 0.7
 
 
 def default_slots() -> int:
     """Training processes of a worker: one per GPU, else one per two cores, at least one."""
     return gpus() or max(1, cores() // 2)
+
+
+def memory_budget(slots: int) -> int:
+    """Bytes that the job of one of `slots` training processes may use; 0 slots are the default ones."""
+    return int(memory() * _FOR_JOBS) // (slots or default_slots())
+
+
+def memory() -> int:
+    """Bytes that this process may use: the machine's, or fewer where a container grants it less."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([machine, *(limit for path in _LIMITS if (limit := _limit(path)))])
+
+
+def _limit(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # there is none, or it says "max"
+        return None
 
 
 def gpus() -> int:

@@ -59,6 +59,20 @@ def test_a_job_is_printed_as_a_script_that_runs(service: Service, tmp_path: Path
     assert [float(line[2]) for line in lines[1:]] == pytest.approx(stored["val_loss"], rel=1e-9)
 
 
+def test_a_plan_says_what_a_job_would_be_and_its_exit_status_whether_it_would_be_taken(
+    service: Service, tmp_path: Path
+) -> None:
+    dataset = trainyard(service, "datasets", "sample", "iris").stdout.strip()
+    (tmp_path / "good.json").write_text(json.dumps({"dataset": dataset, "target": "species"}))
+    (tmp_path / "bad.json").write_text(json.dumps({"dataset": dataset, "target": "nowhere"}))
+
+    good = trainyard(service, "jobs", "plan", str(tmp_path / "good.json"))
+    bad = trainyard(service, "jobs", "plan", str(tmp_path / "bad.json"))
+
+    assert (good.returncode, json.loads(good.stdout)["parameters"]) == (0, 4 * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3)
+    assert (bad.returncode, json.loads(bad.stdout)["would_be_refused"][0]["pointer"]) == (1, "/target")
+
+
 def test_a_refusal_is_told_in_sentences(service: Service, tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text('{"dataset": "ds_none", "target": "y", "epochs": 0}')
 

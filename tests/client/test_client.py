@@ -55,6 +55,15 @@ def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) 
     assert sum(prediction["probabilities"][0]) == pytest.approx(1)
 
 
+def test_a_plan_knows_what_the_training_process_may_use(service: Service, client: Client) -> None:
+    plan = client.plan({**SPEC, "dataset": client.sample("iris")["id"]})
+
+    [worker] = httpx2.get(f"{service.url}/v1/system").json()["workers"]
+    assert worker["memory"] > 0
+    assert plan["memory"] is not None
+    assert plan["memory"]["budget"] == worker["memory"]
+
+
 def test_following_survives_a_killed_api_and_shows_every_epoch_once(service: Service, client: Client) -> None:
     job = submit(client, epochs=4000)
     followed: list[int] = []

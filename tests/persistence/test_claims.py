@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain.job import StopReason
+from app.domain.memory import estimate
 from app.domain.packing import most_members, pack_key
 from app.domain.spec import Embedding
 from app.persistence import claims, jobs, leases, recovery, workers
@@ -79,6 +80,16 @@ def test_a_pack_is_small_while_jobs_wait_that_do_not_fit(database: Database) -> 
     packed = [len(claim(database)), len(claim(database))]
     assert packed == [claims.FEW, 4]
     assert seats(claim(database)) == [(next_in_line.id, 1, 0)]
+
+
+def test_a_pack_is_no_larger_than_what_fits_into_its_processs_memory(database: Database) -> None:
+    memory = estimate(RESOLVED.model_copy(update={"pack": True, "train_rows": 100_000}), members=5).total
+    with database.write() as connection:
+        workers.register(connection, OWNER, device="cpu", threads=1, torch="2", memory=memory)
+    for _ in range(10):
+        queued(database, pack=True, other={"train_rows": 100_000})
+
+    assert len(claim(database)) == 5
 
 
 def test_a_pack_leaves_a_share_to_idle_processes(database: Database) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from sqlalchemy import update
 
 from app.domain.blobs import checkpoint_key
 from app.domain.job import Status, StopReason
+from app.domain.memory import estimate
 from app.domain.metrics import of_task
 from app.domain.numbers import JsonNumber
 from app.domain.schema import Task
 from app.persistence import checkpoints, datasets, jobs, recovery
 from app.persistence.tables import jobs as jobs_table
+from tests.persistence.jobs import RESOLVED
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
 from worker.failures import failure_of
@@ -344,8 +347,24 @@ def test_memory_that_torch_is_refused_is_out_of_memory() -> None:
     with pytest.raises(RuntimeError) as refused:
         torch.empty(2**55)
 
-    assert failure_of(refused.value).reason is StopReason.OUT_OF_MEMORY
-    assert failure_of(RuntimeError("other")).reason is StopReason.INTERNAL_ERROR
+    ending = failure_of(refused.value, RESOLVED, gpu=False)
+    assert ending.reason is StopReason.OUT_OF_MEMORY
+    assert str(estimate(RESOLVED)) in (ending.message or "")
+    assert failure_of(RuntimeError("other"), RESOLVED, gpu=False).reason is StopReason.INTERNAL_ERROR
+
+
+def test_a_job_that_runs_out_of_memory_is_told_what_it_takes_and_what_to_change(yard: Yard) -> None:
+    job = yard.submit()
+
+    def refuse() -> None:
+        if yard.job(job.id).status is Status.RUNNING:
+            raise MemoryError
+
+    yard.on_report = refuse
+    yard.work()
+
+    message = yard.job(job.id).error_message or ""
+    assert re.fullmatch(r"The training process ran out of memory. The job takes about \d+ MB \(data .*\): use .*\.", message)
 
 
 def test_a_last_epoch_that_is_also_periodic_and_best_is_one_checkpoint_with_everything(yard: Yard) -> None:

@@ -1,0 +1,153 @@
+"""What a job takes of memory: an estimate before anything is allocated, from the shapes of its resolved spec alone.
+
+The factors count the copies that exist at once at the worst moment, as loading, the engine and the checkpoints make them; they
+were fitted to measured peaks (benchmarks/memory.py, docs/experiments.md). What a training process takes without any job is
+not in it.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from app.domain.spec import ResolvedSpec
+from app.domain.spec.losses import is_custom
+
+# Bytes of a cell and of a row while a dataset is read, and of a row's output while metrics are computed (float64, sorted).
+_READ_CELL, _READ_ROW, _SCORED_CELL, _EPOCH_CELL = 21, 128, 150, 80
+# Cells that the engine keeps of several epochs together, and the most of them (worker/engine/tape.py).
+_TAPE_CELLS, _TAPE_EPOCHS = 1 << 22, 256
+# Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
+_BY_HAND, _MASKS, _BY_AUTOGRAD, _EMBEDDED = 3, 2, 12, 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Bytes at the peak: of the rows, of weights and their checkpoints, of gradients and moments, of a batch on its way."""
+
+    data: int
+    parameters: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All parts."""
+        return self.data + self.resident
+
+    @property
+    def resident(self) -> int:
+        """What is needed however the rows come."""
+        return self.parameters + self.optimizer + self.activations
+
+    def fits(self, budget: int) -> bool:
+        """True where the job can train within `budget` bytes, if need be with its rows read from disk."""
+        return self.resident <= budget
+
+    def fits_without_data(self, budget: int) -> bool:
+        """True where it is the rows that do not fit, and nothing else."""
+        return self.total > budget >= self.resident
+
+    def __str__(self) -> str:
+        """As people read it."""
+        parts = {"data": self.data, "parameters": self.parameters, "optimizer": self.optimizer, "activations": self.activations}
+        return f"{readable(self.total)} ({', '.join(f'{name} {readable(part)}' for name, part in parts.items())})"
+
+    @property
+    def without_data(self) -> "Estimate":
+        """The same with no rows in memory."""
+        return replace(self, data=0)
+
+    @property
+    def cure(self) -> str:
+        """What to change, by the part that takes most."""
+        if self.data > self.resident:
+            return "use fewer rows or columns"
+        if self.activations > self.parameters + self.optimizer:
+            return "use a smaller batch_size or narrower hidden_layers"
+        return "use narrower or fewer hidden_layers, fewer features, or an optimizer with fewer moments"
+
+
+def readable(size: int) -> str:
+    """Bytes in MB, or in GB from a thousand of them."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Estimate:
+    """Of `members` jobs of this shape in one stack: in a training process's memory, or with `gpu` in the device's."""
+    size = 8 if spec.precision == "fp64" else 4
+    moments, weights = _moments(spec), size * spec.parameters
+    # On a GPU the copies of a checkpoint are made in the host's memory.
+    written = (0, 0.0) if gpu else (11, 1.5 * moments)
+    return Estimate(
+        data=members * _tensors(spec, size) + _scores(spec) + (0 if gpu else members * _arrays(spec) + _reading(spec)),
+        parameters=weights * (8 * members + written[0]),
+        optimizer=int(weights * (members * (2.5 + 2.5 * moments) + written[1])),
+        activations=_activations(spec, size, members),
+    )
+
+
+def most_fitting(spec: ResolvedSpec, budget: int, *, most: int, gpu: bool) -> int:
+    """How many members of this shape fit together, at most `most`; 0 where not even one does."""
+    return bisect_right(range(1, most + 1), budget, key=lambda members: estimate(spec, members=members, gpu=gpu).total)
+
+
+def _rows(spec: ResolvedSpec) -> int:
+    return spec.train_rows + spec.validation_rows + spec.test_rows
+
+
+def _targets(spec: ResolvedSpec) -> int:
+    return 1 if isinstance(spec.target, str) else len(spec.target)
+
+
+def _columns(spec: ResolvedSpec) -> int:
+    """Of a design matrix: an embedded category is one code."""
+    return spec.layers[0] - sum(embedding.width - 1 for embedding in spec.embeddings)
+
+
+def _reading(spec: ResolvedSpec) -> int:
+    """The raw columns and their parts; text takes two cells, and what became a code or more than one input was text."""
+    features = len(spec.features)
+    cells = features + min(features, max(0, spec.layers[0] - features)) + _targets(spec) + 1
+    return _rows(spec) * (_READ_CELL * cells + _READ_ROW)
+
+
+def _arrays(spec: ResolvedSpec) -> int:
+    """Inputs and targets in float64, and the targets' tables before they are cast."""
+    return 8 * _rows(spec) * (_columns(spec) + _targets(spec) + 1) + 24 * spec.train_rows * (spec.layers[-1] + 1)
+
+
+def _tensors(spec: ResolvedSpec, size: int) -> int:
+    """Design matrices with their column of ones, twice while they are stacked or in another order, and the targets' tables."""
+    inputs = 2 * spec.train_rows + 2 * spec.validation_rows + spec.test_rows
+    return size * (inputs * (_columns(spec) + 1) + 2 * spec.train_rows * (spec.layers[-1] + 1))
+
+
+def _scores(spec: ResolvedSpec) -> int:
+    """All metrics of the larger held-out part."""
+    return _SCORED_CELL * max(spec.validation_rows, spec.test_rows) * max(2, spec.layers[-1])
+
+
+def _activations(spec: ResolvedSpec, size: int, members: int) -> int:
+    """Of a batch, and what is kept of several epochs of a small network."""
+    hidden, outputs = spec.layers[1:-1], spec.layers[-1]
+    by_hand = spec.network.normalization == "none" and spec.loss.name != "focal" and not is_custom(spec.loss.name)
+    copies = (_BY_HAND if by_hand else _BY_AUTOGRAD) + (_MASKS if spec.network.dropout else 0)
+    embedded = sum(embedding.width for embedding in spec.embeddings)
+    batch = members * min(spec.batch_size, spec.train_rows) * (copies * sum(hidden) + _EMBEDDED * embedded + 4 * outputs)
+    held_out = spec.validation_rows * (max(spec.layers[1:]) + outputs)
+    cells = spec.parameters + spec.train_rows * outputs + held_out
+    kept = min(_TAPE_CELLS, _TAPE_EPOCHS * members * cells)
+    scored = _EPOCH_CELL * kept * spec.validation_rows * max(2, outputs) // cells
+    return size * (batch + kept) + scored
+
+
+def _moments(spec: ResolvedSpec) -> int:
+    """Numbers that the optimizer keeps of each parameter."""
+    optimizer = spec.optimizer
+    match optimizer.name:
+        case "sgd":
+            return int(optimizer.momentum > 0)
+        case "rmsprop":
+            return 1 + int(optimizer.momentum > 0) + int(optimizer.centered)
+        case "adagrad":
+            return 1
+    return 2

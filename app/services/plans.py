@@ -1,0 +1,61 @@
+"""Plans: what a job would be, without making one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.admission import Room, fault_of
+from app.domain.caller import Caller
+from app.domain.errors import Fault, Invalid
+from app.domain.planning import columns_of
+from app.domain.schema import Column
+from app.domain.spec import JobSpec, ResolvedSpec
+from app.persistence import datasets
+from app.persistence.database import Database
+from app.services.admission import Admission
+from app.services.resolver import Resolver
+
+MOST_COLUMNS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """A spec with nothing open: where it would train, and the first columns that its features become."""
+
+    spec: ResolvedSpec
+    room: Room
+    columns: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a job would be, None where the spec does not fit its datasets; and why it would be refused."""
+
+    outlook: Outlook | None
+    warnings: Sequence[str] = ()
+    faults: Sequence[Fault] = ()
+
+
+class Plans:
+    """Reads, and writes nothing."""
+
+    def __init__(self, database: Database, resolver: Resolver, admission: Admission) -> None:
+        self._database = database
+        self._resolver = resolver
+        self._admission = admission
+
+    def plan(self, caller: Caller, spec: JobSpec) -> Plan:
+        """What `Jobs.create` would make of the spec, or every reason why it would not."""
+        try:
+            new = self._resolver.new_job(caller, spec)
+        except Invalid as error:
+            return Plan(outlook=None, faults=error.faults)
+        rooms = self._admission.rooms(new.resolved_spec)
+        fault = fault_of(rooms)
+        outlook = Outlook(spec=new.resolved_spec, room=rooms[0], columns=self._columns(caller, new.resolved_spec))
+        return Plan(outlook=outlook, warnings=new.warnings, faults=[fault] if fault else [])
+
+    def _columns(self, caller: Caller, spec: ResolvedSpec) -> list[str]:
+        with self._database.read() as connection:
+            dataset = datasets.find(connection, spec.dataset, project_id=caller.project_id)
+        described = [Column.model_validate(column) for column in dataset.columns] if dataset else []
+        return columns_of(spec, described, most=MOST_COLUMNS)

@@ -1,0 +1,136 @@
+"""Plans, and jobs that no worker's memory holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.persistence import workers
+from tests.api.service import Service, running, settings_for
+
+WIDE: dict[str, object] = {"network": {"hidden_layers": [1024, 1024]}}
+MODEST: dict[str, object] = {"network": {"hidden_layers": [4]}}
+BUDGET = 20_000_000
+
+
+@pytest.fixture
+def tight(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
+    """A service whose training processes have 20 MB."""
+    with running(settings_for(sqlite_url, tmp_path / "data", memory_bytes=BUDGET)) as service:
+        yield service
+
+
+def spec(service: Service, **changes: object) -> dict[str, object]:
+    return {"dataset": service.described(), "target": "label", "batch_size": 10, **changes}
+
+
+def test_a_plan_tells_what_a_job_would_be_and_makes_none(service: Service) -> None:
+    body = spec(service, network={"hidden_layers": [5]}, split={"validation": 0.2})
+
+    plan = service.post("/v1/jobs/plan", body)
+
+    assert service.get("/v1/jobs")["data"] == []
+    job = service.post("/v1/jobs", body, status=201)
+    assert plan["object"] == "plan"
+    assert plan["resolved_spec"] == job["resolved_spec"]
+    assert plan["warnings"] == job["warnings"]
+    assert plan["layers"] == [
+        {"name": "hidden_1", "inputs": 1, "outputs": 5, "parameters": 10},
+        {"name": "output", "inputs": 5, "outputs": 1, "parameters": 6},
+    ]
+    assert (plan["parameters"], plan["steps_per_epoch"]) == (16, 4)
+    assert (plan["columns"], plan["column_count"]) == (["size"], 1)
+    assert plan["would_be_refused"] == []
+
+
+def test_a_plan_tells_the_memory_by_what_needs_it(tight: Service) -> None:
+    memory = tight.post("/v1/jobs/plan", spec(tight, **MODEST))["memory"]
+
+    assert memory["total"] == sum(memory[part] for part in ("data", "parameters", "optimizer", "activations"))
+    assert (memory["device"], memory["budget"]) == ("cpu", BUDGET)
+    assert 0 < memory["total"] < BUDGET
+
+
+def test_a_plan_of_a_spec_with_faults_tells_all_of_them(shared: Service) -> None:
+    bad = spec(shared, features=["nowhere"], class_weights={"maybe": 2.0})
+
+    plan = shared.post("/v1/jobs/plan", bad)
+
+    refused = shared.client.post("/v1/jobs", json=bad).json()["errors"]
+    assert [(fault["pointer"], fault["code"], fault["detail"]) for fault in plan["would_be_refused"]] == [
+        (fault["pointer"], fault["code"], fault["detail"]) for fault in refused
+    ]
+    assert [fault["pointer"] for fault in refused] == ["/features/0", "/class_weights/maybe"]
+    assert (plan["resolved_spec"], plan["memory"], plan["layers"], plan["columns"]) == (None, None, [], [])
+
+
+def test_a_plan_without_its_dataset_says_so(shared: Service) -> None:
+    plan = shared.post("/v1/jobs/plan", {"dataset": "ds_none", "target": "label"})
+
+    assert [(fault["pointer"], fault["code"]) for fault in plan["would_be_refused"]] == [("/dataset", "not_found")]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b'{"dataset": "ds", "target": "label", "layers": 3}', 422), (b"[]", 422)],
+    ids=["unparsable", "unknown field", "no object"],
+)
+def test_a_body_that_is_no_spec_is_refused_as_anywhere(shared: Service, body: bytes, status: int) -> None:
+    answer = shared.client.post("/v1/jobs/plan", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_job_that_cannot_fit_is_refused_at_the_block_to_change(tight: Service) -> None:
+    wide = spec(tight, **WIDE)
+
+    answer = tight.client.post("/v1/jobs", json=wide)
+    plan = tight.post("/v1/jobs/plan", wide)
+
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/network/hidden_layers", "too_large")
+    assert "a training process has 20 MB: use narrower or fewer hidden_layers" in fault["detail"]
+    assert plan["would_be_refused"] == [{"parameter": None, "header": None, **fault}]
+    assert plan["resolved_spec"]["layers"] == [1, 1024, 1024, 1]
+    assert plan["memory"]["total"] > BUDGET
+    assert tight.get("/v1/jobs")["data"] == []
+    tight.post("/v1/jobs", spec(tight, **MODEST), status=201)
+
+
+def test_what_live_workers_say_of_their_memory_counts(tight: Service) -> None:
+    with tight.database.write() as connection:
+        workers.register(connection, "host:1", device="cpu", threads=1, torch="2", memory=1_000)
+        workers.register(connection, "host:2", device="cpu", threads=1, torch="2", memory=10**10)
+
+    plan = tight.post("/v1/jobs/plan", spec(tight, **WIDE))
+
+    assert (plan["memory"]["budget"], plan["would_be_refused"]) == (10**10, [])
+
+
+def test_a_job_that_fits_on_a_gpu_alone_waits_for_one(tight: Service) -> None:
+    with tight.database.write() as connection:
+        workers.register(connection, "gpu:1", device="cuda", threads=1, torch="2", memory=10**11)
+    job = tight.post("/v1/jobs", spec(tight, **WIDE), status=201)
+    with tight.database.write() as connection:
+        workers.leave(connection, "gpu:1")
+
+    assert tight.get(f"/v1/jobs/{job['id']}")["queued_reason"] == "no_gpu_worker"
+    assert tight.get(f"/v1/jobs/{job['id']}")["spec"].get("device", "auto") == "auto"
+
+
+def test_a_job_for_a_gpu_that_nobody_has_seen_is_planned_without_a_budget(tight: Service) -> None:
+    plan = tight.post("/v1/jobs/plan", spec(tight, device="cuda", **WIDE))
+
+    assert (plan["memory"]["device"], plan["memory"]["budget"], plan["would_be_refused"]) == ("cuda", None, [])
+
+
+def test_columns_beyond_a_thousand_are_counted(shared: Service) -> None:
+    words = b"".join(b"a%03d,b%03d,%d.5\n" % (i, i, i) for i in range(600))
+    dataset = shared.upload(b"first,second,price\n" + words)
+
+    plan = shared.post("/v1/jobs/plan", {"dataset": dataset["id"], "target": "price"})
+
+    assert (len(plan["columns"]), plan["column_count"]) == (1000, 1200)
+    assert (plan["columns"][0], plan["columns"][-1]) == ("first=a000", "second=b399")

@@ -1,0 +1,135 @@
+from itertools import pairwise
+
+import pytest
+
+from app.domain.memory import estimate, most_fitting, readable
+from app.domain.spec import Embedding, ResolvedSpec
+from tests.persistence.jobs import RESOLVED
+
+MB = 2**20
+
+
+def shape(inputs: int, *hidden: int, outputs: int = 1, **changes: object) -> ResolvedSpec:
+    """10 000 training and 2 500 validation rows, batches of 64."""
+    widths = [inputs, *hidden, outputs]
+    parameters = sum((above + 1) * below for above, below in pairwise(widths))
+    features = [f"x{i}" for i in range(inputs)]
+    known = {"train_rows": 10_000, "validation_rows": 2_500, "batch_size": 64, "layers": widths, "features": features}
+    named = {"network": {"hidden_layers": list(hidden)}, "parameters": parameters}
+    return ResolvedSpec.model_validate(RESOLVED.model_dump() | known | named | changes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "measured"),
+    [
+        (shape(50, 64, 64, outputs=2, train_rows=160_000, validation_rows=40_000, batch_size=1024), 395),
+        (shape(10, 32, outputs=2, train_rows=800_000, validation_rows=200_000, batch_size=1024), 508),
+        (shape(100, 2048, 2048, train_rows=400, validation_rows=100), 504),
+        (shape(100, 2048, 2048, train_rows=400, validation_rows=100, optimizer={"name": "sgd"}), 364),
+        (shape(20, 512, 512, train_rows=32_000, validation_rows=8_000, batch_size=32_000), 362),
+    ],
+    ids=["many rows", "very many rows", "large network", "large network, sgd", "full batch"],
+)
+def test_the_estimate_is_near_the_peak_that_was_measured(spec: ResolvedSpec, measured: int) -> None:
+    assert 0.8 < estimate(spec).total / (measured * MB) < 2
+
+
+def test_more_rows_are_more_data_and_nothing_else() -> None:
+    few, many = estimate(shape(50, 512, train_rows=5_000_000)), estimate(shape(50, 512, train_rows=10_000_000))
+
+    assert many.data > 1.8 * few.data
+    assert many.resident < 1.01 * few.resident
+
+
+def test_a_larger_batch_is_more_activations_and_nothing_else() -> None:
+    one, other = estimate(shape(50, 512)), estimate(shape(50, 512, batch_size=10_000))
+
+    assert other.activations > one.activations
+    assert (other.data, other.parameters, other.optimizer) == (one.data, one.parameters, one.optimizer)
+
+
+def test_double_precision_takes_twice_the_parameters() -> None:
+    assert estimate(shape(50, 512, precision="fp64")).parameters == 2 * estimate(shape(50, 512)).parameters
+
+
+@pytest.mark.parametrize(
+    ("block", "moments"),
+    [
+        ({"name": "sgd"}, 0),
+        ({"name": "sgd", "momentum": 0.9}, 1),
+        ({"name": "adagrad"}, 1),
+        ({"name": "adamw"}, 2),
+        ({"name": "rmsprop", "momentum": 0.9, "centered": True}, 3),
+    ],
+    ids=["sgd", "momentum", "adagrad", "adamw", "centered"],
+)
+def test_an_optimizer_takes_what_it_remembers(block: dict[str, object], moments: int) -> None:
+    plain = estimate(shape(50, 512, optimizer={"name": "sgd"})).optimizer
+    one = estimate(shape(50, 512, optimizer={"name": "adagrad"})).optimizer - plain
+
+    assert estimate(shape(50, 512, optimizer=block)).optimizer == plain + moments * one
+
+
+def test_what_autograd_keeps_is_counted() -> None:
+    by_hand, by_autograd = (
+        shape(20, 256, train_rows=100_000, batch_size=100_000, network={"hidden_layers": [256], "normalization": kind})
+        for kind in ("none", "batch")
+    )
+
+    assert estimate(by_autograd).activations > 3 * estimate(by_hand).activations
+
+
+def test_an_embedded_category_is_one_column_of_data_and_its_vector_in_each_batch() -> None:
+    table = {"column": "x0", "levels": 500, "width": 49}
+    plain = shape(50, 64)
+    embedded = plain.model_copy(update={"features": ["x0", "x1"], "embeddings": [Embedding.model_validate(table)]})
+    larger = embedded.model_copy(update={"batch_size": 5_000})
+
+    assert estimate(embedded).data < estimate(plain).data / 5
+    assert estimate(larger).activations - estimate(embedded).activations > 4 * 49 * 4_936
+
+
+def test_a_gpu_holds_neither_the_raw_rows_nor_the_copies_of_a_checkpoint() -> None:
+    spec = shape(50, 512)
+    host, device = estimate(spec), estimate(spec, gpu=True)
+
+    assert device.data < host.data
+    assert device.parameters < host.parameters
+
+
+def test_as_many_members_fit_as_the_estimate_allows() -> None:
+    spec = shape(50, 512)
+    three = estimate(spec, members=3).total
+
+    assert most_fitting(spec, three, most=64, gpu=False) == 3
+    assert most_fitting(spec, three - 1, most=64, gpu=False) == 2
+    assert most_fitting(spec, three, most=2, gpu=False) == 2
+    assert most_fitting(spec, 1000, most=64, gpu=False) == 0
+
+
+def test_rows_that_do_not_fit_are_told_apart_from_a_network_that_does_not() -> None:
+    found = estimate(shape(50, 64, train_rows=1_000_000))
+
+    assert found.fits(found.resident)
+    assert found.fits_without_data(found.resident)
+    assert not found.fits_without_data(found.total)
+    assert not found.fits(found.resident - 1)
+    assert not found.fits_without_data(found.resident - 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        (shape(50, 64, train_rows=1_000_000), "rows"),
+        (shape(50, 512, batch_size=10_000), "batch_size"),
+        (shape(50, 4096, 4096), "hidden_layers"),
+    ],
+    ids=["data", "batch", "network"],
+)
+def test_the_cure_is_for_what_takes_most(spec: ResolvedSpec, word: str) -> None:
+    assert word in estimate(spec).cure
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 MB"), (12_400_000, "12 MB"), (2_560_000_000, "2.6 GB")])
+def test_sizes_are_written_for_people(size: int, text: str) -> None:
+    assert readable(size) == text
