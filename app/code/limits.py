@@ -6,6 +6,7 @@ from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, Kind, Task
 from app.domain.spec import ResolvedSpec
+from app.domain.spec.losses import is_custom
 
 
 def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> None:
@@ -19,7 +20,7 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
         ("test_dataset",): (spec.test_dataset is not None, "A test dataset"),
         ("target",): (not isinstance(spec.target, str), "A target of several columns"),
         ("task",): (spec.task is Task.MULTILABEL, "Multilabel classification"),
-        ("loss", "name"): (spec.loss.name.startswith("custom:"), "A custom loss"),
+        ("loss", "name"): (is_custom(spec.loss.name), "A custom loss"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
         ("streaming",): (spec.streaming, "Streaming from disk"),
     }

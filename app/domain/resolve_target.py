@@ -113,8 +113,6 @@ def check_custom_loss(spec: JobSpec, installed: Collection[str], findings: Findi
     if is_custom(name) and name.removeprefix(CUSTOM) not in installed:
         known = ", ".join(CUSTOM + known for known in sorted(installed)) or "none"
         findings.fault("loss", "name", detail=f"There is no loss {name} here; installed are: {known}.")
-    elif is_custom(name) and isinstance(spec.target, list) and len(spec.target) > 1:
-        findings.unsupported("loss", "name", what="A custom loss of several target columns")
 
 
 def resolve_loss(spec: JobSpec, target: Target, findings: Findings) -> Loss:

@@ -152,3 +152,12 @@ def test_what_was_resolved_resolves_to_itself(target: list[str]) -> None:
     again = JobSpec.model_validate_json(first.model_dump_json(exclude=extra))
 
     assert resolve(again, columns=ALL, rows=ROWS).spec == first
+
+
+@pytest.mark.parametrize("target", [["count", "price"], ["smoker", "member"]], ids=["numbers", "labels"])
+def test_a_custom_loss_goes_with_several_columns(target: list[str]) -> None:
+    asked = JobSpec.model_validate({"dataset": "ds_1", "target": target, "features": ["x"], "loss": {"name": "custom:mine"}})
+
+    spec = resolve(asked, columns=ALL, rows=ROWS, complete=lambda names: ROWS, custom_losses=["mine"]).spec
+
+    assert (spec.loss.name, spec.layers[-1], spec.preprocessing.target) == ("custom:mine", 2, "none")

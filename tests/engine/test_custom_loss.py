@@ -16,7 +16,7 @@ from app.domain.job import StopReason
 from app.domain.spec.losses import Custom
 from tests.engine.plain import member_of, spec_of
 from tests.engine.running import History, run
-from tests.plugins.losses import Broken, Focal, Huber, Trained
+from tests.plugins.losses import Broken, Focal, Huber, Squared, Trained
 from worker.engine.custom_loss import CustomLoss, LossFailed
 from worker.engine.data import Member
 from worker.engine.stack import Stack
@@ -28,7 +28,19 @@ BUILT_IN: dict[str, tuple[dict[str, Any], Callable[[], nn.Module]]] = {
         {"loss": {"name": "focal", "gamma": 1.5}, "outputs": 2, "task": "binary", "classes": [0, 1]},
         lambda: Focal(1.5),
     ),
+    "numbers of two columns": ({"loss": {"name": "mse"}, "target": ["a", "b"]}, Squared),
+    "labels of two columns": (
+        {"loss": {"name": "bce"}, "target": ["a", "b"]},
+        lambda: Logistic(),
+    ),
 }
+
+
+class Logistic(nn.Module):
+    """Of several labels."""
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(outputs, target, reduction="none").mean(1)
 
 
 class Faulty(nn.Module):

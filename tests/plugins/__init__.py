@@ -6,7 +6,15 @@ from pathlib import Path
 
 GROUP = "trainyard.losses"
 MODULE = "an_operators_losses"
-LOSSES = {"huber": "Huber", "focal": "Focal", "broken": "Broken", "strict": "Strict", "trained": "Trained", "unmade": "Unmade"}
+LOSSES = {
+    "huber": "Huber",
+    "focal": "Focal",
+    "broken": "Broken",
+    "strict": "Strict",
+    "squared": "Squared",
+    "trained": "Trained",
+    "unmade": "Unmade",
+}
 
 
 def install(folder: Path, losses: Mapping[str, str] = LOSSES) -> Path:

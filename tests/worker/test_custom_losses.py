@@ -58,7 +58,7 @@ def test_a_worker_brings_its_losses_along(plugged: Cluster) -> None:
     assert (failed["stop_reason"], ended["status"]) == ("invalid_loss", "succeeded")
     assert "custom:broken failed: ArithmeticError" in failed["error"]["message"]
     [worker] = workers_of(url)
-    assert worker["custom_losses"] == ["broken", "focal", "huber", "strict", "trained", "unmade"]
+    assert worker["custom_losses"] == ["broken", "focal", "huber", "squared", "strict", "trained", "unmade"]
     assert [fault.place for fault in refused.value.faults] == ["/loss/name"]
     assert "custom:focal" in refused.value.faults[0].detail
     assert "setosa" in str(prediction)

@@ -310,6 +310,23 @@ def test_a_custom_loss_trains_to_a_checkpoint_that_predicts(
 
 
 @pytest.mark.usefixtures("installed")
+def test_a_custom_loss_of_several_columns_trains_to_a_checkpoint_that_predicts(yard: Yard) -> None:
+    change = {"target": ["a", "b"], "features": ["size"], "task": "regression", "preprocessing": {"target": "standard"}}
+    job = yard.submit(loss={"name": "custom:squared"}, **change)
+
+    yard.work()
+
+    best = yard.checkpoints(job)["best"]
+    history = [value for value in yard.history(job).val_loss if value is not None]
+    assert yard.job(job.id).status is Status.SUCCEEDED
+    assert history[-1] < history[0] < 10  # of standardized columns, as the module gives it
+    session = InferenceSession(yard.storage.get(checkpoint_key(best.id, "model.onnx")))
+    [label] = session.run(None, {"size": np.array([["high"], ["low"]], dtype=object)})
+    assert label.shape == (2, 2)
+    assert (label[0] > label[1]).all()
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     ("name", "words"),
     [

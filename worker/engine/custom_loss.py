@@ -14,8 +14,9 @@ class LossFailed(Exception):
 class CustomLoss:
     """`module(outputs, target)` gives one loss a row, which depends on that row alone.
 
-    outputs: [n, O], what the network's last layer gives: a logit for each class, or for regression the number in trained units.
-    target: [n], class indices (int64), or numbers in trained units (of the type of outputs). After its first failure
+    outputs: [n, O], what the network's last layer gives: a logit for each class, or for regression the number in trained units;
+    with a target of several columns a logit or number for each of them. target: class indices [n] (int64), or of the type of
+    outputs numbers [n] in trained units, with several columns numbers or labels 0 and 1 [n, O]. After its first failure
     the module is not called again: its rows weigh nothing, and `failure`, which `tell` hears of, says why.
     """
 
@@ -65,7 +66,7 @@ class CustomLoss:
         losses = self._module(outputs, target)
         if not isinstance(losses, Tensor):
             raise LossFailed(f"it returned a {type(losses).__name__} in place of a tensor.")
-        if losses.shape != target.shape or not losses.is_floating_point():
+        if losses.shape != target.shape[:1] or not losses.is_floating_point():
             found, rows = list(losses.shape), len(target)
             raise LossFailed(f"it returned {losses.dtype} of shape {found} for {rows} rows, not one floating loss a row.")
         return losses.to(outputs.dtype)

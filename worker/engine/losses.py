@@ -277,31 +277,34 @@ class Custom(Loss):
 
     by_hand = False
 
-    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
-        """[2, n]: y, w."""
-        return torch.stack((y, w))
-
-    def parts(self, table: Tensor) -> tuple[Tensor, ...]:
-        """Y and w, each [..., 1, n]."""
-        return table.narrow(-2, 0, 1), table.narrow(-2, 1, 1)
-
     def prepare(self) -> None:
         """Each member's own module."""
         customs = [member.custom_loss for member in self._members if member.custom_loss is not None]
         if len(customs) < len(self._members):
             raise ValueError("A member without a loss of its own cannot train by a custom loss.")
-        self._customs, self._classes = customs, self._members[0].spec.task.is_classification
+        self._customs, self._indices = customs, self._members[0].spec.task in (Task.BINARY, Task.MULTICLASS)
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[2, n], or [O + 1, n] of several columns: y and w."""
+        return torch.cat((_by_output(y), w[None]))
+
+    def parts(self, table: Tensor) -> tuple[Tensor, ...]:
+        """Y [..., 1 or O, n] and w [..., 1, n]."""
+        columns = table.shape[-2] - 1
+        return table.narrow(-2, 0, columns), table.narrow(-2, columns, 1)
 
     def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
         """[..., K, n]; what stands before K (epochs, versions) is rows too for the module."""
-        y, w = (part.squeeze(-2).expand(*z.shape[:-2], z.shape[-1]) for part in parts)
-        return torch.stack([self._rows(i, z.select(-3, i), y.select(-2, i), w.select(-2, i)) for i in range(z.shape[-3])], -2)
+        y, w = (part.expand(*z.shape[:-2], *part.shape[-2:]) for part in parts)
+        return torch.stack([self._rows(i, z.select(-3, i), y.select(-3, i), w.select(-3, i)) for i in range(z.shape[-3])], -2)
 
     def _rows(self, position: int, z: Tensor, y: Tensor, w: Tensor) -> Tensor:
-        """[..., n] of z [..., O, n], y and w [..., n]."""
-        target = y.flatten().long() if self._classes else y.flatten().clone()
-        rows = self._customs[position].rows(z.transpose(-1, -2).reshape(-1, self.outputs), target, w.flatten())
-        return rows.reshape(y.shape)
+        """[..., n] of z [..., O, n], y [..., 1 or O, n] and w [..., 1, n]."""
+        outputs, target = (part.transpose(-1, -2).flatten(0, -2) for part in (z, y))
+        target = target.squeeze(-1) if y.shape[-2] == 1 else target
+        target = target.long() if self._indices else target.clone()
+        rows = self._customs[position].rows(outputs, target, w.flatten())
+        return rows.reshape(*y.shape[:-2], y.shape[-1])
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -37,12 +37,13 @@ _MODULES: dict[str, type[nn.Module]] = {
 def output_activation(spec: ResolvedSpec) -> Literal["softmax", "sigmoid", "identity", "exp"]:
     """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target.
 
-    A custom loss of classes has an output for each of them, two at least, and one of numbers has one.
+    Of a custom loss it follows from the task alone.
     """
-    loss, several = spec.loss.name, spec.layers[-1] > 1
-    if loss == "cross_entropy" or (several and (is_custom(loss) or (loss == "focal" and spec.task is not Task.MULTILABEL))):
+    loss, labels = spec.loss.name, spec.task is Task.MULTILABEL
+    custom = is_custom(loss) and spec.task.is_classification
+    if loss == "cross_entropy" or (not labels and (custom or (loss == "focal" and spec.layers[-1] > 1))):
         return "softmax"
-    if loss in ("bce", "focal"):
+    if custom or loss in ("bce", "focal"):
         return "sigmoid"
     return "exp" if loss == "poisson" else "identity"
 
