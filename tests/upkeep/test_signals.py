@@ -10,11 +10,15 @@ from app.upkeep.signals import Signals, StopRequested
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_stop_ends_the_wait(number: signal.Signals) -> None:
-    with Signals() as signals:
-        os.kill(os.getpid(), number)
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup SIGHUP is ignored
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), number)
 
-        with pytest.raises(StopRequested):
-            signals.wait(60)
+            with pytest.raises(StopRequested):
+                signals.wait(60)
+    finally:
+        signal.signal(number, before)
 
 
 def test_the_wish_to_stop_is_not_forgotten() -> None:
