@@ -15,6 +15,7 @@ from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.predictions import Predictions
 from app.services.streams import Streams
+from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
 from app.services.watcher import Watcher
 from app.serving.sessions import Sessions
@@ -56,9 +57,18 @@ def build(settings: Settings) -> Parts:
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
     checkpoints = Checkpoints(database, storage)
+    jobs = Jobs(database, storage, doorbell, most_parameters=settings.max_parameters)
     services = Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
-        jobs=Jobs(database, storage, doorbell, most_parameters=settings.max_parameters),
+        jobs=jobs,
+        sweeps=Sweeps(
+            database,
+            storage,
+            doorbell,
+            jobs=jobs,
+            most_parameters=settings.max_parameters,
+            most_trials=settings.max_trials,
+        ),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
         checkpoints=checkpoints,

@@ -14,6 +14,7 @@ from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.predictions import Predictions
 from app.services.streams import Streams
+from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
 
 
@@ -23,6 +24,7 @@ class Services:
 
     datasets: Datasets
     jobs: Jobs
+    sweeps: Sweeps
     histories: Histories
     streams: Streams
     checkpoints: Checkpoints

@@ -13,6 +13,7 @@ from app.persistence import checkpoints, epochs, events, recovery
 from app.persistence.database import now
 from app.persistence.jobs import is_due, running_by_project
 from app.persistence.leases import SECOND
+from app.persistence.parallel import admit
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, workers
 
@@ -37,13 +38,13 @@ def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_s
     The due job comes first. It waits for nobody: a pack is of jobs that wait already. Epochs beyond a job's newest recovery
     point are forgotten in the same transaction, for they will be trained again.
     """
-    query = _in_line(select(*JobRow.selected(jobs)), devices).limit(1)
-    due = JobRow.maybe(connection.execute(query.with_for_update(skip_locked=True, of=jobs)).one_or_none())
-    if due is None:
-        return []
-    seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
-    taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
-    return [job for job in taken if job]
+    query = _in_line(select(*JobRow.selected(jobs)), devices).limit(1).with_for_update(skip_locked=True, of=jobs)
+    while due := JobRow.maybe(connection.execute(query).one_or_none()):
+        seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
+        if due.number in seats.positions:  # else its sweep's last room was taken meanwhile, and it is not due any more
+            taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
+            return [job for job in taken if job]
+    return []
 
 
 def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
@@ -60,9 +61,10 @@ def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence
     """Seats in a new stack for the due job and those that fit, as many as pay."""
     most = _most(connection, due, owner=owner, devices=devices)
     fitting = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None), jobs.c.number != due.number)
-    others = _in_line(select(jobs.c.number), devices).where(fitting).limit(most - 1)
-    numbers = connection.execute(others.with_for_update(skip_locked=True, of=jobs)).scalars().all() if most > 1 else []
-    return Seats(due.number, len(numbers) + 1, {number: place for place, number in enumerate([due.number, *numbers])})
+    others = _in_line(select(jobs.c.number, jobs.c.sweep_id), devices).where(fitting).limit(most - 1)
+    rows = connection.execute(others.with_for_update(skip_locked=True, of=jobs)).all() if most > 1 else []
+    numbers = admit(connection, [(due.number, due.sweep_id), *((row.number, row.sweep_id) for row in rows)])
+    return Seats(due.number, len(numbers), {number: place for place, number in enumerate(numbers)})
 
 
 def _most(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> int:
@@ -95,17 +97,19 @@ def _kept(connection: Connection, due: JobRow) -> Seats:
     assert due.stack_size is not None
     assert due.stack_position is not None
     assert due.stack_leader is not None
-    positions = {due.number: due.stack_position}
+    members = {due.number: (due.stack_position, due.sweep_id)}
     if due.stack_size > 1 and due.pack_crashes < TOGETHER:
         place = _place(connection, due.number)
         query = (
-            select(jobs.c.number, jobs.c.stack_position)
+            select(jobs.c.number, jobs.c.stack_position, jobs.c.sweep_id)
             .where(is_due(), jobs.c.stack_leader == due.stack_leader, jobs.c.pack_crashes < TOGETHER)
             .with_for_update(skip_locked=True)
         )
         rows = connection.execute(query.order_by(jobs.c.stack_position)).all()
-        positions |= {row.number: row.stack_position for row in rows if _place(connection, row.number) == place}
-    return Seats(due.stack_leader, due.stack_size, positions)
+        going_on = [row for row in rows if _place(connection, row.number) == place]
+        members |= {row.number: (row.stack_position, row.sweep_id) for row in going_on}
+    admitted = admit(connection, [(number, sweep) for number, (_, sweep) in members.items()])
+    return Seats(due.stack_leader, due.stack_size, {number: members[number][0] for number in admitted})
 
 
 def _place(connection: Connection, number: int) -> tuple[int, int]:

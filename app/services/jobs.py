@@ -5,20 +5,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from app.domain import ids
 from app.domain.blobs import checkpoint_folder, recovery_folder
 from app.domain.caller import Caller
-from app.domain.errors import Conflict, Invalid, NotFound
+from app.domain.errors import Conflict, NotFound
 from app.domain.job import AFTER_CANCEL, TERMINAL, Status
-from app.domain.resolve import resolve
-from app.domain.schema import Column
 from app.domain.spec import JobSpec
-from app.persistence import checkpoints, datasets, events, jobs, recovery, workers
+from app.persistence import checkpoints, events, jobs, recovery, workers
 from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
 from app.services.ports import Bell
+from app.services.preparing import ground_of, hold, no_dataset
 from app.storage.storage import Storage
 
 # What a caller's pause and resume do; where a status is missing there is a conflict.
@@ -47,6 +45,7 @@ class Filter:
     statuses: Collection[Status] = ()
     dataset: str | None = None
     name: str | None = None
+    sweep: str | None = None
 
 
 class Jobs:
@@ -61,26 +60,15 @@ class Jobs:
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
         """Queue a job; Invalid where the spec does not fit the dataset."""
         with self._database.read() as connection:
-            dataset = datasets.find(connection, spec.dataset, project_id=caller.project_id)
-        if dataset is None:
-            raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
-        columns = [Column.model_validate(column) for column in dataset.columns]
-        resolved = resolve(spec, columns=columns, rows=dataset.rows, most_parameters=self._most_parameters)
-        new = NewJob(
-            id=ids.new_id("job"),
-            project_id=caller.project_id,
-            spec=spec,
-            resolved_spec=resolved.spec,
-            warnings=resolved.warnings,
-            dataset_sha256=dataset.sha256,
-            device=spec.device,
-        )
+            ground = ground_of(connection, caller, spec.dataset)
+        if ground is None:
+            raise no_dataset()
+        new = ground.prepare(caller, spec, most_parameters=self._most_parameters)
         self._queue(new, before_commit)
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:
-            if not datasets.hold(connection, new.spec.dataset):
-                raise Invalid.at("/dataset", "There is no such dataset.", code="not_found")
+            hold(connection, new.spec.dataset)
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")
             before_commit(connection, _placed(connection, row, gpu=_has_gpu(connection)))
@@ -98,14 +86,7 @@ class Jobs:
         return row
 
     def _view(self, row: JobRow) -> JobView:
-        return self._views([row])[0]
-
-    def _views(self, rows: Sequence[JobRow]) -> list[JobView]:
-        if not any(row.status is Status.QUEUED for row in rows):
-            return [JobView(row=row) for row in rows]
-        with self._database.read() as connection:
-            gpu = _has_gpu(connection)
-            return [_placed(connection, row, gpu=gpu) for row in rows]
+        return self.views([row])[0]
 
     def page(self, caller: Caller, page: Page, filter: Filter) -> list[JobView]:
         """One page, and one job more where there is another."""
@@ -117,8 +98,17 @@ class Jobs:
                 statuses=filter.statuses,
                 dataset=filter.dataset,
                 name=filter.name,
+                sweep=filter.sweep,
             )
-        return self._views(rows)
+        return self.views(rows)
+
+    def views(self, rows: Sequence[JobRow]) -> list[JobView]:
+        """Rows with their places in the queue."""
+        if not any(row.status is Status.QUEUED for row in rows):
+            return [JobView(row=row) for row in rows]
+        with self._database.read() as connection:
+            gpu = _has_gpu(connection)
+            return [_placed(connection, row, gpu=gpu) for row in rows]
 
     def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
         """What happened beyond an event, oldest first."""
