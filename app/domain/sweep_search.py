@@ -38,6 +38,11 @@ def _stepping(bounds: list[int]) -> list[int]:
     return bounds
 
 
+def _nth(size: int, place: float) -> int:
+    """The place within range(size); beyond 2^53 the product may round up to the size itself."""
+    return min(size - 1, int(place * size))
+
+
 Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST), WHOLE]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -58,7 +63,7 @@ class Choice(Block):
 
     def draw(self, place: float) -> JsonValue:
         """For a number within [0, 1)."""
-        return self.at(int(place * self.size))
+        return self.at(_nth(self.size, place))
 
 
 class Range(Block):
@@ -81,7 +86,7 @@ class Range(Block):
 
     def draw(self, place: float) -> int:
         """For a number within [0, 1)."""
-        return self.at(int(place * self.size))
+        return self.at(_nth(self.size, place))
 
 
 class Uniform(Block):
