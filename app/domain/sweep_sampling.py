@@ -35,8 +35,10 @@ def finite(search: Mapping[str, Distribution]) -> dict[str, Finite]:
 def drawn(search: Mapping[str, Distribution], *, trials: int, seed: int) -> Iterator[Values]:
     """So many combinations at random; where they can be counted each at most once, so there may be fewer than asked for.
 
-    Only `Random.random` is used: its sequence is the same in every version of Python.
+    The seed decides them whatever the order of the paths, for a JSON object has none. Only `Random.random` is used: its
+    sequence is the same in every version of Python.
     """
+    search = dict(sorted(search.items()))
     random = Random(seed)  # noqa: S311  # no secret
     countable = finite(search)
     if len(countable) < len(search) or grid_size(countable) > MOST_PLACES:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from app.domain.job import HELD, Status, devices_taken
 from app.domain.packing import pack_key
@@ -110,26 +110,30 @@ def is_due() -> ColumnElement[bool]:
     return and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= now(), within_parallel())
 
 
-def queue_position(connection: Connection, job: JobRow) -> int:
-    """1 for the job that is claimed next: by priority, then the project with the fewest running jobs, then age.
+def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int, int]:
+    """The places of queued jobs by their numbers; 1 is claimed next.
 
+    The order is that of the claim: by priority, then the project with the fewest running jobs, then age.
     A job for any device is counted among those for the CPU, which every training process has.
     """
+    by_devices: dict[tuple[str, ...], list[int]] = {}
+    for row in rows:
+        by_devices.setdefault(devices_taken(row.device), []).append(row.number)
+    places: dict[int, int] = {}
+    for devices, numbers in by_devices.items():
+        queue = _queue(devices)
+        query = select(queue.c.number, queue.c.place).where(queue.c.number.in_(numbers))
+        places |= {row.number: row.place for row in connection.execute(query)}
+    return places
+
+
+def _queue(devices: Sequence[str]) -> Any:
+    """All queued jobs for these devices, each with its place; one pass, however many places are asked for."""
     running = running_by_project()
-    mine = select(func.count()).where(jobs.c.project_id == job.project_id, jobs.c.status.in_(HELD)).scalar_subquery()
-    theirs = func.coalesce(running.c.count, 0)
-    ahead = or_(
-        jobs.c.priority > job.priority,
-        and_(jobs.c.priority == job.priority, theirs < mine),
-        and_(jobs.c.priority == job.priority, theirs == mine, jobs.c.number < job.number),
-    )
+    order = (jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
     joined = jobs.outerjoin(running, running.c.project_id == jobs.c.project_id)
-    query = (
-        select(func.count())
-        .select_from(joined)
-        .where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices_taken(job.device)), ahead)
-    )
-    return connection.execute(query).scalar_one() + 1
+    query = select(jobs.c.number, func.row_number().over(order_by=order).label("place")).select_from(joined)
+    return query.where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices)).subquery("queue")
 
 
 def running_by_project() -> Any:

@@ -71,7 +71,7 @@ class Jobs:
             hold(connection, new.spec.dataset)
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")
-            before_commit(connection, _placed(connection, row, gpu=_has_gpu(connection)))
+            before_commit(connection, _placed(connection, [row])[0])
         self._bell.ring(row.id, row.device)
 
     def find(self, caller: Caller, id: str) -> JobView:
@@ -104,11 +104,8 @@ class Jobs:
 
     def views(self, rows: Sequence[JobRow]) -> list[JobView]:
         """Rows with their places in the queue."""
-        if not any(row.status is Status.QUEUED for row in rows):
-            return [JobView(row=row) for row in rows]
         with self._database.read() as connection:
-            gpu = _has_gpu(connection)
-            return [_placed(connection, row, gpu=gpu) for row in rows]
+            return _placed(connection, rows)
 
     def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
         """What happened beyond an event, oldest first."""
@@ -173,8 +170,16 @@ def _has_gpu(connection: Connection) -> bool:
     return any(worker.device == "cuda" for worker in workers.every(connection))
 
 
-def _placed(connection: Connection, row: JobRow, *, gpu: bool) -> JobView:
+def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:
+    queued = [row for row in rows if row.status is Status.QUEUED]
+    if not queued:
+        return [JobView(row=row) for row in rows]
+    places, gpu = jobs.queue_positions(connection, queued), _has_gpu(connection)
+    return [_view(row, places.get(row.number), gpu=gpu) for row in rows]
+
+
+def _view(row: JobRow, place: int | None, *, gpu: bool) -> JobView:
     if row.status is not Status.QUEUED:
         return JobView(row=row)
     reason = "no_gpu_worker" if row.device == "cuda" and not gpu else "waiting"
-    return JobView(row=row, queue_position=jobs.queue_position(connection, row), queued_reason=reason)
+    return JobView(row=row, queue_position=place, queued_reason=reason)

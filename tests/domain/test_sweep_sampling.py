@@ -42,7 +42,7 @@ def within(found: Distribution, value: JsonValue) -> bool:
 
 
 def text(values: Mapping[str, JsonValue]) -> str:
-    return repr(dict(values))
+    return repr(sorted(values.items()))
 
 
 @given(st.dictionaries(st.text(max_size=3), ANY, min_size=1, max_size=4), st.integers(1, 30), SEEDS)
@@ -52,9 +52,9 @@ def test_what_is_drawn_lies_within_its_bounds_and_is_decided_by_the_seed(
     found = list(drawn(search, trials=trials, seed=seed))
 
     assert all(within(search[path], value) for values in found for path, value in values.items())
-    assert all(list(values) == list(search) for values in found)
+    assert all(values.keys() == search.keys() for values in found)
     assert len(found) == trials or len(finite(search)) == len(search)
-    assert found == list(drawn(search, trials=trials, seed=seed))
+    assert found == list(drawn(dict(reversed(search.items())), trials=trials, seed=seed))
 
 
 @given(st.dictionaries(st.text(max_size=3), COUNTABLE, min_size=1, max_size=3), st.integers(1, 400), SEEDS)
