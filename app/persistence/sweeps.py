@@ -133,12 +133,9 @@ def cancel(connection: Connection, id: str) -> list[Cancelled]:
         _move(connection, id, old=[old for old, after in AFTER_CANCEL.items() if after is new and old is not new], new=new)
     noted = update(sweeps).where(sweeps.c.id == id).values(cancelled_at=func.coalesce(sweeps.c.cancelled_at, now()))
     connection.execute(noted)
-    changes = [Cancelled(row.number, row.epoch, AFTER_CANCEL[Status(row.status)]) for row in rows if _changes(row.status)]
-    return changes
-
-
-def _changes(status: str) -> bool:
-    return AFTER_CANCEL[Status(status)] is not Status(status)
+    return [
+        Cancelled(row.number, row.epoch, AFTER_CANCEL[row.status]) for row in rows if AFTER_CANCEL[row.status] != row.status
+    ]
 
 
 def _move(connection: Connection, id: str, *, old: Sequence[Status], new: Status) -> None:

@@ -104,6 +104,8 @@ class Jobs:
 
     def views(self, rows: Sequence[JobRow]) -> list[JobView]:
         """Rows with their places in the queue."""
+        if not any(row.status is Status.QUEUED for row in rows):
+            return [JobView(row=row) for row in rows]
         with self._database.read() as connection:
             return _placed(connection, rows)
 
@@ -171,10 +173,8 @@ def _has_gpu(connection: Connection) -> bool:
 
 
 def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:
-    queued = [row for row in rows if row.status is Status.QUEUED]
-    if not queued:
-        return [JobView(row=row) for row in rows]
-    places, gpu = jobs.queue_positions(connection, queued), _has_gpu(connection)
+    places = jobs.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
+    gpu = _has_gpu(connection)
     return [_view(row, places.get(row.number), gpu=gpu) for row in rows]
 
 

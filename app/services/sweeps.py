@@ -11,6 +11,7 @@ from app.domain.caller import Caller
 from app.domain.errors import Invalid, NotFound
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
+from app.domain.spec import JobSpec
 from app.domain.sweep import SweepSpec, SweepStatus, status_of
 from app.domain.sweep_trials import Trial, TrialFindings, resolve_metric, trials_of
 from app.persistence import events, jobs, recovery, sweeps, workers
@@ -63,7 +64,7 @@ class Sweeps:
     def create(self, caller: Caller, sweep: SweepSpec, before_commit: Callable[[Connection, SweepView], None]) -> None:
         """Queue a job for each trial; Invalid where the search cannot be, or a trial's spec does not fit its dataset."""
         trials = trials_of(sweep, most_trials=self._most_trials)
-        prepared = self._prepare(caller, sweep, trials)
+        prepared = self._prepare_all(caller, sweep, trials)
         metric, mode = resolve_metric(sweep, [job.resolved_spec for job in prepared])
         new = NewSweep(
             id=ids.new_id("swp"), project_id=caller.project_id, sweep=sweep, trials=len(trials), metric=metric, mode=mode
@@ -73,20 +74,22 @@ class Sweeps:
         ]
         self._queue(new, members, before_commit)
 
-    def _prepare(self, caller: Caller, sweep: SweepSpec, trials: Sequence[Trial]) -> list[NewJob]:
+    def _prepare_all(self, caller: Caller, sweep: SweepSpec, trials: Sequence[Trial]) -> list[NewJob]:
         grounds = self._grounds(caller, {trial.spec.dataset for trial in trials})
         findings = TrialFindings(sweep)
         prepared: list[NewJob] = []
         for trial in trials:
             try:
-                ground = grounds.get(trial.spec.dataset)
-                if ground is None:
-                    raise no_dataset()
-                prepared.append(ground.prepare(caller, trial.spec, most_parameters=self._most_parameters))
+                prepared.append(self._prepare(caller, trial.spec, grounds[trial.spec.dataset]))
             except Invalid as error:
                 findings.add(trial.number, trial.parameters, error.faults)
         findings.raise_faults()
         return prepared
+
+    def _prepare(self, caller: Caller, spec: JobSpec, ground: Ground | None) -> NewJob:
+        if ground is None:
+            raise no_dataset()
+        return ground.prepare(caller, spec, most_parameters=self._most_parameters)
 
     def _grounds(self, caller: Caller, datasets: set[str]) -> dict[str, Ground | None]:
         with self._database.read() as connection:
