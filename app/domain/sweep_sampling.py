@@ -38,8 +38,11 @@ def drawn(search: Mapping[str, Distribution], *, trials: int, seed: int) -> Iter
     The seed decides them whatever the order of the paths, for a JSON object has none. Only `Random.random` is used: its
     sequence is the same in every version of Python.
     """
-    search = dict(sorted(search.items()))
-    random = Random(seed)  # noqa: S311  # no secret
+    for values in _drawn(dict(sorted(search.items())), trials=trials, random=Random(seed)):  # noqa: S311  # no secret
+        yield {path: values[path] for path in search}
+
+
+def _drawn(search: Mapping[str, Distribution], *, trials: int, random: Random) -> Iterator[Values]:
     countable = finite(search)
     if len(countable) < len(search) or grid_size(countable) > MOST_PLACES:
         return ({path: found.draw(random.random()) for path, found in search.items()} for _ in range(trials))

@@ -52,7 +52,7 @@ def test_what_is_drawn_lies_within_its_bounds_and_is_decided_by_the_seed(
     found = list(drawn(search, trials=trials, seed=seed))
 
     assert all(within(search[path], value) for values in found for path, value in values.items())
-    assert all(values.keys() == search.keys() for values in found)
+    assert all(list(values) == list(search) for values in found)
     assert len(found) == trials or len(finite(search)) == len(search)
     assert found == list(drawn(dict(reversed(search.items())), trials=trials, seed=seed))
 
