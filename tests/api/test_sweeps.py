@@ -14,7 +14,7 @@ SEEDS: dict[str, Any] = {"seed": {"choice": [1, 2, 3]}}
 
 def asked(service: Service, **changes: object) -> dict[str, Any]:
     """A sweep of three trials unless `changes` say otherwise."""
-    spec = {"dataset": service.described(), "target": "label", "epochs": 100}
+    spec = {"dataset": service.described(), "target": "label", "epochs": 100, "pack": False}
     return {"spec": spec, "method": "grid", "search": SEEDS, **changes}
 
 

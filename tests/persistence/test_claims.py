@@ -1,5 +1,7 @@
 """Which jobs are claimed together, and with which seats, on both databases."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.job import StopReason
@@ -53,7 +55,7 @@ def test_a_job_that_wants_to_be_alone_is(database: Database) -> None:
 
 
 @pytest.mark.parametrize("other", [{"batch_size": 9}, {"train_rows": 79}])
-def test_jobs_of_another_shape_do_not_come_along(database: Database, other: dict[str, int]) -> None:
+def test_jobs_of_another_shape_do_not_come_along(database: Database, other: dict[str, Any]) -> None:
     one = queued(database, pack=True)
     queued(database, pack=True, **other)
 
@@ -168,6 +170,7 @@ def test_packing_stops_where_it_does_not_pay() -> None:
 def test_the_line_that_callers_see_is_the_order_of_the_packs_leaders(database: Database) -> None:
     waiting = [queued(database), *packable(database, 2)]
     with database.read() as connection:
-        positions = [jobs.queue_position(connection, job) for job in waiting]
+        found = jobs.queue_positions(connection, waiting)
+    positions = [found[job.number] for job in waiting]
 
     assert positions == [1, 2, 3]

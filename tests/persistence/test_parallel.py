@@ -10,7 +10,7 @@ from app.domain.caller import DEFAULT_PROJECT
 from app.domain.ids import new_id
 from app.domain.job import HELD, Status, StopReason
 from app.domain.sweep import SweepSpec
-from app.persistence import jobs, leases, sweeps
+from app.persistence import claims, jobs, leases, sweeps
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
 from app.persistence.parallel import admit
@@ -20,7 +20,7 @@ from app.persistence.tables import jobs as jobs_table
 from tests.persistence.jobs import SPEC, queued
 
 
-def swept(database: Database, *, trials: int, parallel: int | None) -> list[JobRow]:
+def swept(database: Database, *, trials: int, parallel: int | None, pack: bool = False) -> list[JobRow]:
     """The trials of a new sweep."""
     body = {"spec": SPEC.model_dump(), "search": {"seed": {"range": [0, trials]}}, "method": "grid", "parallel": parallel}
     new = NewSweep(
@@ -33,12 +33,17 @@ def swept(database: Database, *, trials: int, parallel: int | None) -> list[JobR
     )
     with database.write() as connection:
         sweeps.add(connection, new)
-    return [queued(database, sweep_id=new.id) for _ in range(trials)]
+    return [queued(database, sweep_id=new.id, pack=pack) for _ in range(trials)]
+
+
+def claim_pack(database: Database, owner: str = "host:1") -> list[JobRow]:
+    with database.write() as connection:
+        return claims.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30)
 
 
 def claim(database: Database, owner: str = "host:1") -> JobRow | None:
-    with database.write() as connection:
-        return leases.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30)
+    """The job that is due, where none fits into a pack."""
+    return next(iter(claim_pack(database, owner)), None)
 
 
 def finish(database: Database, job: JobRow) -> None:
@@ -114,6 +119,38 @@ def test_of_several_candidates_a_sweep_admits_those_it_has_room_for(
         numbers = admit(connection, [(job.number, job.sweep_id) for job in (*trials[1:], plain)])
 
     assert numbers == [job.number for job in (*trials[1 : 1 + admitted], plain)]
+
+
+def test_a_pack_has_no_more_trials_than_the_sweep_allows_and_others_in_its_stack(database: Database) -> None:
+    trials = swept(database, trials=4, parallel=2, pack=True)
+    other = queued(database, pack=True)
+
+    pack = claim_pack(database)
+
+    assert [(job.id, job.stack_size, job.stack_position) for job in pack] == [
+        (trials[0].id, 3, 0),
+        (trials[1].id, 3, 1),
+        (other.id, 3, 2),
+    ]
+    assert claim_pack(database) == []
+
+
+def test_a_pack_that_comes_back_takes_no_more_room_than_the_sweep_has(database: Database) -> None:
+    trials = swept(database, trials=3, parallel=2, pack=True)
+    first = claim_pack(database)
+    with database.write() as connection:
+        for job in first:
+            leases.give_back(connection, Fence(job.number, job.attempt))
+    with database.write() as connection:
+        jobs.change_status(connection, first[0].number, old=Status.QUEUED, new=Status.PAUSED)
+
+    packs = [claim_pack(database), claim_pack(database)]
+    with database.write() as connection:
+        jobs.change_status(connection, first[0].number, old=Status.PAUSED, new=Status.QUEUED)
+
+    assert [[job.id for job in pack] for pack in packs] == [[trials[1].id], [trials[2].id]]
+    assert [(job.stack_size, job.stack_position) for job in packs[0]] == [(2, 1)]
+    assert claim_pack(database) == []
 
 
 def test_nobody_is_called_for_a_trial_that_must_wait(database: Database) -> None:
