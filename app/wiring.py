@@ -14,6 +14,8 @@ from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.predictions import Predictions
+from app.services.resolver import Resolver
+from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
@@ -57,20 +59,15 @@ def build(settings: Settings) -> Parts:
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
     checkpoints = Checkpoints(database, storage)
-    jobs = Jobs(database, storage, doorbell, most_parameters=settings.max_parameters)
+    resolver = Resolver(database, storage, most_parameters=settings.max_parameters)
+    jobs = Jobs(database, storage, doorbell, resolver)
     services = Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
         jobs=jobs,
-        sweeps=Sweeps(
-            database,
-            storage,
-            doorbell,
-            jobs=jobs,
-            most_parameters=settings.max_parameters,
-            most_trials=settings.max_trials,
-        ),
+        sweeps=Sweeps(database, storage, doorbell, resolver, jobs=jobs, most_trials=settings.max_trials),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
+        scripts=Scripts(database),
         checkpoints=checkpoints,
         choices=Choices(database),
         predictions=Predictions(checkpoints, Sessions(limit_bytes=settings.session_cache_bytes)),

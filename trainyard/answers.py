@@ -80,6 +80,7 @@ class Job(TypedDict):
     best: Losses | None
     test: HeldOut | None
     error: JobError | None
+    reproducibility: dict[str, Json]
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -169,7 +170,7 @@ class Checkpoint(TypedDict):
 
 
 class Prediction(TypedDict):
-    """Predictions in the order of the rows."""
+    """Predictions in the order of the rows; with several target columns a list for each row."""
 
     checkpoint: str
     predictions: list[Json]

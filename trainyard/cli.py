@@ -78,6 +78,13 @@ def list_jobs(limit: int = 20, url: Url = DEFAULT_URL, key: Key = None) -> None:
     Console().print(table)
 
 
+@app.command("code")
+def code(job: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Print a job as a plain torch script that reads the dataset as CSV and prints the same losses."""
+    with Client(url, key=key) as client:
+        typer.echo(client.code(job), nl=False)
+
+
 @sweeps.command("submit")
 def submit_sweep(sweep: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Queue the trials of a sweep; prints the sweep's id."""

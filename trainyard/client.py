@@ -102,6 +102,10 @@ class Client:
             yield from page["data"]
             more, params = page["has_more"], {**params, "after": page["next"] or ""}
 
+    def code(self, id: str) -> str:
+        """The job as a plain torch script that reads the dataset as CSV."""
+        return self._connection.get(f"/v1/jobs/{id}/code").text
+
     def cancel(self, id: str) -> Job:
         """Stop a job and keep what it learned."""
         return job_of(self._connection.post(f"/v1/jobs/{id}/cancel").json())

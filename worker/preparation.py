@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.numpy
 import structlog
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from app.domain.blobs import dataset_key, recovery_key
 from app.domain.errors import InvalidData
@@ -19,10 +20,10 @@ from app.domain.spec import ResolvedSpec
 from app.persistence import checkpoints, datasets, epochs, events, leases, recovery
 from app.persistence.database import Database
 from app.persistence.leases import Fence
-from app.persistence.rows import JobRow, RecoveryRow
+from app.persistence.rows import DatasetRow, JobRow, RecoveryRow
 from app.storage.storage import Storage
 from app.tabular.loading import Loaded, load
-from worker.engine.data import Member, MemberArrays
+from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.recovery import State
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ class Prepared:
 
 
 def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Prepared:
-    """Read the dataset and the newest sound recovery point; InvalidData where the dataset is gone.
+    """Read the datasets and the newest sound recovery point; InvalidData where a dataset is gone.
 
     `alive` is called after each part of it: a large dataset takes a while, which is no stall.
     """
@@ -57,8 +58,8 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
         x_test=_writable(loaded.x_test),
         y_test=_writable(loaded.y_test),
         w_test=_writable(loaded.w_test),
-        target_center=loaded.target.center,
-        target_scale=loaded.target.scale,
+        target_center=_of_outputs(loaded.target.center),
+        target_scale=_of_outputs(loaded.target.scale),
     )
     state = _state(job, database=database, storage=storage)
     alive()
@@ -70,16 +71,29 @@ def _writable(array: Rows) -> Rows:
     return array if array is None else np.require(array, requirements="W")
 
 
+def _of_outputs(values: float | list[float]) -> float | Floats:
+    """One number, or those of several outputs [O]."""
+    return np.array(values) if isinstance(values, list) else values
+
+
 def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Loaded:
     with database.read() as connection:
-        dataset = datasets.find(connection, job.dataset_id, project_id=job.project_id)
-    if dataset is None:
-        raise InvalidData(f"The dataset {job.dataset_id} was deleted before the job could read it.")
-    columns = [Column.model_validate(column) for column in dataset.columns]
+        rows = {id: _dataset(connection, job, id) for id in job.dataset_ids}
+    columns = [Column.model_validate(column) for column in rows[job.dataset_id].columns]
     with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
-        path = storage.fetch(dataset_key(job.dataset_id), Path(folder) / "data.parquet")
-        alive()
-        return load(spec, columns, path)
+        paths: dict[str | None, Path] = {}
+        for id in rows:
+            paths[id] = storage.fetch(dataset_key(id), Path(folder) / f"{id}.parquet")
+            alive()
+        own = {"validation": paths.get(job.validation_dataset_id), "test": paths.get(job.test_dataset_id)}
+        return load(spec, columns, paths[job.dataset_id], **own)
+
+
+def _dataset(connection: Connection, job: JobRow, id: str) -> DatasetRow:
+    dataset = datasets.find(connection, id, project_id=job.project_id)
+    if dataset is None:
+        raise InvalidData(f"The dataset {id} was deleted before the job could read it.")
+    return dataset
 
 
 def _state(job: JobRow, *, database: Database, storage: Storage) -> State | None:

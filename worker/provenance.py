@@ -29,7 +29,7 @@ def provenance(job: JobRow, spec: ResolvedSpec, *, device: str, continued: bool)
 
 def _facts(job: JobRow, spec: ResolvedSpec, *, device: str) -> Facts:
     return {
-        "dataset_sha256": job.dataset_sha256,
+        **job.hashes,
         "seed": spec.seed,
         "device": device,
         "threads": torch.get_num_threads(),

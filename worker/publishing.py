@@ -76,7 +76,7 @@ class Publisher:
             spec=spec,
             columns=loaded.columns,
             target=loaded.target,
-            output=output_activation(spec.loss.name, spec.layers[-1]),
+            output=output_activation(spec),
             epoch=losses.epoch,
             train_loss=losses.train_loss,
             val_loss=losses.val_loss,

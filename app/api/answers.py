@@ -119,7 +119,7 @@ class Job(Answer):
         """From its row and its place in the queue."""
         row = view.row
         error = JobError(code=row.error_code, message=row.error_message or "") if row.error_code else None
-        known = {"dataset_sha256": row.dataset_sha256, "seed": row.resolved_spec["seed"]}
+        known = {**row.hashes, "seed": row.resolved_spec["seed"]}
         return cls.model_validate(
             {
                 **{name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)},

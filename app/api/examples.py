@@ -14,6 +14,10 @@ _IRIS = {
 }
 IRIS_BY_HAND: dict[str, Example] = {
     "textbook": {"summary": "The textbook network on Iris", "value": _IRIS},
+    "labels": {
+        "summary": "Several boolean columns: a multilabel classification",
+        "value": {"dataset": _IRIS["dataset"], "target": ["ripe", "large"]},
+    },
     "shortest": {"summary": "All defaults", "value": {"dataset": _IRIS["dataset"], "target": "species"}},
 }
 SWEEP: dict[str, Example] = {

@@ -10,7 +10,7 @@ from app.api.access import CallerOf
 from app.api.answers import Event, Job, Listing
 from app.api.examples import IRIS_BY_HAND
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, problems
+from app.api.openapi import Responses, content, problems
 from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
@@ -22,6 +22,8 @@ from app.services.jobs import Filter, JobView
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], dependencies=[CheckedQuery])
 
 
+PYTHON = "text/x-python"
+_SCRIPT: Responses = {**problems(404, 409), 200: content(PYTHON, description="A Python script.")}
 _CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": Job}}
 
 
@@ -88,6 +90,17 @@ def pause(job_id: str, caller: CallerOf, services: ServicesOf) -> Job:
 def resume(job_id: str, caller: CallerOf, services: ServicesOf) -> Job:
     """Queue a paused job again."""
     return Job.of(services.jobs.resume(caller, job_id))
+
+
+@router.get("/{job_id}/code", operation_id="get_job_code", response_class=Response, responses=_SCRIPT)
+def code(job_id: str, caller: CallerOf, services: ServicesOf) -> Response:
+    """The job as a plain torch script: reads the dataset as CSV and prints the losses that are stored here, epoch by epoch.
+
+    422 `not_supported` names what a script cannot say yet; 409 where the dataset is gone.
+    """
+    script = services.scripts.of_job(caller, job_id)
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}.py"'}
+    return Response(script, media_type=PYTHON, headers=headers)
 
 
 @router.get("/{job_id}/events", operation_id="list_job_events", responses=problems(404))

@@ -11,7 +11,6 @@ _PATHS = {
     r"/v1/jobs/plan": "Planning a job",
     r"/v1/jobs/[^/]+/clone": "Cloning a job",
     r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
-    r"/v1/jobs/[^/]+/code": "A job as a torch script",
     r"/v2(/.*)?": "The Open Inference Protocol",
     r"/metrics": "Prometheus metrics",
 }

@@ -31,11 +31,15 @@ class PredictionNote(Answer):
 
 
 class Prediction(Answer):
-    """Predictions in the order of the rows; `probabilities` in the order of `classes`, null for regression."""
+    """Predictions in the order of the rows; `probabilities` in the order of `classes`, null for regression.
+
+    With several target columns a prediction is a list in the order of `target`. Of a multilabel classification `classes` are
+    those columns, and `probabilities` how probable each label is.
+    """
 
     object: str = "prediction"
     checkpoint: str
-    predictions: Sequence[Level | JsonNumber]
+    predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
     probabilities: Sequence[Sequence[JsonNumber]] | None
     classes: Sequence[Level] | None
     warnings: Sequence[PredictionNote]

@@ -13,6 +13,7 @@ from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.predictions import Predictions
+from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
@@ -27,6 +28,7 @@ class Services:
     sweeps: Sweeps
     histories: Histories
     streams: Streams
+    scripts: Scripts
     checkpoints: Checkpoints
     choices: Choices
     predictions: Predictions

@@ -46,7 +46,8 @@ class NumericColumn(_Fitted):
 class CategoricalColumn(_Fitted):
     """One-hot: a column of 0 and 1 for each level, in order; missing becomes `impute`'s level, or all zeros where it is None.
 
-    A level never seen is all zeros. With `indicator` one more input says that the value was missing.
+    A level never seen is all zeros. With `indicator` one more input says that the value was missing. With `embedding` the level
+    has a trained vector of that width instead, which is zeros wherever the one-hot columns would be.
     """
 
     kind: Literal["categorical"]
@@ -55,14 +56,21 @@ class CategoricalColumn(_Fitted):
     impute: str | None = None
     refuse_missing: bool = False
     indicator: bool = False
+    embedding: int | None = None
+    """The width of its embedding; None: one-hot."""
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column becomes."""
-        return len(self.levels) + self.indicator
+        return (self.embedding or len(self.levels)) + self.indicator
 
 
 FittedColumn = Annotated[NumericColumn | CategoricalColumn, Field(discriminator="kind")]
+
+
+def own_width(column: FittedColumn) -> int:
+    """How many inputs of the network a column has in its own place: embeddings stand together, behind all others."""
+    return column.width - ((isinstance(column, CategoricalColumn) and column.embedding) or 0)
 
 
 class FittedTarget(BaseModel):
@@ -75,3 +83,34 @@ class FittedTarget(BaseModel):
     classes: list[bool | int | float | str] | None = None
     center: float = 0.0
     scale: float = 1.0
+
+
+class FittedTargets(BaseModel):
+    """How several target columns were read: all labels, each with the classes of no and yes, or all numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: Annotated[list[FittedTarget], Field(min_length=2)]
+
+    @property
+    def name(self) -> list[str]:
+        """The columns' names, in the order of the network's outputs."""
+        return [column.name for column in self.columns]
+
+    @property
+    def classes(self) -> list[bool | int | float | str] | None:
+        """What the probabilities are of: the columns' names; None for numbers."""
+        return None if self.columns[0].classes is None else [column.name for column in self.columns]
+
+    @property
+    def center(self) -> list[float]:
+        """Of each column."""
+        return [column.center for column in self.columns]
+
+    @property
+    def scale(self) -> list[float]:
+        """Of each column."""
+        return [column.scale for column in self.columns]
+
+
+AnyTarget = FittedTarget | FittedTargets

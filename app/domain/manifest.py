@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.columns import FittedColumn, FittedTarget
+from app.domain.columns import AnyTarget, FittedColumn
 from app.domain.numbers import JsonNumber
 from app.domain.spec import ResolvedSpec
 
@@ -23,7 +23,7 @@ class Manifest(BaseModel):
     spec: ResolvedSpec
     columns: list[FittedColumn]
     """Raw columns in the order of the model's features."""
-    target: FittedTarget
+    target: AnyTarget
     output: Literal["softmax", "sigmoid", "identity", "exp"]
     epoch: int
     train_loss: JsonNumber

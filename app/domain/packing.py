@@ -26,7 +26,8 @@ def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
         mode="json",
         include={
             "dataset", "target", "features", "columns", "task", "preprocessing", "split", "validation_dataset", "test_dataset",
-            "sample_weight", "batch_size", "precision", "device", "layers", "train_rows", "validation_rows", "test_rows",
+            "sample_weight", "batch_size", "precision", "device", "layers", "embeddings",
+            "train_rows", "validation_rows", "test_rows",
         },
     )  # fmt: skip
     kinds = [spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.class_weights is not None]

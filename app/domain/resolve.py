@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.resolve_features import check_kinds, inputs_of, resolve_features
+from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, resolve_features
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
-from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing, resolve_target
+from app.domain.resolve_own_datasets import check_own_datasets
+from app.domain.resolve_split import SplitFacts, check_split, is_validated, resolve_split
+from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing
+from app.domain.resolve_targets import Complete, resolve_targets
 from app.domain.resolve_training import (
     check_class_weights,
     check_sample_weight,
     check_stopping,
     resolve_batch,
-    resolve_split,
 )
 from app.domain.resolve_unsupported import refuse_unsupported
 from app.domain.schema import Column
 from app.domain.spec import JobSpec, Loss, ResolvedSpec
 
 MOST_PARAMETERS = 50_000_000
+NO_FACTS = SplitFacts()
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,19 @@ class Resolved:
     warnings: list[str]
 
 
-def resolve(spec: JobSpec, *, columns: Sequence[Column], rows: int, most_parameters: int = MOST_PARAMETERS) -> Resolved:
+def resolve(
+    spec: JobSpec,
+    *,
+    columns: Sequence[Column],
+    rows: int,
+    facts: SplitFacts = NO_FACTS,
+    most_parameters: int = MOST_PARAMETERS,
+    complete: Complete | None = None,
+) -> Resolved:
     """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
+
+    `facts` is what its split needs to know beside them; nothing for a random split of the one dataset.
+    `complete` tells how many rows have a value in each of some columns: needed where several target columns have gaps.
 
     Raises Invalid: with all faults at once, by JSON Pointer into the spec.
     Raises NotSupported: the same, where all that is wrong is that this version lacks a feature.
@@ -41,31 +55,42 @@ def resolve(spec: JobSpec, *, columns: Sequence[Column], rows: int, most_paramet
     check_kinds(spec, described, findings)
     check_network(spec, findings)
     check_sample_weight(spec, described, findings)
-    target = resolve_target(spec, described, findings)
+    check_split(spec, described, findings)
+    target = resolve_targets(spec, described, findings, rows=rows, complete=complete)
     features = resolve_features(spec, columns, findings)
-    check_stopping(spec, target, findings)
+    check_own_datasets(spec, facts, findings, target=target, features=features)
+    check_stopping(spec, target, findings, validated=is_validated(spec, facts))
     check_class_weights(spec, target, findings)
-    resolved = _complete(spec, target, features, rows=rows, most_parameters=most_parameters, findings=findings)
+    resolved = _complete(spec, target, features, rows=rows, facts=facts, most_parameters=most_parameters, findings=findings)
     findings.raise_faults()
     assert resolved is not None
     return Resolved(resolved, findings.warnings)
 
 
 def _complete(
-    spec: JobSpec, target: Target | None, features: Sequence[Column], *, rows: int, most_parameters: int, findings: Findings
+    spec: JobSpec,
+    target: Target | None,
+    features: Sequence[Column],
+    *,
+    rows: int,
+    facts: SplitFacts,
+    most_parameters: int,
+    findings: Findings,
 ) -> ResolvedSpec | None:
     """The resolved spec; None where target or split have a fault."""
     if target is None:
         return None
     loss = resolve_loss(spec, target, findings)
     standardizing = resolve_standardizing(spec, loss, findings)
-    split, sizes = resolve_split(spec, target, findings, rows=rows)
+    split, sizes = resolve_split(spec, target, facts, findings, rows=rows)
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
-    check_parameters(parameters_of(spec.network, layers), most_parameters, findings)
+    embeddings = embeddings_of(spec, features)
+    parameters = parameters_of(spec.network, layers, embeddings)
+    check_parameters(parameters, most_parameters, findings)
     if sizes is None:
         return None
     decided = {
-        "target": target.column.name,
+        "target": target.names,
         "features": [column.name for column in features],
         "task": target.task,
         "classes": target.classes,
@@ -74,7 +99,8 @@ def _complete(
         "loss": loss,
         "batch_size": resolve_batch(spec, sizes.train, findings),
         "layers": layers,
-        "parameters": parameters_of(spec.network, layers),
+        "embeddings": embeddings,
+        "parameters": parameters,
     }
     return ResolvedSpec.model_validate(_as_asked(spec) | decided | sizes.as_rows())
 
@@ -84,5 +110,7 @@ def _as_asked(spec: JobSpec) -> dict[str, object]:
 
 
 def _outputs(target: Target, loss: Loss) -> int:
-    """One number, or one logit for bce, else one logit for each class."""
+    """One for each of several columns, else one number, one logit for bce, or one logit for each class."""
+    if len(target.columns) > 1:
+        return len(target.columns)
     return 1 if target.classes is None or loss.name == "bce" else len(target.classes)

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.resolve_findings import Findings
 from app.domain.schema import MAX_LEVELS, Column, Kind, StorageType
-from app.domain.spec import JobSpec
+from app.domain.spec import Embedding, JobSpec
+
+WIDEST_EMBEDDING = 50
 
 
 def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findings) -> None:
@@ -13,13 +15,14 @@ def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findin
         column = described.get(name)
         if column is None:
             findings.fault("columns", name, detail=f"The dataset has no column {name!r}.")
-        elif not _can_be(column, kind):
+        elif not can_be(column, kind):
             findings.fault(
                 "columns", name, detail=f"A {column.kind} column of {column.type} cannot be read as {kind}{_why(kind)}"
             )
 
 
-def _can_be(column: Column, kind: Kind) -> bool:
+def can_be(column: Column, kind: Kind) -> bool:
+    """True where a column's values can be read as a kind."""
     if kind is Kind.CATEGORICAL:
         return column.levels is not None
     if kind is Kind.BOOLEAN:
@@ -53,7 +56,7 @@ def _default(spec: JobSpec, columns: Sequence[Column], findings: Findings) -> li
     """All columns that no other part of the spec uses; what cannot be read is left out with a warning."""
     chosen = []
     for column in columns:
-        if column.name in _taken(spec):
+        if column.name in {*_taken(spec), spec.split.column}:
             continue
         flaw = _flaw(column, kind_of(spec, column))
         if flaw is None:
@@ -114,7 +117,21 @@ def kind_of(spec: JobSpec, column: Column) -> Kind:
 
 
 def inputs_of(spec: JobSpec, features: Sequence[Column]) -> int:
-    """How many inputs of the network the features become: levels one-hot, numbers one each, missing indicators."""
+    """How many inputs of the network the features become: levels one-hot or embedded, numbers one each, missing indicators."""
+    embedded = {embedding.column: embedding.width for embedding in embeddings_of(spec, features)}
     indicators = sum(column.missing > 0 for column in features) if spec.preprocessing.missing == "indicator" else 0
     categories = [column for column in features if kind_of(spec, column) is Kind.CATEGORICAL]
-    return len(features) - len(categories) + sum(len(column.levels or ()) for column in categories) + indicators
+    levels = [embedded.get(column.name, len(column.levels or ())) for column in categories]
+    return len(features) - len(categories) + sum(levels) + indicators
+
+
+def embeddings_of(spec: JobSpec, features: Sequence[Column]) -> list[Embedding]:
+    """The tables that the spec asks for: of L levels min(50, round(1.6 · L^0.56)) wide, after fastai.
+
+    Up to three levels that is no narrower than a one-hot row, and the column stays one-hot.
+    """
+    if spec.preprocessing.categorical != "embedding":
+        return []
+    levels = {column.name: len(column.levels or ()) for column in features if kind_of(spec, column) is Kind.CATEGORICAL}
+    widths = {name: min(WIDEST_EMBEDDING, round(1.6 * count**0.56)) for name, count in levels.items()}
+    return [Embedding(column=name, levels=levels[name], width=width) for name, width in widths.items() if width < levels[name]]

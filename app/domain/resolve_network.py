@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from app.domain.resolve_findings import Findings
-from app.domain.spec import JobSpec, Network
+from app.domain.spec import Embedding, JobSpec, Network
 
 
 def check_network(spec: JobSpec, findings: Findings) -> None:
@@ -23,10 +23,11 @@ def layers_of(network: Network, *, inputs: int, outputs: int) -> list[int]:
     return [inputs, *network.hidden_layers, outputs]
 
 
-def parameters_of(network: Network, layers: Sequence[int]) -> int:
-    """Weights and biases, and the scale and shift of each normalized hidden layer."""
+def parameters_of(network: Network, layers: Sequence[int], embeddings: Sequence[Embedding]) -> int:
+    """Tables of embeddings, weights and biases, and the scale and shift of each normalized hidden layer."""
+    tables = sum(embedding.size for embedding in embeddings)
     linear = sum((above + 1) * below for above, below in pairwise(layers))
-    return linear + (2 * sum(layers[1:-1]) if network.normalization != "none" else 0)
+    return tables + linear + (2 * sum(layers[1:-1]) if network.normalization != "none" else 0)
 
 
 def check_parameters(parameters: int, most: int, findings: Findings) -> None:

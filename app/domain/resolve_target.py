@@ -7,40 +7,55 @@ from typing import Literal, cast
 from app.domain.resolve_findings import Findings
 from app.domain.schema import MAX_LEVELS, Column, Kind, Level, StorageType, Task
 from app.domain.spec import JobSpec, Loss
-from app.domain.spec.losses import OF_CLASSES, OF_NUMBERS, STANDARDIZING, Bce, CrossEntropy, Mse
+from app.domain.spec.losses import OF_CLASSES, OF_LABELS, OF_NUMBERS, STANDARDIZING, Bce, CrossEntropy, Mse
 
 MOST_CLASSES_OF_NUMBERS = 20
 
 
 @dataclass(frozen=True)
 class Target:
-    """A target that can be learned; `classes` and `counts` go together, None for regression."""
+    """A target that can be learned.
 
-    column: Column
+    `classes` are its labels, with how often each occurs as `counts`; of several columns the columns' names, without counts.
+    Both are None for regression. `missing` counts the rows that lack it.
+    """
+
+    columns: list[Column]
     task: Task
+    missing: int
     classes: list[Level] | None = None
     counts: list[int] | None = None
 
+    @property
+    def names(self) -> str | list[str]:
+        """As a spec has them: one name, or a list of several."""
+        names = [column.name for column in self.columns]
+        return names if len(names) > 1 else names[0]
 
-def resolve_target(spec: JobSpec, described: Mapping[str, Column], findings: Findings) -> Target | None:
-    """The target and its task, or None where a fault was noted."""
-    names = [spec.target] if isinstance(spec.target, str) else spec.target
-    for name in names:
-        if name not in described:
-            findings.fault("target", detail=f"The dataset has no column {name!r}.")
-    if len(names) > 1 or names[0] not in described or spec.task == Task.MULTILABEL:
-        return None
-    column = described[names[0]]
-    flaw = _flaw(column)
-    if flaw is not None:
-        findings.fault("target", detail=f"Column {column.name!r} {flaw}")
-        return None
+
+def resolve_target(spec: JobSpec, name: str, described: Mapping[str, Column], findings: Findings) -> Target | None:
+    """A target of one column and its task, or None where a fault was noted."""
+    column = described.get(name)
+    flaw = None if column is None else flaw_of(column)
+    if column is None:
+        findings.fault("target", detail=f"The dataset has no column {name!r}.")
+    elif flaw is not None:
+        findings.fault("target", detail=f"Column {name!r} {flaw}")
+    elif spec.task == Task.MULTILABEL:
+        findings.fault("task", detail="Multilabel needs several boolean targets, and this is one.")
+    else:
+        return _of_column(spec, column, findings)
+    return None
+
+
+def _of_column(spec: JobSpec, column: Column, findings: Findings) -> Target | None:
     if column.missing:
         findings.warn(f"{column.missing} row(s) have no target and are left out.")
     return _with_task(spec, column, findings)
 
 
-def _flaw(column: Column) -> str | None:
+def flaw_of(column: Column) -> str | None:
+    """Why nothing can be learned of a column."""
     if column.kind is Kind.DATETIME:
         return "holds dates; a target is a label or a number."
     if not column.distinct:
@@ -71,7 +86,7 @@ def _regression(column: Column, kind: Kind, findings: Findings) -> Target | None
     if kind is not Kind.NUMERIC:
         findings.fault("task", detail=f"Regression needs a numeric target; {column.name!r} is {kind}.")
     elif column.type is not StorageType.STRING:  # text that is called a number is a fault of `columns`
-        return Target(column, Task.REGRESSION)
+        return Target([column], Task.REGRESSION, column.missing)
     return None
 
 
@@ -89,7 +104,7 @@ def _classification(spec: JobSpec, column: Column, findings: Findings) -> Target
         findings.fault("task", detail=f"A binary target has 2 classes; {column.name!r} has {classes}.")
         return None
     task = Task.MULTICLASS if classes > 2 or spec.task == Task.MULTICLASS else Task.BINARY
-    return Target(column, task, classes=column.levels, counts=column.counts)
+    return Target([column], task, column.missing, classes=column.levels, counts=column.counts)
 
 
 def resolve_loss(spec: JobSpec, target: Target, findings: Findings) -> Loss:
@@ -99,12 +114,12 @@ def resolve_loss(spec: JobSpec, target: Target, findings: Findings) -> Loss:
         return loss
     if loss.name == "auto":
         return _default_loss(target.task)
-    fitting = OF_CLASSES if target.task.is_classification else OF_NUMBERS
+    fitting = OF_LABELS if target.task is Task.MULTILABEL else OF_CLASSES if target.task.is_classification else OF_NUMBERS
     if loss.name not in fitting:
         findings.fault("loss", "name", detail=f"{loss.name} does not go with {target.task}; choose of {_listed(fitting)}.")
-    elif loss.name == "bce" and target.task is not Task.BINARY:
+    elif loss.name == "bce" and target.task is Task.MULTICLASS:
         findings.fault("loss", "name", detail="bce is for two classes; choose cross_entropy or focal.")
-    elif loss.name == "poisson" and cast(float, target.column.minimum) < 0:
+    elif loss.name == "poisson" and any(cast(float, column.minimum) < 0 for column in target.columns):
         findings.fault("loss", "name", detail="poisson needs a target that is never negative.")
     return loss
 
@@ -112,7 +127,7 @@ def resolve_loss(spec: JobSpec, target: Target, findings: Findings) -> Loss:
 def _default_loss(task: Task) -> Loss:
     if task is Task.REGRESSION:
         return Mse(name="mse")
-    return Bce(name="bce") if task is Task.BINARY else CrossEntropy(name="cross_entropy")
+    return CrossEntropy(name="cross_entropy") if task is Task.MULTICLASS else Bce(name="bce")
 
 
 def _listed(names: frozenset[str]) -> str:

@@ -1,33 +1,13 @@
-"""How it is trained: sizes of the parts, batch, early stopping, weights."""
+"""How it is trained: batch, early stopping, weights."""
 
 import math
 from collections.abc import Mapping
 
-from app.domain.errors import Invalid
 from app.domain.metrics import of_task
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_target import Target
-from app.domain.schema import Column, Kind, StorageType, level_text
-from app.domain.sizes import Sizes, sizes_of, sum_of
-from app.domain.spec import JobSpec, Split
-
-
-def resolve_split(spec: JobSpec, target: Target, findings: Findings, *, rows: int) -> tuple[Split, Sizes | None]:
-    """The split with `stratify` decided, and its sizes over the rows with a target; None where that is not possible."""
-    stratify = spec.split.stratify if isinstance(spec.split.stratify, bool) else target.counts is not None
-    split = spec.split.model_copy(update={"stratify": stratify})
-    if stratify and target.counts is None:
-        findings.fault("split", "stratify", detail="Only a classification can be stratified.")
-        return split, None
-    counts = target.counts if stratify and target.counts is not None else [rows - target.column.missing]
-    try:
-        sizes = sizes_of(split, counts)
-    except Invalid as error:
-        findings.faults.extend(error.faults)
-        return split, None
-    if stratify and (single := sum(count == 1 for count in counts)) and (split.validation or split.test):
-        findings.warn(f"{single} class(es) have a single row, which is used for training.")
-    return split, sum_of(sizes)
+from app.domain.schema import Column, Kind, StorageType, Task, level_text
+from app.domain.spec import JobSpec
 
 
 def resolve_batch(spec: JobSpec, train_rows: int, findings: Findings) -> int:
@@ -43,11 +23,11 @@ def _automatic(train_rows: int) -> int:
     return min(256, max(32, int(2 ** round(math.log2(train_rows / 16)))))
 
 
-def check_stopping(spec: JobSpec, target: Target | None, findings: Findings) -> None:
+def check_stopping(spec: JobSpec, target: Target | None, findings: Findings, *, validated: bool) -> None:
     """Notes early stopping without validation, or on a metric that the task does not report."""
     if spec.early_stopping is None:
         return
-    if not spec.split.validation:
+    if not validated:
         findings.fault("early_stopping", detail="Early stopping needs a validation split.")
     if target is None:
         return
@@ -62,6 +42,8 @@ def check_class_weights(spec: JobSpec, target: Target | None, findings: Findings
         return
     if target.classes is None:
         findings.fault("class_weights", detail="Class weights go with classification.")
+    elif target.task is Task.MULTILABEL:
+        findings.fault("class_weights", detail="Labels have no class weights; sample_weight weighs rows.")
     elif not isinstance(spec.class_weights, str):
         labels = {level_text(label) for label in target.classes}
         for label in sorted(spec.class_weights.keys() - labels):
@@ -73,14 +55,15 @@ def check_sample_weight(spec: JobSpec, described: Mapping[str, Column], findings
     name = spec.sample_weight
     if name is None:
         return
-    reason = "is not in the dataset." if name not in described else _not_a_weight(described[name])
+    reason = "is not in the dataset." if name not in described else why_not_a_weight(described[name])
     if name == spec.target or (isinstance(spec.target, list) and name in spec.target):
         reason = "is the target."
     if reason is not None:
         findings.fault("sample_weight", detail=f"Column {name!r} {reason}")
 
 
-def _not_a_weight(column: Column) -> str | None:
+def why_not_a_weight(column: Column) -> str | None:
+    """Why the cells of a column are no weights; None where they are."""
     if column.kind is not Kind.NUMERIC or column.type is StorageType.BOOL:
         return f"is {column.kind}; a weight is a number."
     if column.missing:

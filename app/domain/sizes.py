@@ -30,10 +30,7 @@ def sizes_of(split: Split, counts: Sequence[int]) -> list[Sizes]:
     Raises Invalid: at /split/test or /split/validation, where no row would be left for a part that was asked for.
 
     """
-    rows = sum(counts)
-    validation, test = _held_out(rows, split.validation), _held_out(rows, split.test)
-    if validation + test >= rows:
-        raise Invalid.at(_blame(split), f"{rows} row(s) with a target leave none to train on.")
+    validation, test = held_out(split, sum(counts))
     free = list(counts) if len(counts) == 1 else [count - 1 for count in counts]
     validated = _shares(validation, counts, free)
     tested = _shares(test, counts, [room - taken for room, taken in zip(free, validated, strict=True)])
@@ -49,7 +46,18 @@ def sum_of(sizes: Sequence[Sizes]) -> Sizes:
     return Sizes(train, validation, test)
 
 
-def _held_out(rows: int, fraction: float) -> int:
+def held_out(split: Split, rows: int) -> tuple[int, int]:
+    """How many of the rows with a target the fractions ask for: to validate, and to test.
+
+    Raises Invalid: no row is left to train on.
+    """
+    validation, test = _rounded(rows, split.validation), _rounded(rows, split.test)
+    if validation + test >= rows:
+        raise Invalid.at(_blame(split), f"{rows} row(s) with a target leave none to train on.")
+    return validation, test
+
+
+def _rounded(rows: int, fraction: float) -> int:
     return max(1, math.floor(rows * fraction + 0.5)) if fraction else 0
 
 

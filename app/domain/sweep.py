@@ -9,11 +9,10 @@ from pydantic import Field, JsonValue
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
 from app.domain.spec import JobSpec
-from app.domain.spec.blocks import WHOLE, Block
+from app.domain.spec.blocks import Block, Count
 from app.domain.spec.spec import Seed
 from app.domain.sweep_search import Search
 
-Count = Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
 Mode = Literal["min", "max"]
 
 

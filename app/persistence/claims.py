@@ -13,7 +13,7 @@ from app.persistence import checkpoints, epochs, events, recovery
 from app.persistence.database import now
 from app.persistence.jobs import is_due, running_by_project
 from app.persistence.leases import SECOND
-from app.persistence.parallel import admit
+from app.persistence.parallel import admit, claimable
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, workers
 
@@ -75,8 +75,10 @@ def _most(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[
     idle = _idle_others(connection, owner)
     if not idle and _others_wait(connection, due, devices):
         return min(most, FEW)
-    waiting = select(func.count()).where(is_due(), jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
-    return min(most, -(-connection.execute(waiting).scalar_one() // (idle + 1)))
+    fitting = and_(is_due(), jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
+    rows = connection.execute(select(jobs.c.sweep_id, func.count()).where(fitting).group_by(jobs.c.sweep_id)).all()
+    waiting = claimable(connection, {row.sweep_id: row[1] for row in rows})
+    return min(most, max(1, -(-waiting // (idle + 1))))
 
 
 def _idle_others(connection: Connection, owner: str) -> int:

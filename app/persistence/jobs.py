@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from app.domain.job import HELD, Status, devices_taken
 from app.domain.packing import pack_key
@@ -27,6 +27,8 @@ class NewJob:
     resolved_spec: ResolvedSpec
     warnings: Sequence[str]
     dataset_sha256: str
+    validation_dataset_sha256: str | None = None
+    test_dataset_sha256: str | None = None
     device: str
     sweep_id: str | None = None
     parameters: dict[str, JsonValue] | None = None
@@ -57,6 +59,10 @@ def _stored(job: NewJob) -> dict[str, Any]:
         "metadata": job.spec.metadata,
         "dataset_id": job.spec.dataset,
         "dataset_sha256": job.dataset_sha256,
+        "validation_dataset_id": job.spec.validation_dataset,
+        "validation_dataset_sha256": job.validation_dataset_sha256,
+        "test_dataset_id": job.spec.test_dataset,
+        "test_dataset_sha256": job.test_dataset_sha256,
         "sweep_id": job.sweep_id,
         "parameters": job.parameters,
         "device": job.device,
@@ -158,9 +164,10 @@ def pulses(connection: Connection, numbers: Collection[int]) -> list[Pulse]:
 
 
 def needing(connection: Connection, dataset_id: str) -> int:
-    """How many live jobs still read that dataset."""
+    """How many live jobs still read that dataset, to train, to validate or to test."""
     live = [status for status in Status if not status.terminal]
-    return connection.execute(select(func.count()).where(jobs.c.dataset_id == dataset_id, jobs.c.status.in_(live))).scalar_one()
+    reads = or_(*(column == dataset_id for column in (jobs.c.dataset_id, jobs.c.validation_dataset_id, jobs.c.test_dataset_id)))
+    return connection.execute(select(func.count()).where(jobs.c.status.in_(live), reads)).scalar_one()
 
 
 def unclaimed(

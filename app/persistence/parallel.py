@@ -1,7 +1,7 @@
 """How many trials of a sweep are trained at once: a sweep's `parallel` holds in every claim."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
@@ -22,7 +22,7 @@ def admit(connection: Connection, candidates: Sequence[tuple[int, str | None]]) 
     Two claims at once each see the state before the other, so the room is counted again with the sweeps locked, always
     in the order of their ids. Whoever waits here holds jobs: nobody may lock a sweep first and then wait for jobs.
     """
-    room = _room(connection, sorted({sweep for _, sweep in candidates if sweep is not None}))
+    room = _room(connection, sorted({sweep for _, sweep in candidates if sweep is not None}), locked=True)
     taken: Counter[str] = Counter()
     admitted: list[int] = []
     for number, sweep in candidates:
@@ -33,12 +33,20 @@ def admit(connection: Connection, candidates: Sequence[tuple[int, str | None]]) 
     return admitted
 
 
-def _room(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+def claimable(connection: Connection, waiting: Mapping[str | None, int]) -> int:
+    """How many of so many waiting jobs, by sweep, can be claimed now, each sweep's up to its room; locks nothing."""
+    room = _room(connection, [sweep for sweep in waiting if sweep is not None], locked=False)
+    return sum(max(0, min(count, room.get(sweep or "", count))) for sweep, count in waiting.items())
+
+
+def _room(connection: Connection, ids: Sequence[str], *, locked: bool) -> dict[str, int]:
     """How many trials each of these sweeps may begin; those without a limit are left out."""
     if not ids:
         return {}
-    limited = select(sweeps.c.id, sweeps.c.parallel).where(sweeps.c.id.in_(ids), sweeps.c.parallel.is_not(None))
-    locked = connection.execute(limited.order_by(sweeps.c.id).with_for_update(key_share=True)).all()
+    limits = select(sweeps.c.id, sweeps.c.parallel).where(sweeps.c.id.in_(ids), sweeps.c.parallel.is_not(None))
+    if locked:
+        limits = limits.order_by(sweeps.c.id).with_for_update(key_share=True)
+    limited = connection.execute(limits).all()
     query = select(jobs.c.sweep_id, func.count()).where(jobs.c.sweep_id.in_(ids), jobs.c.status.in_(HELD))
     held = {row.sweep_id: row[1] for row in connection.execute(query.group_by(jobs.c.sweep_id))}
-    return {row.id: row.parallel - held.get(row.id, 0) for row in locked}
+    return {row.id: row.parallel - held.get(row.id, 0) for row in limited}

@@ -70,6 +70,10 @@ class JobRow(Record):
     metadata: dict[str, str]
     dataset_id: str
     dataset_sha256: str
+    validation_dataset_id: str | None
+    validation_dataset_sha256: str | None
+    test_dataset_id: str | None
+    test_dataset_sha256: str | None
     sweep_id: str | None
     parameters: dict[str, Any] | None
     value: float | None
@@ -101,6 +105,18 @@ class JobRow(Record):
     def __post_init__(self) -> None:
         """The status comes as text."""
         object.__setattr__(self, "status", Status(self.status))
+
+    @property
+    def dataset_ids(self) -> list[str]:
+        """Of the datasets that the job reads, each once, the one it trains on first."""
+        ids = (self.dataset_id, self.validation_dataset_id, self.test_dataset_id)
+        return list(dict.fromkeys(id for id in ids if id is not None))
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of the datasets that the job reads, under their names in `reproducibility`."""
+        names = ("dataset_sha256", "validation_dataset_sha256", "test_dataset_sha256")
+        return {name: sha256 for name in names if (sha256 := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

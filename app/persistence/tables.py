@@ -104,6 +104,10 @@ jobs = Table(
     # No foreign key: deleting a dataset later does not touch its jobs.
     Column("dataset_id", Id, nullable=False),
     Column("dataset_sha256", String(64), nullable=False),
+    Column("validation_dataset_id", Id),
+    Column("validation_dataset_sha256", String(64)),
+    Column("test_dataset_id", Id),
+    Column("test_dataset_sha256", String(64)),
     # Of a trial: its sweep, what was set in the sweep's spec, and the sweep's metric at the best epoch so far, if finite.
     Column("sweep_id", Id, ForeignKey("sweeps.id")),
     Column("parameters", JSON),

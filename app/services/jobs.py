@@ -15,8 +15,9 @@ from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
+from app.services.holding import datasets_of, hold
 from app.services.ports import Bell
-from app.services.preparing import ground_of, hold, no_dataset
+from app.services.resolver import Resolver
 from app.storage.storage import Storage
 
 # What a caller's pause and resume do; where a status is missing there is a conflict.
@@ -51,24 +52,19 @@ class Filter:
 class Jobs:
     """Every method is one short transaction; the doorbell is rung after the commit."""
 
-    def __init__(self, database: Database, storage: Storage, bell: Bell, *, most_parameters: int) -> None:
+    def __init__(self, database: Database, storage: Storage, bell: Bell, resolver: Resolver) -> None:
         self._database = database
         self._storage = storage
         self._bell = bell
-        self._most_parameters = most_parameters
+        self._resolver = resolver
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
-        """Queue a job; Invalid where the spec does not fit the dataset."""
-        with self._database.read() as connection:
-            ground = ground_of(connection, caller, spec.dataset)
-        if ground is None:
-            raise no_dataset()
-        new = ground.prepare(caller, spec, most_parameters=self._most_parameters)
-        self._queue(new, before_commit)
+        """Queue a job; Invalid where the spec does not fit its datasets."""
+        self._queue(self._resolver.new_job(spec, self._resolver.facts(caller)), before_commit)
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:
-            hold(connection, new.spec.dataset)
+            hold(connection, datasets_of(new.spec))
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")
             before_commit(connection, _placed(connection, [row])[0])

@@ -22,7 +22,7 @@ class PredictionAnswer:
     """What a prediction call answers; rows in the order they were sent."""
 
     checkpoint: str
-    predictions: Sequence[Level | JsonNumber]
+    predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
     probabilities: Sequence[Sequence[JsonNumber]] | None
     classes: Sequence[Level] | None
     warnings: Sequence[PredictionWarning]

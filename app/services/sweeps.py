@@ -11,7 +11,6 @@ from app.domain.caller import Caller
 from app.domain.errors import Invalid, NotFound
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
-from app.domain.spec import JobSpec
 from app.domain.sweep import SweepSpec, SweepStatus, status_of
 from app.domain.sweep_trials import Trial, TrialFindings, resolve_metric, trials_of
 from app.persistence import events, jobs, recovery, sweeps, workers
@@ -20,9 +19,10 @@ from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import JobRow, SweepRow
 from app.persistence.sweeps import Cancelled, NewSweep, Tally
+from app.services.holding import datasets_of, hold
 from app.services.jobs import Filter, Jobs, JobView
 from app.services.ports import Bell
-from app.services.preparing import Ground, ground_of, hold, no_dataset
+from app.services.resolver import Resolver
 from app.storage.storage import Storage
 
 
@@ -52,13 +52,13 @@ class Sweeps:
     """A sweep and all its trials are one transaction; the doorbell is rung after the commit."""
 
     def __init__(
-        self, database: Database, storage: Storage, bell: Bell, *, jobs: Jobs, most_parameters: int, most_trials: int
+        self, database: Database, storage: Storage, bell: Bell, resolver: Resolver, *, jobs: Jobs, most_trials: int
     ) -> None:
         self._database = database
         self._storage = storage
         self._bell = bell
+        self._resolver = resolver
         self._jobs = jobs
-        self._most_parameters = most_parameters
         self._most_trials = most_trials
 
     def create(self, caller: Caller, sweep: SweepSpec, before_commit: Callable[[Connection, SweepView], None]) -> None:
@@ -75,30 +75,20 @@ class Sweeps:
         self._queue(new, members, before_commit)
 
     def _prepare_all(self, caller: Caller, sweep: SweepSpec, trials: Sequence[Trial]) -> list[NewJob]:
-        grounds = self._grounds(caller, {trial.spec.dataset for trial in trials})
+        facts = self._resolver.facts(caller)
         findings = TrialFindings(sweep)
         prepared: list[NewJob] = []
         for trial in trials:
             try:
-                prepared.append(self._prepare(caller, trial.spec, grounds[trial.spec.dataset]))
+                prepared.append(self._resolver.new_job(trial.spec, facts))
             except Invalid as error:
                 findings.add(trial.number, trial.parameters, error.faults)
         findings.raise_faults()
         return prepared
 
-    def _prepare(self, caller: Caller, spec: JobSpec, ground: Ground | None) -> NewJob:
-        if ground is None:
-            raise no_dataset()
-        return ground.prepare(caller, spec, most_parameters=self._most_parameters)
-
-    def _grounds(self, caller: Caller, datasets: set[str]) -> dict[str, Ground | None]:
-        with self._database.read() as connection:
-            return {id: ground_of(connection, caller, id) for id in datasets}
-
     def _queue(self, new: NewSweep, members: Sequence[NewJob], before_commit: Callable[[Connection, SweepView], None]) -> None:
         with self._database.write() as connection:
-            for dataset in sorted({job.spec.dataset for job in members}):
-                hold(connection, dataset, at="/spec/dataset")
+            hold(connection, _datasets_of(new.sweep, members))
             row = sweeps.add(connection, new)
             jobs.add_all(connection, members)
             events.append_all(connection, "job.created", [(number, {}) for number in sweeps.numbers(connection, new.id)])
@@ -153,6 +143,12 @@ class Sweeps:
         for point in over:
             self._storage.delete(recovery_folder(point))
         return self.find(caller, id)
+
+
+def _datasets_of(sweep: SweepSpec, members: Sequence[NewJob]) -> dict[str, str]:
+    """The ids of all datasets that the trials read, and where the sweep names them."""
+    named = {id: place for job in members for id, place in datasets_of(job.spec).items()}
+    return {id: f"/search{place}" if place[1:] in sweep.search else f"/spec{place}" for id, place in named.items()}
 
 
 def _told(trial: Cancelled) -> dict[str, JsonNumber]:

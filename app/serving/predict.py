@@ -38,9 +38,10 @@ class Inputs:
 class Prediction:
     """Predictions in the order of the rows; non-finite numbers are the strings that JSON can carry."""
 
-    predictions: Sequence[Level | JsonNumber]
+    predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
+    """With several target columns a list for each row, in the order of the target."""
     probabilities: Sequence[Sequence[JsonNumber]] | None
-    """In the order of `classes`; None for regression."""
+    """In the order of `classes`, of labels how probable each is; None for regression."""
     classes: list[Level] | None
 
 
@@ -64,11 +65,15 @@ class Predictor:
         given = inputs.texts if inputs.features is None else (inputs.features, *inputs.texts)
         outputs = self._session.run(None, dict(zip(self._names, given, strict=True)))
         if self._classes is None:
-            return Prediction(column_to_json(outputs[0].tolist()), None, None)
-        return Prediction(outputs[0].tolist(), _probabilities(outputs[1]), self._classes)
+            return Prediction(_numbers(outputs[0]), None, None)
+        return Prediction(outputs[0].tolist(), _rows(outputs[1]), self._classes)
 
 
-def _probabilities(block: NDArray[np.float32]) -> Sequence[Sequence[JsonNumber]]:
+def _numbers(block: NDArray[np.float64]) -> Sequence[JsonNumber] | Sequence[Sequence[JsonNumber]]:
+    return column_to_json(block.tolist()) if block.ndim == 1 else _rows(block)
+
+
+def _rows(block: NDArray[np.float32] | NDArray[np.float64]) -> Sequence[Sequence[JsonNumber]]:
     rows: list[list[JsonNumber]] = block.tolist()
     return rows if np.isfinite(block).all() else [column_to_json(row) for row in block.tolist()]
 

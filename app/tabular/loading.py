@@ -7,25 +7,29 @@ from pathlib import Path
 
 import polars as pl
 
-from app.domain.columns import FittedColumn, FittedTarget
+from app.domain.columns import AnyTarget, FittedColumn
 from app.domain.errors import InvalidData
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 from app.tabular.preprocessing import Matrix, Vector, fit, transform
 from app.tabular.split import Indices, split
-from app.tabular.target import Codes, class_weights, encode_target, fit_target, row_weights
+from app.tabular.target import Codes, class_weights, describe_target, encode_target, fit_target, row_weights, target_columns
+
+Source = bytes | Path
+"""A stored dataset."""
 
 
 @dataclass(frozen=True)
 class Loaded:
     """The arrays of a job, in file order within each part; `n` rows, `F` inputs.
 
-    `x_…` is float64 `[n, F]`. `y_…` is `[n]`: class codes (int64), or numbers standardized by `target` (float64).
+    `x_…` is float64 `[n, F]`. `y_…` is `[n]`: class codes (int64), or numbers standardized by `target` (float64); with
+    several target columns `[n, O]`.
     `w_…` is float64 `[n]`, or None where all weights are 1. A part that was not asked for has no rows.
     """
 
     columns: list[FittedColumn]
-    target: FittedTarget
+    target: AnyTarget
     x_train: Matrix
     y_train: Codes | Vector
     w_train: Vector | None
@@ -37,27 +41,35 @@ class Loaded:
     w_test: Vector | None
 
 
-def load(spec: ResolvedSpec, columns: Sequence[Column], parquet: bytes | Path) -> Loaded:
+def load(
+    spec: ResolvedSpec,
+    columns: Sequence[Column],
+    parquet: Source,
+    *,
+    validation: Source | None = None,
+    test: Source | None = None,
+) -> Loaded:
     """Reads the columns of the spec, leaves out rows without target, splits, fits on the training rows and transforms.
+
+    `validation` and `test` are the datasets that are these parts, where the spec names such; `columns` are those of `parquet`.
 
     Raises InvalidData: a value is missing where the spec refuses that, or a part has rows but no weight.
     """
-    frame = _read(spec, parquet)
-    described = next(column for column in columns if column.name == spec.target)
-    codes = encode_target(FittedTarget(name=spec.target, type=described.type, classes=spec.classes), frame[spec.target])
-    parts = split(spec, codes, len(frame))
+    frame = _read(spec, parquet, spec.split.column)
+    codes = encode_target(describe_target(spec, columns), frame)
+    parts = split(spec, codes, frame)
     training = frame[parts.train]
-    fitted, target = fit(spec, columns, training), fit_target(spec, described, training[spec.target])
+    fitted, target = fit(spec, columns, training), fit_target(spec, columns, training)
     by_class = class_weights(spec, codes[parts.train])
 
-    def arrays(rows: Indices) -> tuple[Matrix, Codes | Vector, Vector | None]:
-        part = frame[rows]
-        y = encode_target(target, part[spec.target])
+    def arrays(rows: Indices, own: Source | None = None) -> tuple[Matrix, Codes | Vector, Vector | None]:
+        part = frame[rows] if own is None else _read(spec, own)
+        y = encode_target(target, part)
         weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
         _check_weights(weights, spec)
         return transform(fitted, part), y, weights
 
-    return Loaded(fitted, target, *arrays(parts.train), *arrays(parts.validation), *arrays(parts.test))
+    return Loaded(fitted, target, *arrays(parts.train), *arrays(parts.validation, validation), *arrays(parts.test, test))
 
 
 def _check_weights(weights: Vector | None, spec: ResolvedSpec) -> None:
@@ -67,7 +79,8 @@ def _check_weights(weights: Vector | None, spec: ResolvedSpec) -> None:
         raise InvalidData(f"By the column {spec.sample_weight!r}, {sentence}")
 
 
-def _read(spec: ResolvedSpec, parquet: bytes | Path) -> pl.DataFrame:
-    names = dict.fromkeys([*spec.features, spec.target, *([spec.sample_weight] if spec.sample_weight else [])])
+def _read(spec: ResolvedSpec, parquet: Source, split_column: str | None = None) -> pl.DataFrame:
+    target = target_columns(spec)
+    names = dict.fromkeys([*spec.features, *target, *filter(None, (spec.sample_weight, split_column))])
     source = io.BytesIO(parquet) if isinstance(parquet, bytes) else parquet
-    return pl.read_parquet(source, columns=list(names)).filter(pl.col(spec.target).is_not_null())
+    return pl.read_parquet(source, columns=list(names)).drop_nulls(target)

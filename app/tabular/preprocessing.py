@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn
+from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn, own_width
 from app.domain.errors import InvalidData
 from app.domain.schema import Column, Kind, level_text
 from app.domain.spec import Preprocessing, ResolvedSpec
@@ -28,19 +28,23 @@ def fit(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -
 
 
 def transform(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> Matrix:
-    """The inputs `[n, F]`, float64: for a number (x' - center) * scale, for a category its one-hot row.
+    """The inputs `[n, F + E]`, float64: for a number (x' - center) * scale, for a category its one-hot row.
 
+    Of each of the E embedded categories stands the code behind all of these: 0 for missing or unseen, 1 for the first level, ….
     Raises InvalidData: a value is missing where the spec said `missing: "error"`.
     """
-    inputs = np.zeros((len(frame), sum(column.width for column in columns)))
-    start = 0
-    for column in columns:
-        block = inputs[:, start : start + column.width]
+    widths = [own_width(column) for column in columns]
+    embedded = sum(isinstance(column, CategoricalColumn) and column.embedding is not None for column in columns)
+    inputs = np.zeros((len(frame), sum(widths) + embedded))
+    blocks = np.split(inputs, np.cumsum(widths), axis=1)
+    codes = iter(blocks.pop().T)
+    for column, block in zip(columns, blocks, strict=True):
         if isinstance(column, NumericColumn):
             _numbers(column, as_numbers(frame[column.name]), block)
-        else:
+        elif column.embedding is None:
             _one_hot(column, as_text(frame[column.name]), block)
-        start += column.width
+        else:
+            next(codes)[:] = 1 + _codes(column, as_text(frame[column.name]), block)
     return inputs
 
 
@@ -60,12 +64,15 @@ def as_text(series: pl.Series) -> pl.Series:
 def _fit(spec: ResolvedSpec, column: Column, training: pl.Series) -> FittedColumn:
     kind = spec.columns.get(column.name, column.kind)
     if kind is Kind.CATEGORICAL:
-        return _fit_category(spec.preprocessing, column, training)
+        widths = {embedding.column: embedding.width for embedding in spec.embeddings}
+        return _fit_category(spec.preprocessing, column, training, embedding=widths.get(column.name))
     values = as_numbers(training)
     return _fit_number(spec.preprocessing, column, values[~np.isnan(values)], boolean=kind is Kind.BOOLEAN)
 
 
-def _fit_category(preprocessing: Preprocessing, column: Column, training: pl.Series) -> CategoricalColumn:
+def _fit_category(
+    preprocessing: Preprocessing, column: Column, training: pl.Series, *, embedding: int | None
+) -> CategoricalColumn:
     levels = [level_text(level) for level in column.levels or ()]
     return CategoricalColumn(
         name=column.name,
@@ -75,6 +82,7 @@ def _fit_category(preprocessing: Preprocessing, column: Column, training: pl.Ser
         impute=_commonest(as_text(training), levels) if preprocessing.missing == "most_frequent" else None,
         refuse_missing=preprocessing.missing == "error",
         indicator=preprocessing.missing == "indicator" and column.missing > 0,
+        embedding=embedding,
     )
 
 
@@ -162,6 +170,13 @@ def _rank(values: Vector, knots: Vector) -> Vector:
 
 def _one_hot(column: CategoricalColumn, text: pl.Series, block: Matrix) -> None:
     """Fills `block`, `[n, width]`, which is all 0."""
+    codes = _codes(column, text, block)
+    rows = np.flatnonzero(codes >= 0)
+    block[rows, codes[rows]] = 1.0
+
+
+def _codes(column: CategoricalColumn, text: pl.Series, block: Matrix) -> NDArray[np.int64]:
+    """`codes_of` what stands in for missing values; their indicator is the last column of `block`, which is all 0."""
     missing = text.is_null().to_numpy()
     if column.refuse_missing and missing.any():
         raise InvalidData(f"Column {column.name!r} has missing values, which the spec refuses.")
@@ -169,9 +184,7 @@ def _one_hot(column: CategoricalColumn, text: pl.Series, block: Matrix) -> None:
         block[:, -1] = missing
     if column.impute is not None:
         text = text.fill_null(column.impute)
-    codes = codes_of(text, column.levels)
-    rows = np.flatnonzero(codes >= 0)
-    block[rows, codes[rows]] = 1.0
+    return codes_of(text, column.levels)
 
 
 def codes_of(text: pl.Series, levels: Sequence[str]) -> NDArray[np.int64]:

@@ -1,33 +1,66 @@
 """The target and the weights of rows: labels to codes, numbers standardized, one weight a row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.domain.columns import FittedTarget
-from app.domain.schema import Column, level_text
+from app.domain.columns import AnyTarget, FittedTarget, FittedTargets
+from app.domain.schema import Column, Task, level_text
 from app.domain.spec import ResolvedSpec
 from app.tabular.preprocessing import Vector, as_numbers, as_text, codes_of
 
 Codes = NDArray[np.int64]
 
 
-def fit_target(spec: ResolvedSpec, column: Column, training: pl.Series) -> FittedTarget:
-    """The classes of the spec, or center and scale (mean and population σ; 1 where σ is 0) of the training rows.
+def target_columns(spec: ResolvedSpec) -> list[str]:
+    """The names of the target's columns."""
+    return [spec.target] if isinstance(spec.target, str) else spec.target
+
+
+def fit_target(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -> AnyTarget:
+    """As `describe_target`, numbers with center and scale (mean and population σ; 1 where σ is 0) of the training rows.
 
     `preprocessing.target` is `standard` or `none` in a resolved spec.
     """
-    if spec.classes is not None or spec.preprocessing.target != "standard":
-        return FittedTarget(name=column.name, type=column.type, classes=spec.classes)
-    values = as_numbers(training)
+    described = describe_target(spec, columns)
+    if described.classes is not None or spec.preprocessing.target != "standard":
+        return described
+    if isinstance(described, FittedTarget):
+        return _standardized(described, training)
+    return FittedTargets(columns=[_standardized(column, training) for column in described.columns])
+
+
+def describe_target(spec: ResolvedSpec, columns: Sequence[Column]) -> AnyTarget:
+    """The target before any row was seen: its classes, or numbers as they are."""
+    described = {column.name: column for column in columns}
+    if isinstance(spec.target, str):
+        return FittedTarget(name=spec.target, type=described[spec.target].type, classes=spec.classes)
+    labels = spec.task is Task.MULTILABEL
+    chosen = [described[name] for name in spec.target]
+    parts = [FittedTarget(name=part.name, type=part.type, classes=part.levels if labels else None) for part in chosen]
+    return FittedTargets(columns=parts)
+
+
+def _standardized(target: FittedTarget, training: pl.DataFrame) -> FittedTarget:
+    values = as_numbers(training[target.name])
     spread = float(values.std())
-    return FittedTarget(name=column.name, type=column.type, center=float(values.mean()), scale=spread or 1.0)
+    return target.model_copy(update={"center": float(values.mean()), "scale": spread or 1.0})
 
 
-def encode_target(fitted: FittedTarget, target: pl.Series) -> Codes | Vector:
-    """What the network is trained on, `[n]`: the class codes (int64), or (y - center) / scale (float64)."""
+def encode_target(fitted: AnyTarget, frame: pl.DataFrame) -> Codes | Vector:
+    """What the network is trained on: the class codes (int64), or (y - center) / scale (float64).
+
+    `[n]`; of several columns `[n, O]`, where the codes are 0 and 1.
+    """
+    if isinstance(fitted, FittedTargets):
+        return cast(Codes | Vector, np.column_stack([_encoded(column, frame[column.name]) for column in fitted.columns]))
+    return _encoded(fitted, frame[fitted.name])
+
+
+def _encoded(fitted: FittedTarget, target: pl.Series) -> Codes | Vector:
     if fitted.classes is not None:
         return codes_of(as_text(target), [level_text(label) for label in fitted.classes])
     return (as_numbers(target) - fitted.center) / fitted.scale

@@ -85,7 +85,6 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
         ("GET", "/v1/models/iris"),
         ("POST", "/v1/jobs/plan"),
         ("POST", "/v1/jobs/job_1/clone"),
-        ("GET", "/v1/jobs/job_1/code"),
         ("GET", "/v2"),
         ("POST", "/v2/models/x/infer"),
         ("GET", "/metrics"),

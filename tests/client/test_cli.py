@@ -41,6 +41,24 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     assert "typed" in listed.stdout
 
 
+def test_a_job_is_printed_as_a_script_that_runs(service: Service, tmp_path: Path) -> None:
+    data, script = tmp_path / "data.csv", tmp_path / "job.py"
+    data.write_text("x,y\n" + "".join(f"{x}.5,{'ab'[x % 2]}\n" for x in range(40)))
+    with Client(service.url) as client:
+        spec = {"dataset": client.upload(data)["id"], "target": "y", "epochs": 20, "precision": "fp64"}
+        job = client.wait(client.submit(spec)["id"], timeout=60)
+        stored = client.history(job["id"])
+
+    script.write_text(trainyard(service, "code", job["id"]).stdout)
+    done = subprocess.run([sys.executable, str(script), str(data)], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split(",") for line in done.stdout.splitlines()]
+    assert lines[0] == ["epoch", "train_loss", "val_loss"]
+    assert [float(line[1]) for line in lines[1:]] == pytest.approx(stored["train_loss"], rel=1e-9)
+    assert [float(line[2]) for line in lines[1:]] == pytest.approx(stored["val_loss"], rel=1e-9)
+
+
 def test_a_sweep_is_typed_shown_and_cancelled(service: Service, tmp_path: Path) -> None:
     with Client(service.url) as client:
         spec = {"dataset": client.sample("iris")["id"], "target": "species", "epochs": 2}

@@ -172,12 +172,6 @@ def test_a_fault_is_named_with_its_pointer(change: dict[str, object], pointer: s
     ("change", "pointer"),
     [
         ({"recipe": "strong"}, "/recipe"),
-        ({"preprocessing": {"categorical": "embedding"}}, "/preprocessing/categorical"),
-        ({"split": {"method": "time", "column": "when"}}, "/split/method"),
-        ({"validation_dataset": "ds_2"}, "/validation_dataset"),
-        ({"test_dataset": "ds_2"}, "/test_dataset"),
-        ({"target": ["count", "price"]}, "/target"),
-        ({"task": "multilabel"}, "/task"),
         ({"loss": {"name": "custom:mine"}}, "/loss/name"),
         ({"precision": "bf16"}, "/precision"),
     ],
@@ -291,6 +285,9 @@ def test_layers_and_parameters_are_counted(network: dict[str, object], layers: l
     assert (spec.layers, spec.parameters) == (layers, parameters)
 
 
+FEW_MANY_MOST = [("few", 3), ("many", 4), ("most", 1000)]
+
+
 def test_inputs_are_levels_numbers_and_indicators() -> None:
     columns = [numeric("n"), numeric("gaps", missing=3), labels("c", ["a", "b", "c"], missing=2), SMOKER, GRADE, SPECIES]
 
@@ -299,6 +296,23 @@ def test_inputs_are_levels_numbers_and_indicators() -> None:
 
     assert plain.layers[0] == 1 + 1 + 3 + 1 + 1
     assert indicated.layers[0] == 1 + 2 + 4 + 1 + 3
+
+
+def test_columns_of_many_levels_are_embedded_where_the_spec_asks_and_the_tables_are_counted() -> None:
+    few, many, most = (labels(name, [f"{i:04}" for i in range(count)], missing=1) for name, count in FEW_MANY_MOST)
+    columns = [numeric("n"), few, many, most, SPECIES]
+    fields: dict[str, object] = {"features": None, "network": {"hidden_layers": [10]}}
+
+    one_hot = resolved(columns, **fields).spec
+    spec = resolved(columns, **fields, preprocessing={"categorical": "embedding"}).spec
+    indicated = resolved(columns, **fields, preprocessing={"categorical": "embedding", "missing": "indicator"}).spec
+
+    assert one_hot.embeddings == []
+    assert [(table.column, table.levels, table.width) for table in spec.embeddings] == [("many", 4, 3), ("most", 1000, 50)]
+    assert spec.layers == [1 + 3 + 3 + 50, 10, 3]
+    assert spec.parameters == 5 * 3 + 1001 * 50 + 58 * 10 + 11 * 3
+    assert indicated.layers[0] == spec.layers[0] + 3
+    assert indicated.embeddings == spec.embeddings
 
 
 @pytest.mark.parametrize("target", ["species", "smoker", "grade", "count", "price"])

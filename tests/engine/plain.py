@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from app.domain.spec import ResolvedSpec
 from app.domain.spec.losses import CrossEntropy, Focal, Huber, Quantile
-from worker.engine.data import Member, MemberArrays
+from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.dropout import epoch_masks
 from worker.engine.network import initial_weights, sequential
 from worker.engine.randomness import epoch_order
@@ -30,10 +30,21 @@ DEFAULTS: dict[str, Any] = {
 
 
 def spec_of(*, rows: int = 23, val: int = 7, hidden: tuple[int, ...] = (5, 4), inputs: int = 3, **fields: Any) -> ResolvedSpec:
-    """A resolved spec; `loss` decides task and outputs where they are not given."""
+    """A resolved spec; `loss` decides task and outputs where they are not given.
+
+    `target` may be a list of columns; `tables`: levels and widths of embeddings.
+    """
     loss = fields.setdefault("loss", {"name": "cross_entropy"})["name"]
+    fields["embeddings"] = [
+        {"column": f"c{i}", "levels": levels, "width": width} for i, (levels, width) in enumerate(fields.pop("tables", []))
+    ]
+    inputs += sum(table["width"] for table in fields["embeddings"])
     outputs = fields.pop("outputs", 3 if loss in ("cross_entropy", "focal") else 1)
-    if loss == "bce" or (loss == "focal" and outputs == 1):
+    several = fields["target"] if isinstance(fields.get("target"), list) else None
+    if several:
+        outputs, labels = len(several), loss in ("bce", "focal")
+        fields |= {"task": "multilabel" if labels else "regression", "classes": several if labels else None}
+    elif loss == "bce" or (loss == "focal" and outputs == 1):
         fields |= {"task": "binary", "classes": [0, 1]}
     elif loss not in ("cross_entropy", "focal"):
         fields |= {"task": "regression", "classes": None}
@@ -43,16 +54,18 @@ def spec_of(*, rows: int = 23, val: int = 7, hidden: tuple[int, ...] = (5, 4), i
     return ResolvedSpec.model_validate(DEFAULTS | sizes | {"network": network} | fields)
 
 
-def member_of(spec: ResolvedSpec, *, seed: int = 0, weighted: bool = False, scale: float = 1.0) -> Member:
+def member_of(spec: ResolvedSpec, *, seed: int = 0, weighted: bool = False, scale: float | list[float] = 1.0) -> Member:
     """Random rows that fit a spec."""
     rng = np.random.default_rng(seed)
     n, v, t = spec.train_rows, spec.validation_rows, spec.test_rows
-    x = rng.normal(size=(n + v + t, spec.layers[0]))
-    y: Any = rng.normal(size=n + v + t) + x[:, 0]
+    x = rng.normal(size=(n + v + t, spec.layers[0] - sum(table.width for table in spec.embeddings)))
+    shape = (n + v + t, spec.layers[-1]) if isinstance(spec.target, list) else (n + v + t,)
+    y: Any = (rng.normal(size=shape).T + x[:, :1].sum(1)).T
     if spec.classes is not None:
-        y = rng.integers(0, len(spec.classes), n + v + t)
+        y = rng.integers(0, 2 if len(shape) > 1 else len(spec.classes), shape)
     elif spec.loss.name == "poisson":
-        y = rng.poisson(2.0, n + v + t).astype(float)
+        y = rng.poisson(2.0, shape).astype(float)
+    x = np.column_stack([x, *(rng.integers(0, table.levels + 1, len(x)) for table in spec.embeddings)])
     w = rng.uniform(0.2, 2.0, n + v + t) if weighted else None
     parts = {"train": slice(0, n), "val": slice(n, n + v), "test": slice(n + v, n + v + t)}
     arrays: dict[str, Any] = {}
@@ -60,11 +73,15 @@ def member_of(spec: ResolvedSpec, *, seed: int = 0, weighted: bool = False, scal
         empty = part.stop == part.start
         arrays |= {f"x_{name}": None if empty else x[part], f"y_{name}": None if empty else y[part]}
         arrays[f"w_{name}"] = None if empty or w is None else w[part]
-    return Member(spec=spec, arrays=MemberArrays(**arrays, target_scale=scale, target_center=1.5 if scale != 1 else 0.0))
+    target_scale, target_center = np.array(scale) if isinstance(scale, list) else scale, 1.5 if scale != 1 else 0.0
+    return Member(spec=spec, arrays=MemberArrays(**arrays, target_scale=target_scale, target_center=target_center))
 
 
-def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float) -> Tensor:
-    """[n] by torch's own functions, in trained units."""
+def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float | Floats) -> Tensor:
+    """[n], or [n, O] of several columns, by torch's own functions, in trained units."""
+    if y.dim() == 2:
+        scales = np.broadcast_to(scale, y.shape[1:]).tolist()
+        return torch.stack([losses_of(spec, z[:, [o]], y[:, o], scales[o]) for o in range(y.shape[1])], 1)
     match spec.loss:
         case CrossEntropy(label_smoothing=smoothing):
             return functional.cross_entropy(z, y, reduction="none", label_smoothing=smoothing)
@@ -75,7 +92,7 @@ def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float) -> Tensor:
             p = torch.where(y == 1, z[:, 0].sigmoid(), 1 - z[:, 0].sigmoid())
             return (1 - p) ** gamma * -p.log()
         case Huber(delta=delta):
-            return functional.huber_loss(z[:, 0], y, reduction="none", delta=delta / scale)
+            return functional.huber_loss(z[:, 0], y, reduction="none", delta=float(delta / scale))
         case Quantile(q=q):
             return torch.maximum(q * (y - z[:, 0]), (q - 1) * (y - z[:, 0]))
     plain: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -85,6 +102,11 @@ def losses_of(spec: ResolvedSpec, z: Tensor, y: Tensor, scale: float) -> Tensor:
         "poisson": lambda z, y: functional.poisson_nll_loss(z, y, reduction="none"),
     }
     return plain[spec.loss.name](z[:, 0], y)
+
+
+def mean_of(losses: Tensor) -> Tensor:
+    """[n]: the mean over the outputs where there are several columns."""
+    return losses.mean(1) if losses.dim() == 2 else losses
 
 
 def optimizer_of(spec: ResolvedSpec, net: nn.Module) -> torch.optim.Optimizer:
@@ -98,7 +120,7 @@ def optimizer_of(spec: ResolvedSpec, net: nn.Module) -> torch.optim.Optimizer:
 
 
 def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: int) -> Any:
-    """torch's scheduler behind its warm-up; plateau has no warm-up here."""
+    """torch's scheduler behind its warm-up; SequentialLR can hold neither plateau nor one_cycle."""
     fields = spec.lr_schedule.model_dump(exclude={"name", "warmup_epochs"})
     warmup, rest = spec.lr_schedule.warmup_epochs, spec.epochs - spec.lr_schedule.warmup_epochs
     made: Any = {
@@ -111,10 +133,15 @@ def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: in
             optimizer, max_lr=spec.optimizer.learning_rate, total_steps=rest * steps, cycle_momentum=False, **fields
         ),
     }
-    if not warmup:
+    if not warmup or comes_late(spec):
         return made[spec.lr_schedule.name]()
     linear = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
     return torch.optim.lr_scheduler.SequentialLR(optimizer, [linear, made[spec.lr_schedule.name]()], milestones=[warmup])
+
+
+def comes_late(spec: ResolvedSpec) -> bool:
+    """True where the warm-up is set by hand and the scheduler made at its end."""
+    return spec.lr_schedule.warmup_epochs > 0 and spec.lr_schedule.name in ("plateau", "one_cycle")
 
 
 @dataclass
@@ -149,12 +176,16 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             net[index] = _Masked(module.p)
     optimizer = optimizer_of(spec, net)
     steps = -(-spec.train_rows // spec.batch_size)
-    scheduler = scheduler_of(spec, optimizer, steps)
+    late, after = comes_late(spec), spec.lr_schedule.warmup_epochs + 1
+    scheduler = None if late else scheduler_of(spec, optimizer, steps)
     x, y, w = _tensors(arrays.x_train, arrays.y_train, arrays.w_train, dtype)
     power = {"mse": 2, "huber": 2, "l1": 1, "quantile": 1}.get(spec.loss.name, 0)
-    factor = arrays.target_scale**power
+    factor = torch.as_tensor(arrays.target_scale, dtype=torch.float64) ** power
     found = Plain([], [], [], net)
     for epoch in range(1, spec.epochs + 1):
+        if late and epoch <= after:
+            optimizer.param_groups[0]["lr"] = spec.optimizer.learning_rate * epoch / after
+            scheduler = scheduler_of(spec, optimizer, steps) if epoch == after else None
         found.rates.append(optimizer.param_groups[0]["lr"])
         order = epoch_order(spec.seed, epoch, len(x)) if steps > 1 else torch.arange(len(x))
         masks, total = epoch_masks(spec, epoch), 0.0
@@ -166,24 +197,24 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
                 module.mask = mask
             net.train()
             optimizer.zero_grad()
-            weighted = losses_of(spec, net(x[rows]), y[rows], arrays.target_scale) * w[rows]
-            torch.autograd.backward(weighted.sum() / w[rows].sum())
+            losses = losses_of(spec, net(x[rows]), y[rows], arrays.target_scale)
+            torch.autograd.backward((mean_of(losses) * w[rows]).sum() / w[rows].sum())
             if spec.gradient_clip_norm:
                 torch.nn.utils.clip_grad_norm_(net.parameters(), spec.gradient_clip_norm)
             optimizer.step()
-            total += weighted.sum().item()
-            if spec.lr_schedule.name == "one_cycle":
+            total += (mean_of(losses.detach() * factor) * w[rows]).sum().item()
+            if spec.lr_schedule.name == "one_cycle" and scheduler:
                 scheduler.step()
-        found.train.append(total / w.sum().item() * factor)
+        found.train.append(total / w.sum().item())
         if arrays.x_val is not None and arrays.y_val is not None:
             net.eval()
             xv, yv, wv = _tensors(arrays.x_val, arrays.y_val, arrays.w_val, dtype)
             with torch.no_grad():
-                losses = losses_of(spec, net(xv), yv, arrays.target_scale) * wv
-            found.val.append(losses.sum().item() / wv.sum().item() * factor)
+                losses = mean_of(losses_of(spec, net(xv), yv, arrays.target_scale) * factor) * wv
+            found.val.append(losses.sum().item() / wv.sum().item())
         if spec.lr_schedule.name == "plateau":
-            scheduler.step(found.val[-1] if found.val else found.train[-1])
-        elif spec.lr_schedule.name != "one_cycle":
+            _ = scheduler and scheduler.step(found.val[-1] if found.val else found.train[-1])
+        elif spec.lr_schedule.name != "one_cycle" and scheduler:
             scheduler.step()
     return found
 

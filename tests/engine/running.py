@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from app.domain.job import StopReason
 from worker.engine.data import Member
 from worker.engine.reports import EpochColumns, MemberReport
 from worker.engine.stack import Stack
@@ -49,3 +50,15 @@ def run(members: Sequence[Member], dtype: torch.dtype = torch.float64, **options
         for report in reports:
             histories[report.position].take(report)
     return stack, histories
+
+
+def run_and_stop(members: Sequence[Member], position: int, *, after: int) -> list[History]:
+    """Train to the end, but cancel the member at a position after so many reports, of which there is one a step."""
+    stack = Stack(members, dtype=torch.float64, report_seconds=0)
+    histories = [History() for _ in members]
+    for count, reports in enumerate(stack.train(), start=1):
+        for report in reports:
+            histories[report.position].take(report)
+        if count == after:
+            stack.stop(position, StopReason.CANCELLED)
+    return histories

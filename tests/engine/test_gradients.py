@@ -71,7 +71,17 @@ def test_every_loss(loss: dict[str, Any], members: int) -> None:
     torch.testing.assert_close(hand, autograd, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("loss", LOSSES[1:], ids=lambda loss: loss["name"])
+def test_every_loss_of_several_columns(loss: dict[str, Any], members: int) -> None:
+    hand, autograd = gradients_of(members, drop=False, loss=loss, target=["a", "b", "c"])
+    torch.testing.assert_close(hand, autograd, rtol=1e-10, atol=1e-14)
+    assert (hand != 0).any()
+
+
+@pytest.mark.parametrize("tables", [[], [(3, 2), (8, 5)]], ids=["no tables", "two tables"])
+@pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("hidden", [(), (1,), (4, 3, 2)])
-def test_every_depth(hidden: tuple[int, ...]) -> None:
-    hand, autograd = gradients_of(2, drop=False, hidden=hidden)
+def test_every_depth(hidden: tuple[int, ...], members: int, tables: list[tuple[int, int]]) -> None:
+    hand, autograd = gradients_of(members, drop=False, hidden=hidden, tables=tables)
     torch.testing.assert_close(hand, autograd, rtol=1e-10, atol=1e-14)

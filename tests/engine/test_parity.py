@@ -85,8 +85,7 @@ def test_every_activation_follows_torch(activation: str, dropout: float | list[f
     assert_same(member_of(spec_of(network=network, epochs=100, batch_size=8)))
 
 
-# torch's SequentialLR can hold neither plateau nor one_cycle.
-WARMED = [schedule | {"warmup_epochs": 5} for schedule in SCHEDULES[:3]]
+WARMED = [schedule | {"warmup_epochs": 5} for schedule in [{"name": "constant"}, *SCHEDULES]]
 
 
 @pytest.mark.parametrize("batch_size", [23, 8])

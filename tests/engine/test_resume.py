@@ -24,6 +24,7 @@ CASES: dict[str, dict[str, Any]] = {
         "early_stopping": {"metric": "val_accuracy", "patience": 15},
         "optimizer": {"name": "rmsprop", "centered": True, "momentum": 0.5},
     },
+    "several target columns": {"batch_size": 6, "loss": {"name": "mse"}, "target": ["a", "b"]},
     "thinned history": {"batch_size": 8, "record_every": 7, "optimizer": {"name": "adagrad", "learning_rate": 0.1}},
 }
 

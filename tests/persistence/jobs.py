@@ -1,5 +1,7 @@
 """Jobs for tests that need no training: a spec, its resolution, and rows."""
 
+from collections.abc import Mapping
+
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.ids import new_id
 from app.domain.schema import Task
@@ -35,14 +37,14 @@ def queued(
     project_id: str = DEFAULT_PROJECT,
     pack: bool = False,
     sweep_id: str | None = None,
-    **other: int,
+    other: Mapping[str, object] | None = None,
 ) -> JobRow:
     """A job that waits, for nobody's company unless `pack`; `other` changes what it resolved to."""
     new = NewJob(
         id=new_id("job"),
         project_id=project_id,
         spec=SPEC.model_copy(update={"priority": priority}),
-        resolved_spec=RESOLVED.model_copy(update={"pack": pack, **other}),
+        resolved_spec=RESOLVED.model_copy(update={"pack": pack, **(other or {})}),
         warnings=[],
         dataset_sha256="0" * 64,
         device=device,

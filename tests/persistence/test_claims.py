@@ -1,11 +1,10 @@
 """Which jobs are claimed together, and with which seats, on both databases."""
 
-from typing import Any
-
 import pytest
 
 from app.domain.job import StopReason
 from app.domain.packing import most_members, pack_key
+from app.domain.spec import Embedding
 from app.persistence import claims, jobs, leases, recovery, workers
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
@@ -54,10 +53,20 @@ def test_a_job_that_wants_to_be_alone_is(database: Database) -> None:
     assert [job.id for job in claim(database)] == [job.id for job in others]
 
 
-@pytest.mark.parametrize("other", [{"batch_size": 9}, {"train_rows": 79}])
-def test_jobs_of_another_shape_do_not_come_along(database: Database, other: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"batch_size": 9},
+        {"train_rows": 79},
+        {"target": ["species", "size"]},
+        {"test_dataset": "ds_2"},
+        {"embeddings": [Embedding(column="a", levels=9, width=5)]},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_jobs_of_another_shape_do_not_come_along(database: Database, other: dict[str, object]) -> None:
     one = queued(database, pack=True)
-    queued(database, pack=True, **other)
+    queued(database, pack=True, other=other)
 
     assert seats(claim(database)) == [(one.id, 1, 0)]
 

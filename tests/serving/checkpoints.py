@@ -9,10 +9,10 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from app.domain.columns import CategoricalColumn, FittedColumn, FittedTarget, NumericColumn
+from app.domain.columns import AnyTarget, CategoricalColumn, FittedColumn, FittedTarget, FittedTargets, NumericColumn
 from app.domain.manifest import MANIFEST, ONNX, Manifest
 from app.domain.schema import StorageType, Task
-from app.domain.spec import ResolvedSpec
+from app.domain.spec import Embedding, ResolvedSpec
 from app.serving.sessions import Ready, load
 from app.tabular.preprocessing import as_numbers, as_text
 from worker.engine.export import manifest_json, to_onnx
@@ -55,20 +55,32 @@ FRAME = pl.DataFrame(
 )
 
 
-def resolved(*, task: Task = Task.MULTICLASS, inputs: int, outputs: int, loss: str, **network: object) -> ResolvedSpec:
+def resolved(
+    *, task: Task = Task.MULTICLASS, inputs: int, outputs: int, loss: str, target: object = "y", **network: object
+) -> ResolvedSpec:
     """A spec with hidden layers of 7 and 5."""
     hidden = network.setdefault("hidden_layers", [7, 5])
     assert isinstance(hidden, list)
     sizes = {"batch_size": 8, "train_rows": 8, "validation_rows": 0, "test_rows": 0, "parameters": 0}
     what: dict[str, object] = {
         "dataset": "ds_1",
-        "target": "y",
+        "target": target,
         "features": [],
         "classes": None,
         "task": task,
         "loss": {"name": loss},
     }
     return ResolvedSpec.model_validate({**what, **sizes, "layers": [inputs, *hidden, outputs], "network": network})
+
+
+def embedding(spec: ResolvedSpec, columns: Sequence[FittedColumn]) -> ResolvedSpec:
+    """The spec with the embeddings of the columns."""
+    embeddings = [
+        Embedding(column=column.name, levels=len(column.levels), width=column.embedding)
+        for column in columns
+        if isinstance(column, CategoricalColumn) and column.embedding
+    ]
+    return spec.model_copy(update={"embeddings": embeddings})
 
 
 def network_of(spec: ResolvedSpec, *, seed: int = 0) -> torch.nn.Sequential:
@@ -80,6 +92,8 @@ def network_of(spec: ResolvedSpec, *, seed: int = 0) -> torch.nn.Sequential:
             drawn = torch.rand(tensor.shape, generator=generator)
             # Small variances, so that the epsilon beside them counts.
             tensor.copy_(drawn**4 + 1e-3 if name.endswith("running_var") else drawn - 0.5)
+        if name.startswith("embeddings."):
+            tensor[0] = 0
     return network
 
 
@@ -112,18 +126,26 @@ class Files:
         return self.content[file]
 
 
-def files(columns: Sequence[FittedColumn] = COLUMNS, target: FittedTarget = LABELS, *, seed: int = 0) -> Files:
-    """A checkpoint of the columns for the target."""
+def shape_of(target: AnyTarget) -> tuple[Task, str, int]:
+    """Task, loss and outputs that go with a target."""
     classes = target.classes
-    task = Task.REGRESSION if classes is None else Task.BINARY if len(classes) == 2 else Task.MULTICLASS
-    loss = "mse" if classes is None else "bce" if len(classes) == 2 else "cross_entropy"
-    outputs = len(classes) if classes and len(classes) > 2 else 1
-    spec = resolved(task=task, inputs=sum(column.width for column in columns), outputs=outputs, loss=loss)
+    if isinstance(target, FittedTargets):
+        return (Task.MULTILABEL, "bce", len(target.columns)) if classes else (Task.REGRESSION, "mse", len(target.columns))
+    if classes is None:
+        return Task.REGRESSION, "mse", 1
+    return (Task.BINARY, "bce", 1) if len(classes) == 2 else (Task.MULTICLASS, "cross_entropy", len(classes))
+
+
+def files(columns: Sequence[FittedColumn] = COLUMNS, target: AnyTarget = LABELS, *, seed: int = 0) -> Files:
+    """A checkpoint of the columns for the target."""
+    task, loss, outputs = shape_of(target)
+    inputs = sum(column.width for column in columns)
+    spec = embedding(resolved(task=task, inputs=inputs, outputs=outputs, loss=loss, target=target.name), columns)
     manifest = Manifest(
         spec=spec,
         columns=list(columns),
         target=target,
-        output=output_activation(loss, outputs),
+        output=output_activation(spec),
         epoch=3,
         train_loss=0.5,
         val_loss=None,

@@ -7,7 +7,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from app.domain.errors import InvalidData
 from app.tabular.loading import Loaded, load
-from tests.tabular.specs import described, resolved
+from tests.tabular.specs import described, resolved, resolved_with
 
 COLORS = pl.DataFrame(
     {
@@ -20,10 +20,13 @@ COLORS = pl.DataFrame(
 
 
 def _loaded(frame: pl.DataFrame, **values: object) -> Loaded:
+    return load(resolved(frame, **values).spec, described(frame), _parquet(frame))
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
-    spec = resolved(frame, **values).spec
-    return load(spec, described(frame), buffer.getvalue())
+    return buffer.getvalue()
 
 
 def test_labels_become_codes_and_rows_without_one_are_left_out() -> None:
@@ -118,3 +121,64 @@ def test_inputs_are_as_many_as_the_spec_says() -> None:
     loaded = _loaded(frame, **spec)
 
     assert loaded.x_train.shape[1] == resolved(frame, **spec).spec.layers[0] == 2 + 3 + 2
+
+
+PLACES = pl.DataFrame(
+    {
+        "x": [0.0, 10.0, 20.0, 30.0, 99.0],
+        "c": ["a", "b", "a", "b", "a"],
+        "part": ["train", "train", "validation", "test", None],
+        "y": [1.5, 2.5, 3.5, 4.5, None],
+    }
+)
+
+
+def test_what_a_column_keeps_apart_is_scaled_by_its_training_rows() -> None:
+    loaded = _loaded(
+        PLACES, split={"method": "column", "column": "part"}, preprocessing={"numeric": "minmax", "target": "none"}
+    )
+
+    assert [fitted.name for fitted in loaded.columns] == ["x", "c"]
+    assert (loaded.x_train[:, 0].tolist(), loaded.y_train.tolist()) == ([0.0, 1.0], [1.5, 2.5])
+    assert (loaded.x_val[:, 0].tolist(), loaded.y_val.tolist()) == ([2.0], [3.5])
+    assert (loaded.x_test[:, 0].tolist(), loaded.y_test.tolist()) == ([3.0], [4.5])
+
+
+def test_a_column_that_splits_may_be_a_feature_too() -> None:
+    frame = pl.DataFrame({"year": [2020.0, 2021.0, 2022.0, 2023.0], "y": [0.5, 1.5, 2.5, 3.5]})
+
+    loaded = _loaded(
+        frame,
+        features=["year"],
+        split={"method": "time", "column": "year", "validation": 0.25},
+        preprocessing={"numeric": "none"},
+    )
+
+    assert (loaded.x_train[:, 0].tolist(), loaded.x_val[:, 0].tolist()) == ([2020.0, 2021.0, 2022.0], [2023.0])
+
+
+def test_datasets_of_one_s_own_are_read_as_the_job_s_and_teach_nothing() -> None:
+    validation = pl.DataFrame({"c": ["b", "new", None], "y": [1, 2, None], "x": [20, None, 5], "more": [1, 2, 3]})
+    test = pl.DataFrame({"x": [True, False], "c": ["a", "a"], "y": [9.5, 8.5]})
+    own = {"validation": validation, "test": test}
+    spec = resolved_with(own, PLACES, features=["x", "c"], preprocessing={"numeric": "minmax", "target": "none"}).spec
+
+    loaded = load(spec, described(PLACES), _parquet(PLACES), **{part: _parquet(rows) for part, rows in own.items()})
+
+    assert (spec.train_rows, spec.validation_rows, spec.test_rows) == (4, 2, 2)
+    assert loaded.x_train[:, 0].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert loaded.x_val.tolist() == [[pytest.approx(2 / 3), 0.0, 1.0], [0.5, 0.0, 0.0]]
+    assert loaded.x_test.tolist() == [[pytest.approx(1 / 30), 1.0, 0.0], [0.0, 1.0, 0.0]]
+    assert (loaded.y_val.tolist(), loaded.y_test.tolist()) == ([1.0, 2.0], [9.5, 8.5])
+
+
+def test_labels_of_another_dataset_have_the_codes_of_the_job_s_own() -> None:
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0], "y": [1, 2, 3]})
+    validation = pl.DataFrame({"x": [1.0, 2.0], "y": ["3", "1"]})
+    spec = resolved_with({"validation": validation}, frame, task="multiclass", class_weights={"3": 2.0}).spec
+
+    loaded = load(spec, described(frame), _parquet(frame), validation=_parquet(validation))
+
+    assert (loaded.y_train.tolist(), loaded.y_val.tolist()) == ([0, 1, 2], [2, 0])
+    assert loaded.w_val is not None
+    assert loaded.w_val.tolist() == [2.0, 1.0]

@@ -137,6 +137,35 @@ def test_one_hot_is_that_of_scikit_learn_and_unseen_is_zeros() -> None:
     assert ours[4:].tolist() == [[0.0] * 3, [0.0] * 3]
 
 
+def test_the_codes_of_embedded_columns_stand_behind_all_other_inputs() -> None:
+    words = ["a", "b", "c", "d", "e", None]
+    whole = pl.DataFrame({"city": words, "x": [0.0] * 6, "flag": ["n", "y", "n", "y", "n", None], "code": words[::-1]})
+
+    columns = _fitted(whole, categorical="embedding", missing="indicator", numeric="none")
+
+    assert [column.width for column in columns] == [4 + 1, 1, 2 + 1, 4 + 1]
+    found = transform(columns, whole)
+    # The indicator of city, x, flag's two levels and indicator, the indicator of code, the two codes.
+    assert found[0].tolist() == [0, 0, 1, 0, 0, 1, 1, 0]
+    assert found[1].tolist() == [0, 0, 0, 1, 0, 0, 2, 5]
+    assert found[5].tolist() == [1, 0, 0, 0, 1, 0, 0, 1]
+
+
+def test_an_embedded_column_takes_the_commonest_level_for_missing_and_code_0_for_unseen() -> None:
+    frame = pl.DataFrame({"x": ["d", "b", "b", "c", "a", None]})
+    column = _category(frame, missing="most_frequent", categorical="embedding")
+
+    assert column.embedding == 3
+    assert transform([column], pl.DataFrame({"x": [None, "a", "d", "new"]})).tolist() == [[2], [1], [4], [0]]
+
+
+def test_refused_missing_values_are_invalid_data_of_embedded_columns_too() -> None:
+    column = _category(pl.DataFrame({"x": ["a", "b", "c", "d"]}), missing="error", categorical="embedding")
+
+    with pytest.raises(InvalidData, match="'x' has missing values"):
+        transform([column], pl.DataFrame({"x": [None]}, schema={"x": pl.String}))
+
+
 def test_levels_come_from_the_whole_dataset_and_the_commonest_from_the_training_rows() -> None:
     whole = pl.DataFrame({"x": ["a", "b", "b", "c", "c", "c"]})
 

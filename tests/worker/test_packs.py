@@ -34,10 +34,19 @@ def assert_close(yard: Yard, one: JobRow, other: JobRow) -> None:
     np.testing.assert_allclose(np.array(first.val_loss), np.array(second.val_loss), rtol=1e-9)
 
 
-def test_jobs_in_one_stack_learn_what_they_learn_alone(yard: Yard) -> None:
-    together = submitted(yard)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"target": ["a", "b"]},
+        {"columns": {"a": "categorical"}, "preprocessing": {"categorical": "embedding"}},
+    ],
+    ids=["plain", "several targets", "embedding"],
+)
+def test_jobs_in_one_stack_learn_what_they_learn_alone(yard: Yard, spec: dict[str, object]) -> None:
+    together = submitted(yard, **spec)
     yard.work()
-    alone = submitted(yard, pack=False)
+    alone = submitted(yard, pack=False, **spec)
     yard.work()
 
     assert [packed_as(yard, job) for job in together] == [(3, 0), (3, 1), (3, 2)]

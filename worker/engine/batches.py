@@ -92,7 +92,7 @@ class Batches:
     def sums(self, first: int) -> NDArray[np.float64]:
         """[C, K, window]: the losses summed over each batch's rows, from the logits kept since batch `first`."""
         start, end = first * self.size, min(self.rows, (first + self.window) * self.size)
-        rows = self._loss.rows(self._logits[..., : end - start], self._loss.parts(self._tables[..., : end - start]))
+        rows = self._loss.reported(self._logits[..., : end - start], self._loss.parts(self._tables[..., : end - start]))
         whole = (end - start) // self.size
         usual = rows[..., : whole * self.size].view(*rows.shape[:-1], whole, self.size).sum(-1, dtype=torch.float64)
         if whole * self.size < end - start:

@@ -18,8 +18,10 @@ Targets = NDArray[np.float64] | NDArray[np.int64]
 class MemberArrays:
     """The rows of one member, split; the engine casts to its own dtype.
 
-    x_*: [n, F] design matrices. y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units.
-    w_*: [n] row weights (class weights times sample weights), or None. reported = trained * target_scale + target_center.
+    x_*: [n, F] design matrices; with embeddings, all other inputs and then the code of each embedded column.
+    y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units; with a target of several columns
+    [n, O] of 0 and 1, or of numbers. w_*: [n] row weights (class weights times sample weights), or None.
+    reported = trained * target_scale + target_center, both [O] with several columns.
     """
 
     x_train: Floats
@@ -31,8 +33,8 @@ class MemberArrays:
     x_test: Floats | None = None
     y_test: Targets | None = None
     w_test: Floats | None = None
-    target_center: float = 0.0
-    target_scale: float = 1.0
+    target_center: float | Floats = 0.0
+    target_scale: float | Floats = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one split of one member: x [n, F], y [n], w [n] or None."""
+    """Rows of one split of one member: x [n, F], y [n] or [n, O], w [n] or None."""
 
     x: Floats
     y: Targets

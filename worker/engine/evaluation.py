@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worker.engine import data, forward, losses, metrics
+from worker.engine import data, embeddings, forward, losses, metrics
 from worker.engine.activations import ACTIVATIONS
 from worker.engine.batches import design, row_weights
 from worker.engine.data import Member, Part
@@ -32,9 +32,10 @@ class Evaluation:
         self._members, self._parts, self._layout = members, parts, layout
         spec = members[0].spec
         self._loss = losses.of(members, dtype=like.dtype, device=like.device)
+        self._embeddings = embeddings.of(layout, like)
         self._normalize = forward.evaluating(spec.network.normalization)
         self._activate = ACTIVATIONS[spec.network.activation].apply
-        self._link = output_activation(spec.loss.name, spec.layers[-1])
+        self._link = output_activation(spec)
         self._x = torch.stack([design(part.x, like) for part in parts]).transpose(1, 2).contiguous()
         weights = [row_weights(part) / part.weight for part in parts]
         tables = [self._loss.table(i, data.tensor(part.y), weights[i]) for i, part in enumerate(parts)]
@@ -52,21 +53,27 @@ class Evaluation:
         first = self._layout.views(flat)[0].augmented.flatten(1, 2)
         z = flat.new_empty(k * versions, self._layout.widths[-1], self._x.shape[-1])
         for columns in self._slabs(k * versions):
-            z[..., columns] = self._logits(torch.bmm(first, self._x[..., columns]), layers)
+            z[..., columns] = self._logits(self._first(first, layers[0], self._x[..., columns]), layers)
             yield
         logits = z.view(k, versions, *z.shape[1:])
-        rows = self._loss.rows(logits.transpose(0, 1), self._targets)
+        rows = self._loss.reported(logits.transpose(0, 1), self._targets)
         sums = rows.sum(-1, dtype=torch.float64)
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
         self.scores = [self._score(i, sums[:, i], outputs[i], names[i]) for i in range(k)]
 
     def _slabs(self, networks: int) -> Iterator[slice]:
         rows, widest = self._x.shape[-1], max(self._layout.widths)
-        step = max(1, min(_CELLS // (networks * widest), _PRODUCTS // (networks * self._layout.total)))
+        step = max(1, min(_CELLS // (networks * widest), _PRODUCTS // (networks * (self._layout.total - self._layout.tables))))
         return (slice(start, start + step) for start in range(0, rows, step))
 
+    def _first(self, shared: Tensor, layer: LayerViews, x: Tensor) -> Tensor:
+        """From `shared`, a member's first layers [K, C·out, F + 1]: [K, C·out, n]; where inputs are embedded [K·C, out, n]."""
+        if self._embeddings is None or layer.tables is None:
+            return torch.bmm(shared, x)
+        return torch.bmm(layer.augmented, self._embeddings.inputs(layer.tables, x))
+
     def _logits(self, first: Tensor, layers: Sequence[LayerViews]) -> Tensor:
-        """[K·C, O, n] from the product of all first layers [K, C·out, n]."""
+        """[K·C, O, n] from the product of all first layers."""
         z = first.view(len(layers[0].bias), self._layout.widths[1], -1)
         return forward.outputs(z, layers, normalize=self._normalize, activate=self._activate)
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from safetensors.numpy import save
 
-from app.domain.columns import CategoricalColumn, FittedColumn, FittedTarget, NumericColumn
+from app.domain.columns import AnyTarget, CategoricalColumn, FittedColumn, FittedTarget, FittedTargets, NumericColumn
 from app.domain.manifest import Manifest
 from app.domain.schema import StorageType, Task
 from app.domain.spec import Activation, ResolvedSpec
 from worker.engine.onnx_graph import Graph
 from worker.engine.onnx_inputs import add_first_layer
-from worker.engine.onnx_layers import EPSILON, Dense, read_dense
+from worker.engine.onnx_layers import EPSILON, Dense, read_dense, read_tables
 
 FEATURES, LABEL, PROBABILITIES = "features", "label", "probabilities"
 
@@ -33,25 +33,26 @@ def manifest_json(manifest: Manifest) -> bytes:
     return (manifest.model_dump_json(indent=1) + "\n").encode()
 
 
-def to_onnx(*, columns: Sequence[FittedColumn], target: FittedTarget, spec: ResolvedSpec, weights: Weights) -> bytes:
+def to_onnx(*, columns: Sequence[FittedColumn], target: AnyTarget, spec: ResolvedSpec, weights: Weights) -> bytes:
     """model.onnx of a plain network, composed node by node, never traced.
 
     Inputs: `features` float64 [n, F], the numeric and boolean columns in order (NaN is missing), where there are any; then one
     string input [n, 1] named as its column for each categorical one ("" is missing). Outputs: `label` [n] in the target's own
-    type; `probabilities` float32 [n, classes] for classification. `weights`: the state_dict of the equivalent nn.Sequential.
+    type; `probabilities` float32 [n, classes] for classification. Of several target columns `label` is [n, O], and of labels
+    `probabilities` is the [n, O] of yes. `weights`: the state_dict of the equivalent nn.Sequential.
     """
     names = _text_names(columns)
     graph = Graph([FEATURES, LABEL, PROBABILITIES, *names])
-    layers = read_dense(weights)
-    if spec.task.is_classification and len(layers[-1].bias) == 1:
+    layers, tables = read_dense(weights), read_tables(weights)
+    if isinstance(target, FittedTarget) and target.classes is not None and len(layers[-1].bias) == 1:
         layers[-1] = _two_logits(layers[-1])
     logits = _add_network(
         graph,
         layers,
         spec.network.activation,
-        first=lambda layer: add_first_layer(graph, columns, layer, features=FEATURES, texts=names),
+        first=lambda layer: add_first_layer(graph, columns, layer, tables=tables, features=FEATURES, texts=names),
     )
-    outputs = _add_label(graph, logits, target) if spec.task.is_classification else _add_number(graph, logits, target, spec)
+    outputs = _add_answer(graph, logits, target, spec)
     return graph.serialize(_inputs(columns, names), outputs, metadata=_metadata(columns, target, spec.task))
 
 
@@ -74,7 +75,7 @@ def _inputs(columns: Sequence[FittedColumn], names: Sequence[str]) -> list[onnx.
     return [helper.make_tensor_value_info(FEATURES, TensorProto.DOUBLE, ["n", width]), *texts] if width else texts
 
 
-def _metadata(columns: Sequence[FittedColumn], target: FittedTarget, task: Task) -> dict[str, str]:
+def _metadata(columns: Sequence[FittedColumn], target: AnyTarget, task: Task) -> dict[str, str]:
     """What the graph itself does not say: which columns `features` are, and what stands in the outputs."""
     numeric = [column.name for column in columns if isinstance(column, NumericColumn)]
     facts = {"features": numeric, "target": target.name, "classes": target.classes, "task": task.value}
@@ -128,6 +129,12 @@ _LABEL_TYPES: dict[StorageType, tuple[int, type]] = {
 }
 
 
+def _add_answer(graph: Graph, logits: str, target: AnyTarget, spec: ResolvedSpec) -> list[onnx.ValueInfoProto]:
+    if target.classes is None:
+        return _add_number(graph, logits, target, spec)
+    return _add_labels(graph, logits, target) if isinstance(target, FittedTargets) else _add_label(graph, logits, target)
+
+
 def _add_label(graph: Graph, logits: str, target: FittedTarget) -> list[onnx.ValueInfoProto]:
     """Softmax, and the class of the largest logit (the first of equals)."""
     onnx_type, numpy_type = _LABEL_TYPES[target.type]
@@ -141,11 +148,27 @@ def _add_label(graph: Graph, logits: str, target: FittedTarget) -> list[onnx.Val
     ]
 
 
-def _add_number(graph: Graph, output: str, target: FittedTarget, spec: ResolvedSpec) -> list[onnx.ValueInfoProto]:
-    """[n] float64: y' * scale + center in float64; of a poisson loss e to the power of the output first."""
-    y = graph.add("Cast", graph.add("Reshape", output, graph.constant("flat", np.array([-1]))), to=TensorProto.DOUBLE)
+def _add_labels(graph: Graph, logits: str, target: FittedTargets) -> list[onnx.ValueInfoProto]:
+    """Sigmoid of each, and what is more probable than not: in the columns' own type where they share one, else as booleans."""
+    types = {column.type for column in target.columns}
+    onnx_type = _LABEL_TYPES[types.pop() if len(types) == 1 else StorageType.BOOL][0]
+    graph.add("Sigmoid", logits, output=PROBABILITIES)
+    likely = graph.add("Greater", PROBABILITIES, _float32(graph, "half", np.array(0.5)))
+    graph.add("Cast", likely, output=LABEL, to=onnx_type)
+    return [
+        helper.make_tensor_value_info(LABEL, onnx_type, ["n", len(target.columns)]),
+        helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["n", len(target.columns)]),
+    ]
+
+
+def _add_number(graph: Graph, output: str, target: AnyTarget, spec: ResolvedSpec) -> list[onnx.ValueInfoProto]:
+    """[n] or [n, O] float64: y' * scale + center in float64; of a poisson loss e to the power of the output first."""
+    shape: list[int | str] = ["n", len(target.columns)] if isinstance(target, FittedTargets) else ["n"]
+    if len(shape) == 1:
+        output = graph.add("Reshape", output, graph.constant("flat", np.array([-1])))
+    y = graph.add("Cast", output, to=TensorProto.DOUBLE)
     if spec.loss.name == "poisson":
         y = graph.add("Exp", y)
     y = graph.add("Mul", y, graph.constant("target_scale", np.array(target.scale)))
     graph.add("Add", y, graph.constant("target_center", np.array(target.center)), output=LABEL)
-    return [helper.make_tensor_value_info(LABEL, TensorProto.DOUBLE, ["n"])]
+    return [helper.make_tensor_value_info(LABEL, TensorProto.DOUBLE, shape)]

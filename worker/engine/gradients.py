@@ -12,10 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from worker.engine import forward
+from worker.engine import embeddings, forward
 from worker.engine.activations import ACTIVATIONS, Call
 from worker.engine.batches import Batch
 from worker.engine.dropout import Masks
+from worker.engine.embeddings import Lookup
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.losses import Loss
 
@@ -38,6 +39,7 @@ class _Workspace:
     hidden: list[_Hidden]
     logits: Tensor
     g: Tensor
+    lookup: Lookup | None
 
 
 class ByHand:
@@ -54,6 +56,10 @@ class ByHand:
             # A batched product falls back to one call a member unless what it writes is contiguous.
             self._parts = [torch.zeros_like(part, memory_format=torch.contiguous_format) for part in self._parts]
         self._flat_parts = [part.flatten(-2) for part in self._parts]
+        self._embeddings, self._tables = embeddings.of(layout, like), layout.embedded(self.flat)
+        if self._embeddings and not self._squeezed:
+            self._tables = torch.zeros_like(self._tables, memory_format=torch.contiguous_format)
+            self._flat_parts.insert(0, self._tables)
         self._spaces: dict[int, _Workspace] = {}
 
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
@@ -66,8 +72,8 @@ class ByHand:
         return [*forward, *gradient, *scale, *backward, *joined]
 
     def _forward(self, layers: Sequence[LayerViews], batch: Batch, space: _Workspace, masks: Masks) -> list[Call]:
-        calls: list[Call] = []
-        source = batch.x
+        lookup = space.lookup
+        calls, source = (lookup.forward(layers[0], batch.x), lookup.inputs) if lookup else (list[Call](), batch.x)
         for layer, hidden, mask in zip(layers, space.hidden, masks, strict=False):
             calls.append(partial(self._product, layer.augmented, source, out=hidden.z))
             calls += self._activated(hidden, mask)
@@ -97,7 +103,9 @@ class ByHand:
                 calls.append(partial(g.mul_, mask))
             dropped = mask is not None and not self._activation.needs_input
             calls.append(self._activation.backward(g, hidden.z, hidden.z if dropped else hidden.a))
-        return [*calls, partial(self._product, g, batch.x_t, out=self._parts[0])]
+        lookup = space.lookup
+        calls.append(partial(self._product, g, lookup.inputs_t if lookup else batch.x_t, out=self._parts[0]))
+        return [*calls, *lookup.backward(layers[0], g, self._tables)] if lookup else calls
 
     def settled(self, layers: Sequence[LayerViews]) -> list[Call]:
         """Nothing but the gradient comes from a batch."""
@@ -107,7 +115,8 @@ class ByHand:
         widths, lead = self._layout.widths, self._like.shape[:-1]
         hidden = [self._hidden(width, rows, drops) for width, drops in zip(widths[1:-1], self._dropping, strict=True)]
         g = self._like.new_zeros(*lead, widths[-1], rows)
-        self._spaces[rows] = _Workspace(hidden, torch.zeros_like(g), g)
+        lookup = Lookup(self._embeddings, rows, like=self._like) if self._embeddings else None
+        self._spaces[rows] = _Workspace(hidden, torch.zeros_like(g), g, lookup)
         return self._spaces[rows]
 
     def _hidden(self, width: int, rows: int, drops: bool) -> _Hidden:
@@ -130,6 +139,7 @@ class ByAutograd:
         self.flat = torch.zeros_like(like)
         padded = like.new_zeros(*like.shape[:-1], layout.total)
         self._into = [_trained(views) for views in layout.views(padded)]
+        self._embeddings, self._tables = embeddings.of(layout, like), layout.embedded(padded)
         self.flat = padded[..., : layout.trained]
 
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
@@ -141,20 +151,30 @@ class ByAutograd:
         return [partial(self._batch_norm.settle, layers)]
 
     def _run(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> None:
+        x = self._inputs(layers[0], batch)
         with torch.enable_grad():
             leaves = [[part.detach().requires_grad_() for part in _trained(layer)] for layer in layers]
-            logits = self._outputs(layers, leaves, batch, masks)
+            logits = self._outputs(layers, leaves, x, masks)
             rows = self._loss.rows(logits, batch.targets).sum(-1)
             if batch.factor is not None:
                 rows = rows * batch.factor.flatten()
-            found = torch.autograd.grad(rows.sum(), [leaf for group in leaves for leaf in group])
+            wanted = [leaf for group in leaves for leaf in group] + [x] * x.requires_grad
+            found = torch.autograd.grad(rows.sum(), wanted)
         batch.logits.copy_(logits.detach())
-        for into, gradient in zip((part for group in self._into for part in group), found, strict=True):
+        for into, gradient in zip((part for group in self._into for part in group), found, strict=False):
             into.copy_(gradient)
+        if self._embeddings:
+            self._embeddings.scatter_inputs(batch.x, found[-1], self._tables)
 
-    def _outputs(self, layers: Sequence[LayerViews], leaves: list[list[Tensor]], batch: Batch, masks: Masks) -> Tensor:
+    def _inputs(self, layer: LayerViews, batch: Batch) -> Tensor:
+        """The first layer's inputs [K, in + 1, b]; a leaf of autograd where embeddings are among them."""
+        if self._embeddings is None or layer.tables is None:
+            return batch.x
+        return self._embeddings.inputs(layer.tables, batch.x).requires_grad_()
+
+    def _outputs(self, layers: Sequence[LayerViews], leaves: list[list[Tensor]], x: Tensor, masks: Masks) -> Tensor:
         tracked = [_tracked(layer, group) for layer, group in zip(layers, leaves, strict=True)]
-        first = torch.bmm(tracked[0].augmented, batch.x)
+        first = torch.bmm(tracked[0].augmented, x)
         return forward.outputs(first, tracked, normalize=self._normalize, activate=self._activate, masks=masks)
 
 

@@ -1,14 +1,16 @@
 """Where each parameter of a network stands in one flat vector, so that an optimizer is a handful of operations.
 
+First come the tables of embeddings, one after the other, each [levels + 1, width] (embeddings.py).
 A layer's weight and bias are one matrix [out, in + 1], the bias its last column: with a row of ones below the activations
 [in, n] the forward pass is one product, and the bias's gradient comes with the weight's. Running statistics of batch
 normalization stand behind all that is trained.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 from app.domain.spec import ResolvedSpec
@@ -30,6 +32,8 @@ class LayerViews:
     shift: Tensor | None
     mean: Tensor | None
     variance: Tensor | None
+    tables: Tensor | None = None
+    """Of the first layer [..., tables]: the embeddings below it, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,9 @@ class Layout:
 
     def __init__(self, spec: ResolvedSpec) -> None:
         widths, kind = spec.layers, spec.network.normalization
-        self.widths = widths
-        dense, end = _starts(_sizes(widths)), sum(_sizes(widths))
+        self.widths, self.embeddings = widths, tuple(spec.embeddings)
+        self.tables = sum(embedding.size for embedding in self.embeddings)
+        dense, end = [self.tables + start for start in _starts(_sizes(widths))], self.tables + sum(_sizes(widths))
         hidden = widths[1:-1]
         norm = [end + 2 * start for start in _starts(hidden)]
         self.trained = end + (2 * sum(hidden) if kind != "none" else 0)
@@ -68,7 +73,21 @@ class Layout:
 
     def views(self, flat: Tensor) -> list[LayerViews]:
         """The layers of flat [..., total]."""
-        return [_views(flat, slot) for slot in self.slots]
+        layers = [_views(flat, slot) for slot in self.slots]
+        return [replace(layers[0], tables=self.embedded(flat)), *layers[1:]] if self.tables else layers
+
+    def embedded(self, flat: Tensor) -> Tensor:
+        """[..., tables] of a flat vector or gradient."""
+        return flat.narrow(-1, 0, self.tables)
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """The tables [..., levels + 1, width] of a flat vector."""
+        parts = torch.split(self.embedded(flat), [table.size for table in self.embeddings], -1)
+        return [part.view(*part.shape[:-1], -1, table.width) for part, table in zip(parts, self.embeddings, strict=True)]
+
+    def design_width(self) -> int:
+        """Columns of a design matrix: the inputs that are no embeddings, then one code for each embedded column."""
+        return self.widths[0] - sum(embedding.width - 1 for embedding in self.embeddings)
 
     def gradients(self, flat: Tensor) -> list[Tensor]:
         """[..., out, in + 1] for each layer of a flat gradient [..., trained]."""

@@ -8,11 +8,13 @@ from torch import Tensor
 
 from app.domain import metrics
 from app.domain.schema import Task
+from worker.engine.data import Floats
+from worker.engine.label_metrics import LABEL_METRICS, LabelScores
+from worker.engine.ranking import areas
 
 # What is cheap enough for every epoch: the ranking of roc_auc costs two (30 rows) to seven times (1000) all others together.
 PER_EPOCH: dict[Task, tuple[str, ...]] = {
-    task: tuple(name for name in metrics.of_task(task) if name != "roc_auc")
-    for task in (Task.REGRESSION, Task.BINARY, Task.MULTICLASS)
+    task: tuple(name for name in metrics.of_task(task) if name != "roc_auc") for task in Task
 }
 
 
@@ -22,14 +24,16 @@ def evaluate(
     targets: Tensor,
     weights: Tensor | None,
     *,
-    center: float = 0.0,
-    scale: float = 1.0,
+    center: float | Floats = 0.0,
+    scale: float | Floats = 1.0,
     names: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
     """The metrics `names` (all of the task where None), each [E] float64; scikit-learn's definitions.
 
     outputs: [E, n, O] after the output activation: probabilities of O classes, or O = 1 the probability of class 1; for
     regression y' with y = y' * scale + center. targets: [n] class indices, or numbers in the units of y'. weights: [n] or None.
+    With a target of several columns O are its columns, targets are [n, O], center and scale [O], and metrics are means over the
+    columns, but for the accuracy of labels: the share of rows where all are right.
     NaN stands where a metric is undefined (everywhere without rows), and for every classification metric of an epoch with
     a non-finite output.
     """
@@ -37,20 +41,34 @@ def evaluate(
     if len(targets) == 0:
         return {name: outputs.new_full(outputs.shape[:1], torch.nan, dtype=torch.float64) for name in names}
     if task is Task.REGRESSION:
-        fitted = outputs[..., 0].double() * scale + center
-        numbers = _Numbers(fitted, targets.double() * scale + center, _weights(weights, targets))
-        return {name: _REGRESSION[name](numbers) for name in names}
+        return _of_numbers(outputs, targets, _weights(weights, targets), center=center, scale=scale, names=names)
+    if task is Task.MULTILABEL:
+        labels = LabelScores(outputs, targets, _weights(weights, targets))
+        return {name: LABEL_METRICS[name](labels) + labels.void for name in names}
     scores = _Scores(outputs, targets, _weights(weights, targets), task is Task.BINARY)
     return {name: _CLASSIFICATION[name](scores) + scores.void for name in names}
 
 
 def _weights(weights: Tensor | None, targets: Tensor) -> Tensor:
     """[n]; not scaled to sum to 1, so that 3 hits of 6 rows are 0.5 to the last bit."""
-    return torch.ones(targets.shape, dtype=torch.float64, device=targets.device) if weights is None else weights.double()
+    return torch.ones(len(targets), dtype=torch.float64, device=targets.device) if weights is None else weights.double()
+
+
+def _of_numbers(
+    outputs: Tensor, targets: Tensor, w: Tensor, *, center: float | Floats, scale: float | Floats, names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Each [E]."""
+    scales, centers = (torch.as_tensor(value, dtype=torch.float64, device=w.device) for value in (scale, center))
+    fitted, y = outputs.double() * scales + centers, targets.double() * scales + centers
+    if y.dim() == 1:
+        numbers = _Numbers(fitted[..., 0], y, w)
+        return {name: _REGRESSION[name](numbers) for name in names}
+    numbers = _Numbers(fitted.transpose(1, 2), y.T, w)
+    return {name: _REGRESSION[name](numbers).mean(-1) for name in names}
 
 
 class _Numbers:
-    """fitted [E, n], y [n], w [n]: what regression metrics share."""
+    """fitted [E, n], y [n], w [n]: what regression metrics share; with several columns fitted [E, O, n], y [O, n]."""
 
     def __init__(self, fitted: Tensor, y: Tensor, w: Tensor) -> None:
         self.y, self.w, self.total = y, w, w.sum()
@@ -63,10 +81,10 @@ class _Numbers:
 
 def _r2(numbers: _Numbers) -> Tensor:
     """1 - residual / total; a constant target gives 1 where it is met exactly and else 0; undefined below two rows."""
-    if len(numbers.y) < 2:
+    if len(numbers.w) < 2:
         return torch.full_like(numbers.mse, torch.nan)
     mean = numbers.y @ numbers.w / numbers.total
-    total = (numbers.y - mean).square() @ numbers.w / numbers.total
+    total = (numbers.y - mean[..., None]).square() @ numbers.w / numbers.total
     met = (numbers.mse == 0).double()
     return torch.where(total > 0, 1 - numbers.mse / total, met)
 
@@ -166,15 +184,7 @@ def _roc_auc(scores: _Scores) -> Tensor:
     Undefined unless every class occurs.
     """
     p, truth = (scores.p[..., 1:], scores.truth[:, 1:]) if scores.binary else (scores.p, scores.truth)
-    ranked, order = p.transpose(1, 2).contiguous().sort(-1)  # [E, C, n]
-    positive = truth.T.expand_as(order).gather(-1, order)
-    w = scores.w.expand_as(order).gather(-1, order)
-    below = torch.nn.functional.pad(((1 - positive) * w).cumsum(-1), (1, 0))
-    first = torch.searchsorted(ranked, ranked)
-    behind = torch.searchsorted(ranked, ranked, right=True)
-    wins = (positive * w * (below.gather(-1, first) + below.gather(-1, behind)) / 2).sum(-1)
-    pairs = (truth * scores.w[:, None]).sum(0) * ((1 - truth) * scores.w[:, None]).sum(0)
-    return torch.where(pairs > 0, wins / pairs, torch.nan).mean(-1)
+    return areas(p, truth, scores.w).mean(-1)
 
 
 _CLASSIFICATION: dict[str, Callable[[_Scores], Tensor]] = {

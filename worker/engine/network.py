@@ -1,6 +1,7 @@
 """A spec's network as torch's own modules, its first weights, and its weights by the names of a state_dict."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,11 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.domain.spec import ResolvedSpec
+from app.domain.schema import Task
+from app.domain.spec import Embedding, ResolvedSpec
 from worker.engine.layout import Layout, Slot
 from worker.engine.randomness import Use, seeded
 
 Weights = dict[str, NDArray[Any]]
+
+# The place of embeddings among the layers, which are counted from 0.
+_BELOW = -1
 
 _MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -28,9 +33,10 @@ _MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-def output_activation(loss: str, outputs: int = 1) -> Literal["softmax", "sigmoid", "identity", "exp"]:
-    """What turns a network's last numbers into its answer; focal is sigmoid on one output and softmax on more."""
-    if loss == "cross_entropy" or (loss == "focal" and outputs > 1):
+def output_activation(spec: ResolvedSpec) -> Literal["softmax", "sigmoid", "identity", "exp"]:
+    """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target."""
+    loss = spec.loss.name
+    if loss == "cross_entropy" or (loss == "focal" and spec.layers[-1] > 1 and spec.task is not Task.MULTILABEL):
         return "softmax"
     if loss in ("bce", "focal"):
         return "sigmoid"
@@ -43,6 +49,24 @@ def dropout_rates(spec: ResolvedSpec) -> list[float]:
     return list(rate) if isinstance(rate, list) else [rate] * len(spec.network.hidden_layers)
 
 
+class Embedded(nn.Sequential):
+    """Plain modules behind an nn.Embedding for each of the last columns of x [n, C], which hold codes."""
+
+    def __init__(self, embeddings: Sequence[Embedding], modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.embeddings = nn.ModuleList(nn.Embedding(table.levels + 1, table.width, padding_idx=0) for table in embeddings)
+        for index, module in enumerate(modules):
+            self.add_module(str(index), module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [n, O]."""
+        numbers, codes = x[:, : -len(self.embeddings)], x[:, -len(self.embeddings) :].long()
+        z = torch.cat([numbers, *(table(code) for table, code in zip(self.embeddings, codes.T, strict=True))], 1)
+        for module in list(self)[1:]:
+            z = module(z)
+        return z
+
+
 def sequential(spec: ResolvedSpec) -> nn.Sequential:
     """The network as plain modules, with torch's own random weights: Linear, normalization, activation, Dropout a layer."""
     modules: list[nn.Module] = []
@@ -53,7 +77,8 @@ def sequential(spec: ResolvedSpec) -> nn.Sequential:
         modules.append(_MODULES[spec.network.activation]())
         if rate > 0:
             modules.append(nn.Dropout(rate))
-    return nn.Sequential(*modules, nn.Linear(spec.layers[-2], spec.layers[-1]))
+    modules.append(nn.Linear(spec.layers[-2], spec.layers[-1]))
+    return Embedded(spec.embeddings, modules) if spec.embeddings else nn.Sequential(*modules)
 
 
 def initial_weights(spec: ResolvedSpec) -> Weights:
@@ -71,6 +96,8 @@ def initial_vector(spec: ResolvedSpec) -> NDArray[np.float64]:
         views.bias.copy_(bias)
         for part in (views.scale, views.variance):
             _ = part if part is None else part.fill_(1)
+    for index, table in enumerate(layout.split(flat)):
+        table[1:].normal_(generator=seeded(spec.seed, Use.WEIGHTS, _BELOW, index))
     return flat.numpy()
 
 
@@ -87,9 +114,10 @@ def _drawn(name: str, slot: Slot, generator: torch.Generator) -> tuple[Tensor, T
 
 def named(spec: ResolvedSpec, flat: NDArray[np.floating], *, steps: int) -> Weights:
     """A flat vector [total] as the state_dict of `sequential(spec)`; `steps` is what batch normalization has counted."""
-    weights: Weights = {}
-    index = 0
-    for views, rate in zip(Layout(spec).views(torch.from_numpy(flat)), [*dropout_rates(spec), 0.0], strict=True):
+    layout, index = Layout(spec), 0
+    tables = enumerate(layout.split(torch.from_numpy(flat)))
+    weights: Weights = {f"embeddings.{place}.weight": table.contiguous().numpy() for place, table in tables}
+    for views, rate in zip(layout.views(torch.from_numpy(flat)), [*dropout_rates(spec), 0.0], strict=True):
         weights[f"{index}.weight"] = views.weight.contiguous().numpy()
         weights[f"{index}.bias"] = views.bias.flatten().contiguous().numpy()
         parts = {"weight": views.scale, "bias": views.shift, "running_mean": views.mean, "running_var": views.variance}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn
+from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn, own_width
 from worker.engine.onnx_graph import ML, Graph
 from worker.engine.onnx_layers import Dense
 
@@ -25,15 +25,34 @@ class Placed(Generic[Column]):
     offset: int
 
 
-def add_first_layer(graph: Graph, columns: Sequence[FittedColumn], layer: Dense, *, features: str, texts: Sequence[str]) -> str:
+Block = tuple[str, list[int]]
+"""A tensor [n, width], and the inputs of the network that its columns are."""
+
+
+def add_first_layer(
+    graph: Graph,
+    columns: Sequence[FittedColumn],
+    layer: Dense,
+    *,
+    tables: Sequence[Array],
+    features: str,
+    texts: Sequence[str],
+) -> str:
     """Nodes for x · Wᵀ + b on raw columns: `features` float64 [n, F] (NaN is missing), `texts` a string input [n, 1] each.
 
-    A one-hot block is never built: its product with W is the row of Wᵀ that belongs to the level.
+    A one-hot block is never built: its product with W is the row of Wᵀ that belongs to the level. `tables` [levels + 1, width]
+    are the embeddings.
     """
     numeric, categorical = place(columns)
+    one_hot = [placed for placed in categorical if placed.column.embedding is None]
     weight, bias = layer.weight.T, graph.constant("bias", layer.bias.astype(np.float32))
-    total = _numeric_part(graph, numeric, weight, features=features, bias=bias) if numeric else bias
-    return graph.add("Add", total, _level_part(graph, categorical, weight, texts)) if categorical else total
+    blocks = [_number_block(graph, numeric, features=features)] if numeric else []
+    beside = sum(map(own_width, columns))
+    for placed, table in zip((placed for placed in categorical if placed.column.embedding), tables, strict=True):
+        blocks.append(_vector_block(graph, placed, table, text=texts[placed.number], offset=beside))
+        beside += table.shape[1]
+    total = _product(graph, blocks, weight, bias=bias) if blocks else bias
+    return graph.add("Add", total, _level_part(graph, one_hot, weight, texts)) if one_hot else total
 
 
 def place(columns: Sequence[FittedColumn]) -> tuple[list[Placed[NumericColumn]], list[Placed[CategoricalColumn]]]:
@@ -46,8 +65,33 @@ def place(columns: Sequence[FittedColumn]) -> tuple[list[Placed[NumericColumn]],
             numeric.append(Placed(column, len(numeric), offset))
         else:
             categorical.append(Placed(column, len(categorical), offset))
-        offset += column.width
+        offset += own_width(column)
     return numeric, categorical
+
+
+def _product(graph: Graph, blocks: Sequence[Block], weight: Array, *, bias: str) -> str:
+    """[n, out]: Gemm of all blocks side by side."""
+    names, inputs = [name for name, _ in blocks], [number for _, numbers in blocks for number in numbers]
+    side_by_side = graph.add("Concat", *names, axis=1) if len(names) > 1 else names[0]
+    return graph.add("Gemm", side_by_side, graph.constant("weight", weight[inputs].astype(np.float32)), bias)
+
+
+def _vector_block(graph: Graph, placed: Placed[CategoricalColumn], table: Array, *, text: str, offset: int) -> Block:
+    """The vectors of a column, which are inputs from `offset` on, and its indicator."""
+    column, inputs = placed.column, list(range(offset, offset + table.shape[1]))
+    codes = {level: code for code, level in enumerate(column.levels, start=1)}
+    imputed = codes.get("", 0 if column.impute is None else codes[column.impute])
+    missing = imputed
+    if column.indicator:
+        missing = len(table) if "" not in codes else imputed
+        table = np.vstack([np.pad(table, ((0, 0), (0, 1))), [*table[imputed], 1.0]])
+        inputs.append(placed.offset)
+    keys = codes | {"": missing}
+    found = graph.add(
+        "LabelEncoder", text, domain=ML, keys_strings=list(keys), values_int64s=list(keys.values()), default_int64=0
+    )
+    vectors = graph.add("Gather", graph.constant("embedding", table.astype(np.float32)), found, axis=0)
+    return graph.add("Flatten", vectors, axis=1), inputs
 
 
 def _level_part(graph: Graph, categorical: list[Placed[CategoricalColumn]], weight: Array, texts: Sequence[str]) -> str:
@@ -55,12 +99,17 @@ def _level_part(graph: Graph, categorical: list[Placed[CategoricalColumn]], weig
     rows: list[str] = []
     tables: list[Array] = []
     start = 0
-    for text, placed in zip(texts, categorical, strict=True):
+    for placed in categorical:
         keys, rows_of_keys = _level_rows(placed, weight)
         numbers = range(start, start + len(keys))
         rows.append(
             graph.add(
-                "LabelEncoder", text, domain=ML, keys_strings=keys, values_int64s=numbers, default_int64=start + len(keys)
+                "LabelEncoder",
+                texts[placed.number],
+                domain=ML,
+                keys_strings=keys,
+                values_int64s=numbers,
+                default_int64=start + len(keys),
             )
         )
         tables.append(rows_of_keys)
@@ -90,19 +139,19 @@ def _missing_row(placed: Placed[CategoricalColumn], weight: Array, at: dict[str,
     return row + weight[placed.offset + len(column.levels)] if flagged else row
 
 
-def _numeric_part(graph: Graph, numeric: list[Placed[NumericColumn]], weight: Array, *, features: str, bias: str) -> str:
-    """[n, out]: Gemm of the scaled numbers and the indicators."""
+def _number_block(graph: Graph, numeric: list[Placed[NumericColumn]], *, features: str) -> Block:
+    """The scaled numbers, then the indicators."""
     numeric = sorted(numeric, key=lambda placed: placed.column.quantiles is not None)
     missing = graph.add("IsNaN", features)
     numbers = _imputed(graph, numeric, features, missing)
     inputs = graph.add("Cast", _scaled(graph, [placed.column for placed in numeric], numbers), to=TensorProto.FLOAT)
-    rows = [placed.offset for placed in numeric]
+    places = [placed.offset for placed in numeric]
     flagged = [placed for placed in numeric if placed.column.indicator]
     if flagged:
         flags = _pick(graph, missing, [placed.number for placed in flagged], len(numeric))
         inputs = graph.add("Concat", inputs, graph.add("Cast", flags, to=TensorProto.FLOAT), axis=1)
-        rows += [placed.offset + 1 for placed in flagged]
-    return graph.add("Gemm", inputs, graph.constant("weight", weight[rows].astype(np.float32)), bias)
+        places += [placed.offset + 1 for placed in flagged]
+    return inputs, places
 
 
 def _pick(graph: Graph, block: str, numbers: list[int], width: int) -> str:

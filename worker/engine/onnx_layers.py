@@ -1,4 +1,4 @@
-"""The linear layers of a trained network as ONNX wants them: read from a state_dict, batch norm folded in."""
+"""The layers of a trained network as ONNX wants them: read from a state_dict, batch norm folded in."""
 
 from dataclasses import dataclass, replace
 
@@ -9,6 +9,7 @@ from app.domain.errors import TrainyardError
 
 # torch's default in BatchNorm1d and LayerNorm.
 EPSILON = 1e-5
+_EMBEDDINGS = "embeddings."
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,8 @@ class Dense:
 def read_dense(weights: dict[str, NDArray[np.generic]]) -> list[Dense]:
     """The layers of an `nn.Sequential` of Linear, BatchNorm1d, LayerNorm and modules without parameters, from its state_dict.
 
+    Embeddings are left out.
+
     Batch norm as in evaluation, with its running statistics, becomes part of the linear layer before it.
     """
     layers: list[Dense] = []
@@ -39,10 +42,18 @@ def read_dense(weights: dict[str, NDArray[np.generic]]) -> list[Dense]:
     return layers
 
 
+def read_tables(weights: dict[str, NDArray[np.generic]]) -> list[Array]:
+    """The tables of embeddings [levels + 1, width], in order."""
+    count = sum(key.startswith(_EMBEDDINGS) for key in weights)
+    return [np.asarray(weights[f"{_EMBEDDINGS}{index}.weight"], dtype=np.float64) for index in range(count)]
+
+
 def _modules(weights: dict[str, NDArray[np.generic]]) -> list[dict[str, Array]]:
     """Parameters by module, in the order of the modules' numbers."""
     modules: dict[int, dict[str, Array]] = {}
     for key, values in weights.items():
+        if key.startswith(_EMBEDDINGS):
+            continue
         number, _, name = key.partition(".")
         if not number.isdecimal():
             raise TrainyardError(f"{key!r} is not a parameter of a plain network.")

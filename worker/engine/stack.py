@@ -27,7 +27,7 @@ _FIRST_REPORT_SECONDS = 0.02
 
 
 class Stack:
-    """K members that share columns, network shape, loss, optimizer and schedule kind, batch size and number of training rows.
+    """K members that share columns, task, shape, loss, optimizer and schedule kind, batch size and number of training rows.
 
     A None in `members` is a place that stays empty: what a member learns depends on the stack's size and on its place, never on
     the others. `states` are recovery points to go on from; all members that still train must stand at the same epoch and batch.
@@ -219,10 +219,11 @@ def _check(members: Sequence[Member]) -> None:
 
     def shape(member: Member) -> tuple[object, ...]:
         spec, network = member.spec, member.spec.network
-        kinds = (spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size)
-        return (spec.layers, network.activation, network.normalization, *kinds, member.arrays.x_train.shape)
+        kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size)
+        return (spec.layers, spec.embeddings, network.activation, network.normalization, *kinds, member.arrays.x_train.shape)
 
     if any(shape(member) != shape(members[0]) for member in members):
-        raise ValueError("The members of a stack differ in shape, loss, optimizer, schedule or batch size.")
-    if columns != first.layers[0]:
-        raise ValueError(f"{columns} columns do not fit a network of {first.layers[0]} inputs.")
+        raise ValueError("The members of a stack differ in task, shape, loss, optimizer, schedule or batch size.")
+    fitting = Layout(first).design_width()
+    if columns != fitting:
+        raise ValueError(f"{columns} columns do not fit a network of {fitting} inputs.")

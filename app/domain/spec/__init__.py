@@ -1,6 +1,6 @@
 """The spec of a job: blocks, discriminated unions, and the whole."""
 
-from app.domain.spec.blocks import Activation, Checkpoints, EarlyStopping, Network, Preprocessing, Split
+from app.domain.spec.blocks import Activation, Checkpoints, EarlyStopping, Embedding, Network, Preprocessing, Split
 from app.domain.spec.losses import Loss
 from app.domain.spec.optimizers import Optimizer
 from app.domain.spec.schedules import LrSchedule
@@ -10,6 +10,7 @@ __all__ = [
     "Activation",
     "Checkpoints",
     "EarlyStopping",
+    "Embedding",
     "JobSpec",
     "Loss",
     "LrSchedule",

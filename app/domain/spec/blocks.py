@@ -13,6 +13,10 @@ def _whole(value: object) -> object:
 
 
 WHOLE = BeforeValidator(_whole)
+# The bound of whole numbers that need none of their own: JSON libraries and databases have room for it.
+MOST = 2**31 - 1
+Count = Annotated[int, Field(ge=1, le=MOST), WHOLE]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST), WHOLE]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=1, le=65_536), WHOLE]
@@ -27,7 +31,10 @@ class Block(BaseModel):
 
 
 class Preprocessing(Block):
-    """How columns become inputs; statistics come from training rows only."""
+    """How columns become inputs; statistics come from training rows only.
+
+    With `categorical: "embedding"` each categorical column of four levels or more has a table of trained vectors.
+    """
 
     numeric: Literal["standard", "minmax", "robust", "quantile", "none"] = "standard"
     categorical: Literal["one_hot", "embedding"] = "one_hot"
@@ -35,8 +42,26 @@ class Preprocessing(Block):
     target: Literal["auto", "standard", "none"] = "auto"
 
 
+class Embedding(Block):
+    """A categorical column's table [levels + 1, width] of trained vectors; row 0, of missing and unseen values, stays zero."""
+
+    column: str
+    levels: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers the table holds."""
+        return (self.levels + 1) * self.width
+
+
 class Split(Block):
-    """Which rows train, validate and test; fractions are of the rows whose target is known."""
+    """Which rows train, validate and test; fractions are of the rows whose target is known.
+
+    `random` draws rows; `time` takes the latest by `column`; `group` draws groups of rows with the same cell of `column`;
+    `column` does what its cells say, without fractions. A part with a dataset of its own has no fraction either.
+    A fraction that nothing reads is 0 in a resolved spec.
+    """
 
     validation: Fraction = 0.2
     test: Fraction = 0.0
@@ -59,14 +84,14 @@ class EarlyStopping(Block):
     """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs."""
 
     metric: str = "val_loss"
-    patience: Annotated[int, Field(ge=1), WHOLE] = 10
+    patience: Count = 10
     min_delta: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Checkpoints(Block):
     """Periodic checkpoints: one each `every` epochs, the newest `keep` of them; best and last always exist."""
 
-    every: Annotated[int, Field(ge=1), WHOLE] | None = None
+    every: Count | None = None
     keep: Annotated[int, Field(ge=1, le=100), WHOLE] = 3
 
 

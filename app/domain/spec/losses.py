@@ -24,7 +24,7 @@ class CrossEntropy(Block):
 
 
 class Bce(Block):
-    """Binary cross-entropy on one logit."""
+    """Binary cross-entropy on one logit, or on one for each label."""
 
     name: Literal["bce"]
 
@@ -94,6 +94,8 @@ Loss = Annotated[
 ]
 
 OF_CLASSES = frozenset({"cross_entropy", "bce", "focal"})
+# Of several yes-or-no columns, each a question of its own.
+OF_LABELS = frozenset({"bce", "focal"})
 OF_NUMBERS = frozenset({"mse", "l1", "huber", "quantile", "poisson"})
 # The losses that train on the standardized target when preprocessing.target is "auto".
 STANDARDIZING = frozenset({"mse", "l1", "huber", "quantile"})

@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.domain.schema import Task
-from app.domain.spec.blocks import WHOLE, Block, Checkpoints, ColumnKinds, EarlyStopping, Network, Preprocessing, Split
+from app.domain.spec.blocks import (
+    WHOLE,
+    Block,
+    Checkpoints,
+    ColumnKinds,
+    Count,
+    EarlyStopping,
+    Embedding,
+    Network,
+    Preprocessing,
+    Split,
+)
 from app.domain.spec.losses import Auto, Loss
 from app.domain.spec.optimizers import Adam, Optimizer
 from app.domain.spec.schedules import Constant, LrSchedule
@@ -20,7 +31,10 @@ class JobSpec(Block):
 
     name: Annotated[str, Field(max_length=200)] | None = None
     dataset: str
-    target: str | Annotated[list[str], Field(min_length=1)]
+    target: Annotated[
+        str | Annotated[list[str], Field(min_length=1)],
+        Field(description="A column, or several: all numeric for one regression, all boolean for a multilabel classification."),
+    ]
     features: list[str] | None = None
     columns: ColumnKinds = {}
     recipe: Literal["plain", "fast", "strong", "best"] = "plain"
@@ -34,14 +48,14 @@ class JobSpec(Block):
     optimizer: Optimizer = Adam()
     lr_schedule: LrSchedule = Constant()
     epochs: Epochs = 200
-    batch_size: Annotated[int, Field(ge=1), WHOLE] | Literal["full", "auto"] = 64
+    batch_size: Count | Literal["full", "auto"] = 64
     early_stopping: EarlyStopping | None = None
     gradient_clip_norm: Annotated[float, Field(gt=0)] | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
     sample_weight: str | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     checkpoints: Checkpoints = Checkpoints()
-    record_every: Annotated[int, Field(ge=1), WHOLE] = 1
+    record_every: Count = 1
     seed: Seed = 42
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "fp64", "bf16"] = "fp32"
@@ -56,16 +70,18 @@ class ResolvedSpec(JobSpec):
     Sizes are counted over the rows whose target is known: `train_rows + validation_rows + test_rows`.
     """
 
-    target: str
+    target: str | list[str]
     features: list[str]
     task: Annotated[Task, Field(strict=False)]
     classes: list[bool | int | float | str] | None
-    """Labels in the order of the network's outputs, sorted; None for regression."""
+    """Labels in the order of the network's outputs, sorted; for multilabel the columns of `target`; None for regression."""
     batch_size: int
     train_rows: int
     validation_rows: int
     test_rows: int
     layers: list[int]
-    """Widths from the input after preprocessing to the output, both included."""
+    """Widths from the input after preprocessing and embedding to the output, both included."""
+    embeddings: list[Embedding] = []
+    """In the order of the features; their vectors are the network's last inputs."""
     parameters: int
     streaming: bool = False

@@ -1,0 +1,123 @@
+"""The lines that turn columns into inputs of the network, fitted on the training rows."""
+
+from collections.abc import Mapping, Sequence
+
+from app.code.rows import cell_text
+from app.code.texts import literal, stacked, wrapped
+from app.domain.resolve_features import kind_of
+from app.domain.schema import Column, Kind, StorageType
+from app.domain.spec import ResolvedSpec
+
+_SPREAD = "if np.ptp(seen) else np.inf  # a constant column becomes 0"
+_SCALING = {
+    "standard": (
+        "Standardized by the training rows",
+        [f"spread = seen.std() {_SPREAD}", "return (x - seen.mean()) / spread"],
+    ),
+    "minmax": (
+        "Scaled so that the training rows lie within 0 and 1",
+        ["return (x - seen.min()) / (np.ptp(seen) or np.inf)  # a constant column becomes 0"],
+    ),
+    "robust": (
+        "Scaled by median and quartiles of the training rows",
+        [
+            "first, median, third = np.quantile(seen, [0.25, 0.5, 0.75])",
+            f"spread = (third - first or seen.std()) {_SPREAD}",
+            "return (x - median) / spread",
+        ],
+    ),
+    "quantile": (
+        "The rank among the training rows, from 0 to 1",
+        [
+            "steps = min(100, len(seen) - 1)",
+            "knots = np.unique(np.quantile(seen, np.linspace(0, 1, steps + 1)))",
+            "return np.interp(x, knots, np.linspace(0, 1, len(knots)))",
+        ],
+    ),
+    "none": ("The numbers of a column", ["return x"]),
+}
+_FILLS = {
+    "mean": ["fill = seen.mean()"],
+    "indicator": ["fill = seen.mean()"],
+    "median": ["fill = np.median(seen)"],
+    "most_frequent": ["values, counts = np.unique(seen, return_counts=True)", "fill = values[counts.argmax()]"],
+}
+
+
+def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column]) -> list[list[str]]:
+    """The functions that the columns need, then `x` [rows, inputs]."""
+    columns = [described[name] for name in spec.features]
+    numeric = [column for column in columns if not _is_categorical(spec, column)]
+    categorical = [column for column in columns if _is_categorical(spec, column)]
+    indicated = spec.preprocessing.missing == "indicator" and any(column.missing for column in columns)
+    functions = [
+        *([_number(spec, numeric)] if numeric else []),
+        *([_one_hot(spec, categorical)] if categorical else []),
+        *([_MISSING] if indicated else []),
+    ]
+    return [*functions, _joined(spec, columns, plain=not categorical and not indicated)]
+
+
+def _is_categorical(spec: ResolvedSpec, column: Column) -> bool:
+    return kind_of(spec, column) is Kind.CATEGORICAL
+
+
+def _number(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    summary, scaling = _SCALING[spec.preprocessing.numeric]
+    missing = any(column.missing for column in columns)
+    fill = _FILLS[spec.preprocessing.missing] if missing else []
+    seen = "x[train][~np.isnan(x[train])]" if missing else "x[train]"
+    needed = missing or spec.preprocessing.numeric != "none"
+    body = [
+        f'"""{summary}{"; missing cells are filled" if missing else ""}."""',
+        *_cells(columns, missing=missing),
+        *([f"seen = {seen}"] if needed else []),
+        *fill,
+        *(["x = np.where(np.isnan(x), fill, x)"] if fill else []),
+        *scaling,
+    ]
+    return ["def number(name):", *(f"    {line}" for line in body)]
+
+
+def _cells(columns: Sequence[Column], *, missing: bool) -> list[str]:
+    """`x`, NaN where a cell is empty."""
+    cell = 'row[name] or "nan"' if missing else "row[name]"
+    if not any(column.type is StorageType.BOOL for column in columns):
+        return [f"x = np.array([float({cell}) for row in rows])"]
+    return ['flags = {"false": 0.0, "true": 1.0}', f"x = np.array([float(flags.get(row[name], {cell})) for row in rows])"]
+
+
+def _one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    lines = ["def one_hot(name, levels):", '    """0 or 1 for each level."""']
+    if spec.preprocessing.missing != "most_frequent" or not any(column.missing for column in columns):
+        return [*lines, "    return np.array([[float(row[name] == level) for level in levels] for row in rows])"]
+    return [
+        *lines,
+        "    cells = [row[name] for row in rows]",
+        "    common = max(levels, key=[cells[i] for i in train].count)",
+        "    return np.array([[float((cell or common) == level) for level in levels] for cell in cells])",
+    ]
+
+
+_MISSING = [
+    "def missing(name):",
+    '    """1 where a cell is empty."""',
+    '    return np.array([float(row[name] == "") for row in rows])',
+]
+
+
+def _joined(spec: ResolvedSpec, columns: Sequence[Column], *, plain: bool) -> list[str]:
+    if plain:
+        names = wrapped("features = [", map(literal, spec.features), "]")
+        return [*names, "x = np.column_stack([number(name) for name in features])"]
+    calls: list[str] = []
+    for column in columns:
+        name = literal(column.name)
+        if _is_categorical(spec, column):
+            levels = (literal(cell_text(level, column)) for level in column.levels or ())
+            calls.append("\n    ".join(wrapped(f"one_hot({name}, [", levels, "])")))
+        else:
+            calls.append(f"number({name})")
+        if column.missing and spec.preprocessing.missing == "indicator":
+            calls.append(f"missing({name})")
+    return stacked("x = np.column_stack([", calls, "])")

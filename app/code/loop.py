@@ -1,0 +1,129 @@
+"""The lines of the training loop."""
+
+from app.code.network import dropout_rates
+from app.code.texts import indented, literal
+from app.code.training import is_weighted, makes_later, units, warming
+from app.code.watching import watched
+from app.domain.metrics import lower_is_better
+from app.domain.spec import ResolvedSpec
+
+
+def loop(spec: ResolvedSpec) -> list[str]:
+    """Epochs: batches, validation, schedule, stopping, and a line of CSV each."""
+    stopping = _stopping(spec)
+    once = ["step = 0  # one batch an epoch"] if _steps(spec) == 1 and any(dropout_rates(spec)) else []
+    body = [
+        *warming(spec),
+        "net.train()",
+        *(_whole(spec) if _steps(spec) == 1 else _batches(spec)),
+        *_validation(spec),
+        *_scheduling(spec),
+        *stopping,
+        *_printing(spec),
+        *(["if stops:", "    break"] if stopping else []),
+    ]
+    best = ['best, waited = float("inf"), 0'] if stopping else []
+    return [
+        *once,
+        *best,
+        'print("epoch,train_loss,val_loss")',
+        f"for epoch in range(1, {spec.epochs + 1}):",
+        *indented(body),
+    ]
+
+
+def _steps(spec: ResolvedSpec) -> int:
+    return -(-spec.train_rows // spec.batch_size)
+
+
+def _loss(spec: ResolvedSpec, rows: str) -> str:
+    """The mean loss of `x_…[rows]`; rows like `_train[batch]`."""
+    if is_weighted(spec):
+        return f"loss_of(x{rows}, y{rows}, w{rows})"
+    return f"criterion(net(x{rows}), y{rows})"
+
+
+def _step(spec: ResolvedSpec, rows: str) -> list[str]:
+    clip = spec.gradient_clip_norm
+    return [
+        "optimizer.zero_grad()",
+        f"loss = {_loss(spec, rows)}",
+        "loss.backward()",
+        *([f"nn.utils.clip_grad_norm_(net.parameters(), {literal(clip)})"] if clip else []),
+        "optimizer.step()",
+        *(_scheduled(spec, "scheduler.step()") if spec.lr_schedule.name == "one_cycle" else []),
+    ]
+
+
+def _scheduled(spec: ResolvedSpec, step: str) -> list[str]:
+    """The scheduler's step; behind a warm-up that no scheduler does, only once it is there."""
+    return [f"if epoch > {spec.lr_schedule.warmup_epochs}:", f"    {step}"] if makes_later(spec) else [step]
+
+
+def _whole(spec: ResolvedSpec) -> list[str]:
+    return [*_step(spec, "_train"), f"train_loss = loss.item(){units(spec)}"]
+
+
+def _batches(spec: ResolvedSpec) -> list[str]:
+    drops, weighted = any(dropout_rates(spec)), is_weighted(spec)
+    split = f"order.split({spec.batch_size})"
+    single = spec.network.normalization == "batch" and spec.train_rows % spec.batch_size == 1
+    weight, whole = (
+        ("w_train[batch].sum().item()", "w_train.sum().item()") if weighted else ("len(batch)", str(spec.train_rows))
+    )
+    inner = [
+        *(_SINGLE if single else []),
+        *_step(spec, "_train[batch]"),
+        f"total += loss.item() * {weight}",
+    ]
+    return [
+        f"order, total = torch.randperm({spec.train_rows}, generator=generator(ORDER, epoch)), 0.0",
+        f"for step, batch in enumerate({split}):" if drops else f"for batch in {split}:",
+        *indented(inner),
+        f"train_loss = total / {whole}{units(spec)}",
+    ]
+
+
+_SINGLE = [
+    "for module in net:  # a batch of one row has no variance: the running statistics normalize it",
+    "    if isinstance(module, nn.BatchNorm1d):",
+    "        module.train(len(batch) > 1)",
+]
+
+
+def _validation(spec: ResolvedSpec) -> list[str]:
+    if not spec.validation_rows:
+        return []
+    scored = ["value = float(metric(net(x_val)))"] if watched(spec) else []
+    lines = [f"val_loss = {_loss(spec, '_val')}.item(){units(spec)}", *scored]
+    return ["net.eval()", "with torch.no_grad():", *indented(lines)]
+
+
+def _scheduling(spec: ResolvedSpec) -> list[str]:
+    schedule = spec.lr_schedule
+    if schedule.name == "one_cycle" or (schedule.name == "constant" and not schedule.warmup_epochs):
+        return []
+    if schedule.name != "plateau":
+        return ["scheduler.step()"]
+    return _scheduled(spec, f"scheduler.step({'val_loss' if spec.validation_rows else 'train_loss'})")
+
+
+def _stopping(spec: ResolvedSpec) -> list[str]:
+    """`stops`: patience has ended, or this is the last epoch."""
+    rule = spec.early_stopping
+    if rule is None or not spec.validation_rows:
+        return []
+    value = "val_loss" if rule.metric == "val_loss" else "value" if lower_is_better(rule.metric) else "-value"
+    less = f" - {literal(rule.min_delta)}" if rule.min_delta else ""
+    return [
+        f"best, waited = ({value}, 0) if {value} < best{less} else (best, waited + 1)",
+        f"stops = waited >= {rule.patience}",
+    ]
+
+
+def _printing(spec: ResolvedSpec) -> list[str]:
+    line = 'print(f"{epoch},{train_loss},{val_loss}")' if spec.validation_rows else 'print(f"{epoch},{train_loss},")'
+    if spec.record_every == 1:
+        return [line]
+    last = f"stops or epoch == {spec.epochs}" if _stopping(spec) else f"epoch == {spec.epochs}"
+    return [f"if epoch == 1 or epoch % {spec.record_every} == 0 or {last}:", f"    {line}"]

@@ -1,0 +1,88 @@
+"""The lines that read the CSV, the target and the weights, and split the rows."""
+
+from collections.abc import Mapping
+
+from app.code.texts import literal, wrapped
+from app.domain.schema import Column, Level, StorageType, level_text
+from app.domain.sizes import sizes_of
+from app.domain.spec import ResolvedSpec
+
+
+def reading(spec: ResolvedSpec, target: Column) -> list[str]:
+    """The rows as dictionaries of text, and y."""
+    known = f' if row[{literal(target.name)}] != ""]  # without a target a row teaches nothing' if target.missing else "]"
+    whole = "list(csv.DictReader(file))"
+    rows = f"[row for row in csv.DictReader(file){known}" if target.missing else whole
+    lines = ['with open(sys.argv[1], newline="", encoding="utf-8") as file:', f"    rows = {rows}"]
+    cell = f"row[{literal(target.name)}]"
+    if spec.classes is None:
+        return [*lines, f"y = np.array([float({cell}) for row in rows])"]
+    classes = [literal(cell_text(label, target)) for label in spec.classes]
+    return [*lines, *wrapped("classes = [", classes, "]"), f"y = np.array([classes.index({cell}) for row in rows])"]
+
+
+def cell_text(level: Level, column: Column) -> str:
+    """A level as CSV has it."""
+    return repr(float(level)) if column.type is StorageType.FLOAT64 else level_text(level)
+
+
+def splitting(spec: ResolvedSpec, target: Column) -> list[str]:
+    """`train` and `validation`: numbers of rows, ascending."""
+    if not spec.validation_rows + spec.test_rows:
+        return ["train = np.arange(len(y))"]
+    drawn = "drawn = np.random.Philox(np.random.SeedSequence([SEED, 0x5B117])).random_raw(len(y))"
+    if spec.split.stratify is not True:
+        ends = literal([spec.train_rows, spec.train_rows + spec.validation_rows])
+        return [
+            "# Each row draws a number; the lowest train, the next validate.",
+            drawn,
+            f'train, validation, _ = map(np.sort, np.split(np.argsort(drawn, kind="stable"), {ends}))',
+        ]
+    sizes = sizes_of(spec.split, target.counts or [])
+    return [
+        "# Each row draws a number; of each class the lowest train, the next validate.",
+        drawn,
+        *wrapped(
+            "sizes = [", (f"({size.train}, {size.validation}, {size.test})" for size in sizes), "]  # train, validation, test"
+        ),
+        "parts = np.split(np.lexsort((drawn, y)), np.cumsum(sizes)[:-1])",
+        "train, validation = (np.sort(np.concatenate(parts[part::3])) for part in (0, 1))",
+    ]
+
+
+def standardizing(spec: ResolvedSpec) -> list[str]:
+    """Y in trained units, and `scale`, where the target is standardized."""
+    if not is_standardized(spec):
+        return []
+    return [
+        "# Trained on the standardized target; losses are reported in its own units.",
+        "scale = y[train].std() or 1.0",
+        "y = (y - y[train].mean()) / scale",
+    ]
+
+
+def is_standardized(spec: ResolvedSpec) -> bool:
+    """True where the network is trained on (y - center) / scale."""
+    return spec.classes is None and spec.preprocessing.target == "standard"
+
+
+def weighing(spec: ResolvedSpec) -> list[str]:
+    """`w`, the weight of each row, where rows weigh differently."""
+    own = f"np.array([float(row[{literal(spec.sample_weight)}]) for row in rows])" if spec.sample_weight else ""
+    if spec.class_weights is None or spec.classes is None:
+        return [f"w = {own}"] if own else []
+    if isinstance(spec.class_weights, Mapping):
+        weights = [literal(spec.class_weights.get(level_text(label), 1.0)) for label in spec.classes]
+        lines = wrapped("class_weights = np.array([", weights, "])")
+    else:
+        lines = _balanced(spec)
+    return [*lines, f"w = class_weights[y]{f' * {own}' if own else ''}"]
+
+
+def _balanced(spec: ResolvedSpec) -> list[str]:
+    """N / (C · n_c) over the training rows; 1 for a class that none of them has."""
+    classes = len(spec.classes or ())
+    lines = [f"counts = np.bincount(y[train], minlength={classes})  # rare classes weigh more"]
+    if spec.split.stratify is True:
+        return [*lines, f"class_weights = len(train) / ({classes} * counts)"]
+    return [*lines, f"class_weights = np.where(counts > 0, len(train) / ({classes} * np.maximum(counts, 1)), 1.0)"]

@@ -1,0 +1,97 @@
+"""The whole script of a job."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from app.code.inputs import preprocessing
+from app.code.limits import check_expressible
+from app.code.loop import loop
+from app.code.network import GENERATOR, dropout, dropout_rates, network
+from app.code.rows import reading, splitting, standardizing, weighing
+from app.code.training import criterion, is_weighted, optimizer, schedule
+from app.code.watching import metric
+from app.domain.schema import Column
+from app.domain.spec import ResolvedSpec
+
+
+def script_of(spec: ResolvedSpec, described: Mapping[str, Column], *, job: str) -> str:
+    """A torch script that trains what the job trained and prints its losses as CSV; it reads the dataset as CSV.
+
+    `described`: the dataset's columns by name. Raises NotSupported: see check_expressible.
+    """
+    check_expressible(spec, described)
+    assert isinstance(spec.target, str)
+    target = described[spec.target]
+    parts = [
+        _about(spec, job),
+        _imports(spec),
+        _constants(spec),
+        GENERATOR,
+        dropout(spec),
+        reading(spec, target),
+        splitting(spec, target),
+        *preprocessing(spec, described),
+        weighing(spec),
+        standardizing(spec),
+        _tensors(spec),
+        network(spec),
+        metric(spec, weighted=is_weighted(spec)),
+        criterion(spec, weightless_rows=_may_weigh_nothing(spec, described)),
+        [*optimizer(spec), *schedule(spec)],
+        loop(spec),
+    ]
+    return _joined([part for part in parts if part])
+
+
+def _about(spec: ResolvedSpec, job: str) -> list[str]:
+    return [
+        f'"""Job {job} as a plain torch loop: prints epoch, train_loss and val_loss as CSV.',
+        "",
+        f"The argument is the dataset {spec.dataset} as CSV: GET /v1/datasets/{spec.dataset}/content, Accept: text/csv.",
+        *([f"The job had at most {spec.max_seconds} seconds; this goes on to the last epoch."] if spec.max_seconds else []),
+        '"""',
+    ]
+
+
+def _imports(spec: ResolvedSpec) -> list[str]:
+    maths = ["import math"] if any(dropout_rates(spec)) else []
+    return ["import csv", *maths, "import sys", "", "import numpy as np", "import torch", "from torch import nn"]
+
+
+def _constants(spec: ResolvedSpec) -> list[str]:
+    """What the random numbers depend on."""
+    drops, shuffles = any(dropout_rates(spec)), spec.batch_size < spec.train_rows
+    uses = {"WEIGHTS": 1} | ({"ORDER": 2} if shuffles else {}) | ({"DROPOUT": 3} if drops else {})
+    lines = [f"SEED = {spec.seed}", f"{', '.join(uses)} = {', '.join(map(str, uses.values()))}"]
+    return [*lines, *([f"BATCH_SIZE = {spec.batch_size}"] if drops else [])]
+
+
+def _may_weigh_nothing(spec: ResolvedSpec, described: Mapping[str, Column]) -> bool:
+    return spec.sample_weight is not None and not described[spec.sample_weight].minimum and spec.batch_size < spec.train_rows
+
+
+def _tensors(spec: ResolvedSpec) -> list[str]:
+    """x, y and w of both parts; with one output y and w are columns, as the network's answer is."""
+    real = "torch.float64" if spec.precision == "fp64" else "torch.float32"
+    column = "[:, None]" if spec.layers[-1] == 1 else ""
+    y = f"torch.tensor(y{column}, dtype={real})" if column else "torch.tensor(y)"
+    names = {"x": f"torch.tensor(x, dtype={real})", "y": y}
+    if is_weighted(spec):
+        names["w"] = f"torch.tensor(w{column}, dtype={real})"
+    lines = [f"{name} = {value}" for name, value in names.items()]
+    for part, rows in [("train", "train"), ("val", "validation")][: 1 + (spec.validation_rows > 0)]:
+        lines.append(f"{', '.join(f'{name}_{part}' for name in names)} = {', '.join(f'{name}[{rows}]' for name in names)}")
+    return lines
+
+
+def _joined(parts: list[list[str]]) -> str:
+    """Paragraphs: two blank lines around functions and classes, else one."""
+    text = "\n".join(parts[0])
+    for before, part in pairwise(parts):
+        apart = any(one[0].startswith(("def ", "class ")) for one in (before, part)) or _ends_inside(before)
+        text += ("\n\n\n" if apart else "\n\n") + "\n".join(part)
+    return text + "\n"
+
+
+def _ends_inside(part: list[str]) -> bool:
+    return any(line.startswith("def ") for line in part) and part[-1].startswith(" ")

@@ -1,0 +1,87 @@
+"""The lines of a validation metric that early stopping watches; scikit-learn's definitions, with row weights."""
+
+from app.code.rows import is_standardized
+from app.domain.schema import Task
+from app.domain.spec import ResolvedSpec
+
+_BODIES = {
+    "accuracy": ["return ((p.argmax(1) == y) * w).sum() / w.sum()"],
+    "balanced_accuracy": [
+        "hit = (p.argmax(1) == y) * w",
+        "present = [c for c in range(p.shape[1]) if w[y == c].sum() > 0]",
+        "return sum(hit[y == c].sum() / w[y == c].sum() for c in present) / len(present)",
+    ],
+    "f1": [
+        "called, scores = p.argmax(1), []",
+        "for c in {classes}:",
+        "    either = w[y == c].sum() + w[called == c].sum()",
+        "    if either > 0:",
+        "        scores.append(2 * w[(y == c) & (called == c)].sum() / either)",
+        "return sum(scores) / max(1, len(scores))",
+    ],
+    "log_loss": [
+        "eps = torch.finfo(z.dtype).eps",
+        "return -(p[torch.arange(len(y)), y].clamp(eps, 1 - eps).log() * w).sum() / w.sum()",
+    ],
+    "brier": [
+        "distance = (p - nn.functional.one_hot(y, p.shape[1])).square().sum(1)",
+        "return {half}(distance * w).sum() / w.sum()",
+    ],
+    "roc_auc": [
+        "areas = []",
+        "for c in {classes}:  # the share of pairs that are ranked rightly, ties half",
+        "    above, below = p[y == c, c][:, None], p[y != c, c]",
+        "    pairs = w[y == c][:, None] * w[y != c]",
+        "    areas.append((((above > below) + 0.5 * (above == below)) * pairs).sum() / pairs.sum())",
+        "return sum(areas) / len(areas)",
+    ],
+    "rmse": ["return (((fitted - y){scale}).square() * w).sum().div(w.sum()).sqrt()"],
+    "mae": ["return (((fitted - y){scale}).abs() * w).sum() / w.sum()"],
+    "r2": [
+        "rest = ((fitted - y).square() * w).sum()",
+        "total = ((y - (y * w).sum() / w.sum()).square() * w).sum()",
+        "return 1 - rest / total if total > 0 else float(rest == 0)",
+    ],
+}
+
+
+def watched(spec: ResolvedSpec) -> str | None:
+    """The metric's name without `val_`, None where early stopping watches the loss or there is none."""
+    if spec.early_stopping is None or spec.early_stopping.metric == "val_loss":
+        return None
+    return spec.early_stopping.metric.removeprefix("val_")
+
+
+def metric(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
+    """`metric(z)` of the validation rows, where early stopping watches one."""
+    name = watched(spec)
+    if name is None:
+        return []
+    binary = spec.task is Task.BINARY
+    words = {
+        "classes": "[1]" if binary else "range(p.shape[1])",
+        "half": "0.5 * " if binary else "",
+        "scale": " * scale" if is_standardized(spec) else "",
+    }
+    body = ['return float("nan")'] if name == "r2" and spec.validation_rows < 2 else _BODIES[name]
+    lines = [
+        f'"""val_{name}, which decides when to stop."""',
+        *_given(spec, weighted=weighted),
+        *(line.format(**words) for line in body),
+    ]
+    return ["def metric(z):", *(f"    {line}" for line in lines)]
+
+
+def _given(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
+    """What the formulas are about: classification p [n, C], y [n], w [n]; regression fitted, y and w, all [n, 1]."""
+    if spec.classes is None:
+        fitted = "z.exp()" if spec.loss.name == "poisson" else "z"
+        return [f"fitted, y, w = {fitted}, y_val, {'w_val' if weighted else 'torch.ones_like(y_val)'}"]
+    if spec.loss.name != "bce":
+        weights = "w_val" if weighted else "torch.ones(len(y_val))"
+        return [f"p, y, w = z.softmax(1).double(), y_val, {weights}.double()"]
+    weights = "w_val[:, 0]" if weighted else "torch.ones(len(y_val))"
+    return [
+        "s = z.sigmoid().double()",
+        f"p, y, w = torch.cat([1 - s, s], 1), y_val[:, 0].long(), {weights}.double()",
+    ]

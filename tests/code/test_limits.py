@@ -1,0 +1,44 @@
+"""Features that a script does not have are refused by name, those of later versions too."""
+
+from typing import Any
+
+import pytest
+
+from app.code.script import script_of
+from app.domain.errors import NotSupported
+from app.domain.schema import Column, Kind, StorageType, Task
+from app.domain.spec import Preprocessing, ResolvedSpec, Split
+from app.domain.spec.losses import Custom
+from tests.engine.plain import spec_of
+
+
+def described(*categorical: str) -> dict[str, Column]:
+    number = {"kind": Kind.NUMERIC, "type": StorageType.FLOAT64, "missing": 0, "distinct": 30}
+    label = {"kind": Kind.CATEGORICAL, "type": StorageType.STRING, "missing": 0, "distinct": 3, "levels": ["0", "1", "2"]}
+    columns = {name: Column.model_validate({"name": name, **number}) for name in "abcy"}
+    return columns | {name: Column.model_validate({"name": name, **label, "counts": [10, 10, 10]}) for name in categorical}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "change"),
+    [
+        ("/recipe", {"recipe": "strong"}),
+        ("/split/method", {"split": Split(method="time", column="a")}),
+        ("/validation_dataset", {"validation_dataset": "ds_2"}),
+        ("/test_dataset", {"test_dataset": "ds_2"}),
+        ("/target", {"target": ["y", "c"]}),
+        ("/task", {"task": Task.MULTILABEL}),
+        ("/loss/name", {"loss": Custom(name="custom:mine")}),
+        ("/precision", {"precision": "bf16"}),
+        ("/streaming", {"streaming": True}),
+        ("/preprocessing/categorical", {"preprocessing": Preprocessing(categorical="embedding")}),
+    ],
+)
+def test_a_feature_that_a_script_lacks_is_named(pointer: str, change: dict[str, Any]) -> None:
+    spec: ResolvedSpec = spec_of(split=Split(stratify=False)).model_copy(update=change)
+
+    with pytest.raises(NotSupported) as refused:
+        script_of(spec, described("b", "c"), job="job_1")
+
+    assert [fault.pointer for fault in refused.value.faults] == [pointer]
+    assert "script" in refused.value.detail
