@@ -1,9 +1,11 @@
 """Which class stands behind which URL: the one place where the parts of the API process are made."""
 
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from app.api.services import Services
+from app.domain.spec.losses import ENTRY_POINTS
 from app.persistence.database import Database
 from app.queueing.celery import Doorbell
 from app.services.checkpoints import Checkpoints
@@ -59,7 +61,7 @@ def build(settings: Settings) -> Parts:
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
     checkpoints = Checkpoints(database, storage)
-    resolver = Resolver(database, storage, most_parameters=settings.max_parameters)
+    resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
     jobs = Jobs(database, storage, doorbell, resolver)
     services = Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
@@ -77,6 +79,11 @@ def build(settings: Settings) -> Parts:
         health=Health(database, storage, doorbell, expect_worker=settings.expect_worker),
     )
     return Parts(database=database, doorbell=doorbell, watcher=watcher, housekeeper=housekeeper, services=services)
+
+
+def installed_losses() -> list[str]:
+    """The custom losses in this environment by name; loading one would load torch."""
+    return sorted(entry_points(group=ENTRY_POINTS).names)
 
 
 def uploads_folder(settings: Settings) -> Path:

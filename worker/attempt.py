@@ -92,7 +92,9 @@ class Attempt:
         self._publisher.discard(superfluous)
 
     def _measured(self, report: MemberReport) -> MemberReport:
-        """With the metrics that are too dear for every epoch, for the best and the last one."""
+        """With the metrics that are too dear for every epoch, for the best and the last one; without a loss there are none."""
+        if report.finished is StopReason.INVALID_LOSS:
+            return report
         best = report.best and self._with_all_metrics(report.best, "best")
         last = report.last and self._with_all_metrics(report.last, "last")
         latest = last if last and report.latest and last.epoch == report.latest.epoch else report.latest
@@ -124,7 +126,7 @@ class Attempt:
 
     def _test(self, report: MemberReport) -> HeldOut | None:
         chosen = report.best or report.last
-        if not self._spec.test_rows or chosen is None:
+        if not self._spec.test_rows or chosen is None or report.finished is StopReason.INVALID_LOSS:
             return None
         loss, metrics = self._stack.evaluate(self._position, "test", "best")
         named = {name: to_json(value) for name, value in metrics.items()}

@@ -5,6 +5,7 @@ import torch
 from app.domain.errors import TrainyardError
 from app.domain.job import StopReason
 from app.persistence.leases import Ending
+from worker.engine.custom_loss import LossFailed
 
 # torch's allocator of main memory has no exception of its own.
 _REFUSED = "DefaultCPUAllocator"
@@ -17,5 +18,7 @@ def failure_of(error: Exception) -> Ending:
         return Ending(reason=StopReason.OUT_OF_MEMORY, message=text)
     if isinstance(error, TrainyardError):
         return Ending(reason=StopReason.INVALID_DATA, message=error.detail)
+    if isinstance(error, LossFailed):
+        return Ending(reason=StopReason.INVALID_LOSS, message=str(error))
     text = f"The training met an unexpected error ({type(error).__name__}); the worker's log tells more."
     return Ending(reason=StopReason.INTERNAL_ERROR, message=text)

@@ -25,6 +25,7 @@ from app.storage.storage import Storage
 from app.tabular.loading import Loaded, load
 from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.recovery import State
+from worker.plugins import load_loss
 
 log = structlog.get_logger()
 
@@ -41,11 +42,15 @@ class Prepared:
 
 
 def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Prepared:
-    """Read the datasets and the newest sound recovery point; InvalidData where a dataset is gone.
+    """Read the datasets and the newest sound recovery point.
 
+    Raises InvalidData: a dataset is gone, or not fit to be trained on.
+    Raises LossFailed: the spec's custom loss cannot be had here.
     `alive` is called after each part of it: a large dataset takes a while, which is no stall.
     """
     spec = ResolvedSpec.model_validate(job.resolved_spec)
+    custom_loss = load_loss(spec.loss.name, job=job.id)
+    alive()
     loaded = _load(job, spec, database=database, storage=storage, alive=alive)
     alive()
     arrays = MemberArrays(
@@ -63,7 +68,7 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
     )
     state = _state(job, database=database, storage=storage)
     alive()
-    return Prepared(loaded=loaded, member=Member(spec=spec, arrays=arrays), state=state)
+    return Prepared(loaded=loaded, member=Member(spec=spec, arrays=arrays, custom_loss=custom_loss), state=state)
 
 
 def _writable(array: Rows) -> Rows:

@@ -11,6 +11,7 @@ from app.persistence import claims, workers
 from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
+from worker.plugins import loss_names
 from worker.pulse import Periods, Pulse
 from worker.run import Run
 from worker.warming import train_a_little
@@ -51,7 +52,14 @@ class Trainer:
         log.info("trainer.warm", name=self._name, device=self._device)
 
     def _register(self, connection: Connection) -> None:
-        workers.register(connection, self._name, device=self._device, threads=self._threads, torch=torch.__version__)
+        workers.register(
+            connection,
+            self._name,
+            device=self._device,
+            threads=self._threads,
+            torch=torch.__version__,
+            custom_losses=loss_names(),
+        )
 
     def leave(self) -> None:
         """Say that this process is gone."""

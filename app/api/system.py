@@ -23,6 +23,7 @@ class Worker(Answer):
     device: str
     threads: int
     torch: str
+    custom_losses: list[str]
     job: str | None
     started_at: Time
     heartbeat_at: Time

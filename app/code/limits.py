@@ -13,7 +13,7 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("preprocessing", "categorical"): (_embeds(spec, described), "An embedding"),
+        ("preprocessing", "categorical"): (bool(spec.embeddings), "An embedding"),
         ("split", "method"): (spec.split.method != "random", f"Splitting by {spec.split.method}"),
         ("validation_dataset",): (spec.validation_dataset is not None, "A validation dataset"),
         ("test_dataset",): (spec.test_dataset is not None, "A test dataset"),
@@ -29,11 +29,6 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
     if isinstance(spec.target, str):
         _check_columns(spec, described, findings)
     findings.raise_faults()
-
-
-def _embeds(spec: ResolvedSpec, described: Mapping[str, Column]) -> bool:
-    kinds = [kind_of(spec, described[name]) for name in spec.features]
-    return spec.preprocessing.categorical == "embedding" and Kind.CATEGORICAL in kinds
 
 
 def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings: Findings) -> None:

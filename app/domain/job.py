@@ -48,6 +48,7 @@ class StopReason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     WORKER_LOST = "worker_lost"
     INVALID_DATA = "invalid_data"
+    INVALID_LOSS = "invalid_loss"
     INTERNAL_ERROR = "internal_error"
 
     @property

@@ -1,6 +1,6 @@
 """Spec resolution: what each default and each "auto" becomes for a dataset, or every reason why the job cannot be."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, resolve_features
@@ -8,7 +8,7 @@ from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
 from app.domain.resolve_own_datasets import check_own_datasets
 from app.domain.resolve_split import SplitFacts, check_split, is_validated, resolve_split
-from app.domain.resolve_target import Target, resolve_loss, resolve_standardizing
+from app.domain.resolve_target import Target, check_custom_loss, resolve_loss, resolve_standardizing
 from app.domain.resolve_targets import Complete, resolve_targets
 from app.domain.resolve_training import (
     check_class_weights,
@@ -40,11 +40,13 @@ def resolve(
     facts: SplitFacts = NO_FACTS,
     most_parameters: int = MOST_PARAMETERS,
     complete: Complete | None = None,
+    custom_losses: Collection[str] = (),
 ) -> Resolved:
     """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
 
     `facts` is what its split needs to know beside them; nothing for a random split of the one dataset.
     `complete` tells how many rows have a value in each of some columns: needed where several target columns have gaps.
+    `custom_losses` are the names, without `custom:`, that are installed.
 
     Raises Invalid: with all faults at once, by JSON Pointer into the spec.
     Raises NotSupported: the same, where all that is wrong is that this version lacks a feature.
@@ -52,6 +54,7 @@ def resolve(
     findings = Findings()
     described = {column.name: column for column in columns}
     refuse_unsupported(spec, findings)
+    check_custom_loss(spec, custom_losses, findings)
     check_kinds(spec, described, findings)
     check_network(spec, findings)
     check_sample_weight(spec, described, findings)
@@ -81,7 +84,7 @@ def _complete(
     if target is None:
         return None
     loss = resolve_loss(spec, target, findings)
-    standardizing = resolve_standardizing(spec, loss, findings)
+    standardizing = resolve_standardizing(spec, loss, target.task, findings)
     split, sizes = resolve_split(spec, target, facts, findings, rows=rows)
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
     embeddings = embeddings_of(spec, features)

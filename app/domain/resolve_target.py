@@ -1,13 +1,13 @@
 """The target: which task it makes, which classes it has, and which losses go with it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from app.domain.resolve_findings import Findings
 from app.domain.schema import MAX_LEVELS, Column, Kind, Level, StorageType, Task
 from app.domain.spec import JobSpec, Loss
-from app.domain.spec.losses import OF_CLASSES, OF_LABELS, OF_NUMBERS, STANDARDIZING, Bce, CrossEntropy, Mse
+from app.domain.spec.losses import CUSTOM, OF_CLASSES, OF_LABELS, OF_NUMBERS, STANDARDIZING, Bce, CrossEntropy, Mse, is_custom
 
 MOST_CLASSES_OF_NUMBERS = 20
 
@@ -107,10 +107,20 @@ def _classification(spec: JobSpec, column: Column, findings: Findings) -> Target
     return Target([column], task, column.missing, classes=column.levels, counts=column.counts)
 
 
+def check_custom_loss(spec: JobSpec, installed: Collection[str], findings: Findings) -> None:
+    """Notes a custom loss that is not installed."""
+    name = spec.loss.name
+    if is_custom(name) and name.removeprefix(CUSTOM) not in installed:
+        known = ", ".join(CUSTOM + known for known in sorted(installed)) or "none"
+        findings.fault("loss", "name", detail=f"There is no loss {name} here; installed are: {known}.")
+    elif is_custom(name) and isinstance(spec.target, list) and len(spec.target) > 1:
+        findings.unsupported("loss", "name", what="A custom loss of several target columns")
+
+
 def resolve_loss(spec: JobSpec, target: Target, findings: Findings) -> Loss:
     """The loss, "auto" replaced; notes one that does not go with the task."""
     loss = spec.loss
-    if loss.name.startswith("custom:"):
+    if is_custom(loss.name):
         return loss
     if loss.name == "auto":
         return _default_loss(target.task)
@@ -134,11 +144,11 @@ def _listed(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def resolve_standardizing(spec: JobSpec, loss: Loss, findings: Findings) -> Literal["standard", "none"]:
+def resolve_standardizing(spec: JobSpec, loss: Loss, task: Task, findings: Findings) -> Literal["standard", "none"]:
     """`preprocessing.target`, "auto" replaced."""
     chosen = spec.preprocessing.target
     if chosen == "auto":
         return "standard" if loss.name in STANDARDIZING else "none"
-    if chosen == "standard" and loss.name in (OF_CLASSES | OF_NUMBERS) - STANDARDIZING:
+    if chosen == "standard" and (task.is_classification or loss.name == "poisson"):
         findings.fault("preprocessing", "target", detail=f"With {loss.name} the target cannot be standardized.")
     return chosen

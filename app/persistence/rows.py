@@ -192,6 +192,7 @@ class WorkerRow(Record):
     device: str
     threads: int
     torch: str
+    custom_losses: list[str]
     job_id: str | None
     started_at: datetime
     heartbeat_at: datetime

@@ -219,6 +219,7 @@ workers = Table(
     Column("device", String(8), nullable=False),
     Column("threads", Integer, nullable=False),
     Column("torch", String(64), nullable=False),
+    Column("custom_losses", JSON, nullable=False),
     Column("job_id", Id),
     Column("started_at", Instant, nullable=False),
     Column("heartbeat_at", Instant, nullable=False),

@@ -1,5 +1,7 @@
 """The warm training processes, each with its last heartbeat."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.persistence.database import now
@@ -8,10 +10,12 @@ from app.persistence.rows import WorkerRow
 from app.persistence.tables import workers
 
 
-def register(connection: Connection, id: str, *, device: str, threads: int, torch: str) -> None:
-    """Say that a process is warm."""
+def register(
+    connection: Connection, id: str, *, device: str, threads: int, torch: str, custom_losses: Sequence[str] = ()
+) -> None:
+    """Say that a process is warm, and by which custom losses it can train."""
     connection.execute(delete(workers).where(workers.c.id == id))
-    values = {"id": id, "device": device, "threads": threads, "torch": torch}
+    values = {"id": id, "device": device, "threads": threads, "torch": torch, "custom_losses": list(custom_losses)}
     connection.execute(insert(workers).values(**values, started_at=now(), heartbeat_at=now()))
 
 

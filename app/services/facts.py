@@ -1,7 +1,7 @@
-"""What of a caller's datasets new jobs are resolved against: each fact learned once, however many jobs need it."""
+"""What new jobs are resolved against: facts of the caller's datasets, each learned once, however many jobs need it."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -29,10 +29,11 @@ KEPT_BUNDLES = 4
 class Facts:
     """For one request: datasets may be deleted afterwards."""
 
-    def __init__(self, caller: Caller, database: Database, storage: Storage) -> None:
+    def __init__(self, caller: Caller, database: Database, storage: Storage, *, custom_losses: Collection[str]) -> None:
         self._caller = caller
         self._database = database
         self._storage = storage
+        self.custom_losses = custom_losses
         self.find = cache(self._find)
         self.describe = cache(self._describe)
         self._complete = cache(self._count_complete)

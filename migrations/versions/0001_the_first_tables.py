@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("device", sa.String(length=8), nullable=False),
         sa.Column("threads", sa.Integer(), nullable=False),
         sa.Column("torch", sa.String(length=64), nullable=False),
+        sa.Column("custom_losses", sa.JSON(), nullable=False),
         sa.Column("job_id", sa.String(length=64), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),

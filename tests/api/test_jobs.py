@@ -2,13 +2,16 @@
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.history import HeldOut
 from app.domain.job import Status, StopReason
-from tests.api.service import Service, Trained, assert_problem, pointers, row_of
+from app.persistence import workers
+from tests.api.service import Service, Trained, assert_problem, pointers, row_of, running, settings_for
+from tests.plugins import MODULE, install
 
 
 def test_a_job_shows_what_was_sent_and_what_became_of_it(service: Service) -> None:
@@ -49,6 +52,31 @@ def test_a_failed_job_says_why(small: Service) -> None:
     job = small.get(f"/v1/jobs/{id}")
     assert (job["status"], job["stop_reason"], job["terminal"]) == ("failed", "non_finite_loss", True)
     assert job["error"] == {"code": "non_finite_loss", "message": "Try a lower learning rate."}
+
+
+def test_a_custom_loss_is_known_by_the_workers_that_have_it(service: Service) -> None:
+    with service.database.write() as connection:
+        workers.register(connection, "host:1", device="cpu", threads=1, torch="2", custom_losses=["ours", "mine"])
+        workers.register(connection, "host:2", device="cpu", threads=1, torch="2", custom_losses=["mine"])
+
+    job = service.submit(loss={"name": "custom:mine"})
+
+    spec = {"dataset": service.described(), "target": "label", "loss": {"name": "custom:other"}}
+    answer = service.client.post("/v1/jobs", json=spec)
+    document = assert_problem(answer, 422, "invalid_request")
+    assert (job["resolved_spec"]["loss"], pointers(answer)) == ({"name": "custom:mine"}, ["/loss/name"])
+    assert document["errors"][0]["detail"].endswith("installed are: custom:mine, custom:ours.")
+
+
+def test_a_custom_loss_beside_the_api_is_known_and_not_loaded(
+    sqlite_url: str, valkey_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = install(tmp_path / "site", {"mine": "Focal"})
+    (installed / f"{MODULE}.py").unlink()  # whoever loads it fails
+    monkeypatch.syspath_prepend(installed)
+
+    with running(settings_for(sqlite_url, tmp_path / "data", redis_url=valkey_server)) as service:
+        assert service.submit(loss={"name": "custom:mine"})["status"] == "queued"
 
 
 def test_a_job_with_test_rows_tells_their_result(small: Service) -> None:

@@ -143,6 +143,7 @@ def test_the_loss_decides_the_outputs_of_two_classes(loss: str, outputs: int) ->
             "poisson",
         ),
         ({"preprocessing": {"target": "standard"}}, "/preprocessing/target", "cross_entropy"),
+        ({"loss": {"name": "custom:mine"}}, "/loss/name", "There is no loss custom:mine here; installed are: none."),
         ({"network": {"dropout": [0.1]}}, "/network/dropout", "1 rates stand here for 2 hidden layers"),
         ({"network": {"hidden_layers": [60_000, 60_000]}}, "/network/hidden_layers", "the limit is 50000000"),
         ({"network": {"normalization": "batch"}, "batch_size": 1}, "/network/normalization", "at least two rows"),
@@ -172,7 +173,6 @@ def test_a_fault_is_named_with_its_pointer(change: dict[str, object], pointer: s
     ("change", "pointer"),
     [
         ({"recipe": "strong"}, "/recipe"),
-        ({"loss": {"name": "custom:mine"}}, "/loss/name"),
         ({"precision": "bf16"}, "/precision"),
     ],
 )
@@ -324,6 +324,41 @@ def test_a_resolved_spec_is_a_spec_and_resolves_to_itself(target: str, batch_siz
     again = JobSpec.model_validate_json(first.spec.model_dump_json(exclude=extra))
 
     assert resolve(again, columns=COLUMNS, rows=ROWS).spec == first.spec
+
+
+@pytest.mark.parametrize(
+    ("target", "outputs"), [("species", 3), ("smoker", 2), ("price", 1)], ids=["multiclass", "binary", "regression"]
+)
+def test_a_custom_loss_has_an_output_for_each_class_or_one_for_a_number(target: str, outputs: int) -> None:
+    asked = JobSpec.model_validate({"dataset": "ds_1", "target": target, "features": ["x"], "loss": {"name": "custom:mine"}})
+
+    found = resolve(asked, columns=COLUMNS, rows=ROWS, custom_losses=["mine"]).spec
+
+    assert (found.layers[-1], found.loss.name, found.preprocessing.target) == (outputs, "custom:mine", "none")
+    again = JobSpec.model_validate_json(
+        found.model_dump_json(exclude=set(ResolvedSpec.model_fields) - set(JobSpec.model_fields))
+    )
+    assert resolve(again, columns=COLUMNS, rows=ROWS, custom_losses=["mine"]).spec == found
+
+
+@pytest.mark.parametrize(("target", "allowed"), [("price", True), ("species", False)])
+def test_with_a_custom_loss_only_numbers_can_be_standardized(target: str, allowed: bool) -> None:
+    change = {"loss": {"name": "custom:mine"}, "preprocessing": {"target": "standard"}}
+    asked = JobSpec.model_validate({"dataset": "ds_1", "target": target, "features": ["x"], **change})
+
+    if allowed:
+        found = resolve(asked, columns=COLUMNS, rows=ROWS, custom_losses=["mine"]).spec
+        assert found.preprocessing.target == "standard"
+    else:
+        with pytest.raises(Invalid, match=r"^/preprocessing/target: With custom:mine"):
+            resolve(asked, columns=COLUMNS, rows=ROWS, custom_losses=["mine"])
+
+
+def test_an_unknown_custom_loss_is_told_which_there_are() -> None:
+    asked = JobSpec.model_validate({"dataset": "ds_1", "target": "price", "features": ["x"], "loss": {"name": "custom:mine"}})
+
+    with pytest.raises(Invalid, match=r"^/loss/name: .*installed are: custom:a, custom:b\.$"):
+        resolve(asked, columns=COLUMNS, rows=ROWS, custom_losses={"b", "a"})
 
 
 def test_a_list_of_one_target_is_that_target() -> None:

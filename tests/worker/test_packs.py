@@ -1,11 +1,14 @@
 """Jobs that train in one stack, against both databases: each leaves what it would have left alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from app.domain.job import Status, StopReason
 from app.persistence import datasets
 from app.persistence.rows import JobRow
+from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
 
 PACKED: dict[str, object] = {"pack": True, "precision": "fp64"}
@@ -175,3 +178,21 @@ def test_jobs_whose_dataset_is_gone_fail_by_themselves(yard: Yard) -> None:
     yard.work()
 
     assert {yard.job(job.id).stop_reason for job in jobs} == {StopReason.INVALID_DATA}
+
+
+def test_a_custom_loss_that_fails_in_a_stack_ends_its_own_job_alone(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(install(tmp_path / "site"))
+    loss = {"name": "custom:strict"}
+    undisturbed = submitted(yard, loss=loss)
+    yard.work()
+    jobs = submitted(yard, loss=loss)
+    diverging = yard.submit(**PACKED, loss=loss, optimizer={"name": "adam", "learning_rate": 1e300}, epochs=40)
+    yard.work()
+
+    assert [packed_as(yard, job) for job in (*jobs, diverging)] == [(4, 0), (4, 1), (4, 2), (4, 3)]
+    assert yard.job(diverging.id).stop_reason == "invalid_loss"
+    for one, other in zip(jobs, undisturbed, strict=True):
+        assert yard.job(one.id).status is Status.SUCCEEDED
+        assert_close(yard, one, other)

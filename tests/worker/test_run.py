@@ -1,10 +1,14 @@
 """One training process against both databases: what a job leaves behind, however it ends."""
 
 import hashlib
+import json
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from onnxruntime import InferenceSession
 from sqlalchemy import update
 
 from app.domain.blobs import checkpoint_key
@@ -14,6 +18,7 @@ from app.domain.numbers import JsonNumber
 from app.domain.schema import Task
 from app.persistence import checkpoints, datasets, jobs, recovery
 from app.persistence.tables import jobs as jobs_table
+from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
 from worker.failures import failure_of
 
@@ -266,6 +271,73 @@ def test_a_job_that_goes_on_with_another_torch_is_no_longer_exact(yard: Yard, to
     after = yard.job(job.id).reproducibility
     assert after is not None
     assert (before["exact"], after["exact"]) == (True, exact)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(install(tmp_path / "site"))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("loss", "change", "output"),
+    [("custom:focal", {}, "softmax"), ("custom:huber", {"target": "b", "features": ["a"], "task": "regression"}, "identity")],
+    ids=["classes", "numbers"],
+)
+def test_a_custom_loss_trains_to_a_checkpoint_that_predicts(
+    yard: Yard, loss: str, change: dict[str, object], output: str
+) -> None:
+    job = yard.submit(loss={"name": loss}, split={"validation": 0.2, "test": 0.2}, early_stopping={"patience": 100}, **change)
+
+    yard.work()
+
+    ended, best = yard.job(job.id), yard.checkpoints(job)["best"]
+    history = [value for value in yard.history(job).val_loss if value is not None]
+    assert (ended.status, len(history)) == (Status.SUCCEEDED, 30)
+    assert history[-1] < history[0]
+    assert ended.test is not None
+    assert isinstance(ended.test["loss"], float)
+    manifest = json.loads(yard.storage.get(checkpoint_key(best.id, "model.json")))
+    assert (manifest["output"], manifest["spec"]["loss"]) == (output, {"name": loss})
+    session = InferenceSession(yard.storage.get(checkpoint_key(best.id, "model.onnx")))
+    features = np.ones((1, len(manifest["columns"])))
+    label, *probabilities = session.run(None, {"features": features})
+    assert label[0] in ("high", "low") if output == "softmax" else math.isfinite(label[0])
+    assert [part.shape for part in probabilities] == ([(1, 2)] if output == "softmax" else [])
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("broken", "failed: ArithmeticError: the operator divides by nothing"),
+        ("trained", "has parameters (inner.weight, inner.bias)"),
+        ("unmade", "cannot be loaded: TypeError"),
+        ("absent", "is installed 0 times"),
+    ],
+)
+def test_a_custom_loss_that_cannot_be_used_ends_its_own_job_alone(yard: Yard, name: str, words: str) -> None:
+    bad, good = yard.submit(loss={"name": f"custom:{name}"}), yard.submit()
+
+    yard.work()
+
+    ended = yard.job(bad.id)
+    assert (ended.status, ended.stop_reason, ended.error_code) == (Status.FAILED, *2 * [StopReason.INVALID_LOSS])
+    assert f"The loss custom:{name} {words}" in str(ended.error_message)
+    assert yard.job(good.id).status is Status.SUCCEEDED
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_job_keeps_what_it_learned_until_its_loss_failed(yard: Yard) -> None:
+    job = yard.submit(loss={"name": "custom:broken"}, epochs=10_000, split={"validation": 0.2, "test": 0.2})
+
+    yard.work()
+
+    ended, kept = yard.job(job.id), yard.checkpoints(job)
+    assert ended.epoch > 0
+    assert yard.history(job).epoch == list(range(1, ended.epoch + 1))
+    assert kept["last"].epoch == ended.epoch
+    assert ended.test is None
 
 
 def test_memory_that_torch_is_refused_is_out_of_memory() -> None:

@@ -23,6 +23,7 @@ from app.persistence.tables import jobs as jobs_table
 from app.storage.folder import Folder
 from app.tabular.limits import Limits
 from app.tabular.reading import describe_upload
+from tests.plugins import LOSSES
 from worker.pulse import Periods
 from worker.trainer import Trainer
 
@@ -77,7 +78,8 @@ class Yard:
 
     def submit(self, **changes: object) -> JobRow:
         spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
-        resolved = resolve(spec, columns=[Column.model_validate(column) for column in self.columns], rows=100)
+        columns = [Column.model_validate(column) for column in self.columns]
+        resolved = resolve(spec, columns=columns, rows=100, custom_losses=["absent", *LOSSES])
         new = NewJob(
             id=new_id("job"),
             project_id=DEFAULT_PROJECT,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.domain.spec import ResolvedSpec
+from worker.engine.custom_loss import CustomLoss
 
 Floats = NDArray[np.float64]
 Targets = NDArray[np.float64] | NDArray[np.int64]
@@ -39,10 +40,11 @@ class MemberArrays:
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One job's place in a stack."""
+    """One job's place in a stack; where its spec names a custom loss, with that loss."""
 
     spec: ResolvedSpec
     arrays: MemberArrays
+    custom_loss: CustomLoss | None = None
 
 
 @dataclass(frozen=True)

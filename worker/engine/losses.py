@@ -31,7 +31,7 @@ class Loss(ABC):
     """How the reported loss grows with the target's scale: 1 for absolute, 2 for squared errors."""
 
     def __init__(self, members: Sequence[Member], *, dtype: torch.dtype, device: torch.device) -> None:
-        self.outputs = members[0].spec.layers[-1]
+        self._members, self.outputs = members, members[0].spec.layers[-1]
         self._specs = [member.spec.loss for member in members]
         self._multilabel = members[0].spec.task is Task.MULTILABEL
         self._scales = [np.atleast_1d(member.arrays.target_scale) for member in members]
@@ -272,6 +272,38 @@ def _by_output(y: Tensor) -> Tensor:
     return y[None] if y.dim() == 1 else y.T
 
 
+class Custom(Loss):
+    """The operator's own losses, each member's called with that member's rows; autograd finds the gradient."""
+
+    by_hand = False
+
+    def table(self, position: int, y: Tensor, w: Tensor) -> Tensor:
+        """[2, n]: y, w."""
+        return torch.stack((y, w))
+
+    def parts(self, table: Tensor) -> tuple[Tensor, ...]:
+        """Y and w, each [..., 1, n]."""
+        return table.narrow(-2, 0, 1), table.narrow(-2, 1, 1)
+
+    def prepare(self) -> None:
+        """Each member's own module."""
+        customs = [member.custom_loss for member in self._members if member.custom_loss is not None]
+        if len(customs) < len(self._members):
+            raise ValueError("A member without a loss of its own cannot train by a custom loss.")
+        self._customs, self._classes = customs, self._members[0].spec.task.is_classification
+
+    def rows(self, z: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        """[..., K, n]; what stands before K (epochs, versions) is rows too for the module."""
+        y, w = (part.squeeze(-2).expand(*z.shape[:-2], z.shape[-1]) for part in parts)
+        return torch.stack([self._rows(i, z.select(-3, i), y.select(-2, i), w.select(-2, i)) for i in range(z.shape[-3])], -2)
+
+    def _rows(self, position: int, z: Tensor, y: Tensor, w: Tensor) -> Tensor:
+        """[..., n] of z [..., O, n], y and w [..., n]."""
+        target = y.flatten().long() if self._classes else y.flatten().clone()
+        rows = self._customs[position].rows(z.transpose(-1, -2).reshape(-1, self.outputs), target, w.flatten())
+        return rows.reshape(y.shape)
+
+
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "bce": Bce,
@@ -286,4 +318,4 @@ LOSSES: dict[str, type[Loss]] = {
 
 def of(members: Sequence[Member], *, dtype: torch.dtype, device: torch.device) -> Loss:
     """The loss that the members share, with each member's own parameters."""
-    return LOSSES[members[0].spec.loss.name](members, dtype=dtype, device=device)
+    return LOSSES.get(members[0].spec.loss.name, Custom)(members, dtype=dtype, device=device)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from app.domain.schema import Task
 from app.domain.spec import Embedding, ResolvedSpec
+from app.domain.spec.losses import is_custom
 from worker.engine.layout import Layout, Slot
 from worker.engine.randomness import Use, seeded
 
@@ -34,9 +35,12 @@ _MODULES: dict[str, type[nn.Module]] = {
 
 
 def output_activation(spec: ResolvedSpec) -> Literal["softmax", "sigmoid", "identity", "exp"]:
-    """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target."""
-    loss = spec.loss.name
-    if loss == "cross_entropy" or (loss == "focal" and spec.layers[-1] > 1 and spec.task is not Task.MULTILABEL):
+    """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target.
+
+    A custom loss of classes has an output for each of them, two at least, and one of numbers has one.
+    """
+    loss, several = spec.loss.name, spec.layers[-1] > 1
+    if loss == "cross_entropy" or (several and (is_custom(loss) or (loss == "focal" and spec.task is not Task.MULTILABEL))):
         return "softmax"
     if loss in ("bce", "focal"):
         return "sigmoid"

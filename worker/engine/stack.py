@@ -1,6 +1,8 @@
 """The stack: K networks of one shape trained at once, as a generator of reports."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from math import inf
 from time import perf_counter
 from typing import Literal
@@ -66,18 +68,18 @@ class Stack:
         work = self._work()
         while True:
             # Not around the yield: the caller's code must not run in a mode of ours.
-            with torch.inference_mode() if self._training.by_hand else torch.no_grad():
+            with self._without_gradients():
                 going = bool(self._live()) and self._until_due(work) and bool(self._live())
                 self._settle()
             yield [report for progress in self._progress if (report := progress.report()) is not None]
             if not going:
                 return
 
-    def stop(self, position: int, reason: StopReason) -> None:
+    def stop(self, position: int, reason: StopReason, message: str | None = None) -> None:
         """End a member at once with the weights of its last finished epoch; the others go on untouched."""
         if self._progress[position].finished is None:
             state, vector = self._keeper.state(position), self._keeper.vector(position, "last")
-            self._progress[position].finish(reason)
+            self._progress[position].finish(reason, message)
             self._keeper.end(position, vector, state)
 
     def leave(self, position: int) -> None:
@@ -97,16 +99,26 @@ class Stack:
         return self._keeper.weights(position, which)
 
     def evaluate(self, position: int, part: Literal["validation", "test"], which: Which) -> tuple[float, dict[str, float]]:
-        """Loss in reported units and all metrics of a split. Raises ValueError where the member has no such rows."""
+        """Loss in reported units and all metrics of a split.
+
+        Raises ValueError: the member has no such rows.
+        Raises LossFailed: its custom loss failed.
+        """
         member = self._members[position]
         rows = (data.validation if part == "validation" else data.test)(member.arrays)
         if rows is None:
             raise ValueError(f"The member has no {part} rows.")
-        with torch.inference_mode():
+        with self._without_gradients():
             judge = Evaluation([member], [rows], self._layout, like=self._like)
             finished(judge.run(self._keeper.vector(position, which)[None, None], [of_task(member.spec.task)]))
+        if member.custom_loss and member.custom_loss.failure:
+            raise member.custom_loss.failure
         [scores] = judge.scores
         return float(scores.loss[0]), {name: float(value[0]) for name, value in scores.metrics.items()}
+
+    def _without_gradients(self) -> AbstractContextManager[object]:
+        """What autograd needs later must not be made in inference mode, not even by a custom loss for itself."""
+        return torch.inference_mode() if self._training.by_hand else torch.no_grad()
 
     def _work(self) -> Iterator[None]:
         """Steps, epochs and decisions; pauses after each step, and within an evaluation that takes long."""
@@ -142,6 +154,7 @@ class Stack:
         yield from self._ledger.measure(decided=place.decided, epoch=epoch, batch=place.batch)
         stamps = np.array(self._stamps)
         self._stamps.clear()
+        self._end_failed()
         for position in self._live() if epoch >= first else []:
             seconds = stamps + self._keeper.seconds[position]
             self._conclude(position, self._ledger.block(position, first=first, seconds=seconds), first)
@@ -185,6 +198,13 @@ class Stack:
         limit = self._members[position].spec.max_seconds
         return limit - self._keeper.elapsed(position) if limit and self._place.decided else inf
 
+    def _end_failed(self) -> None:
+        """End members whose custom loss failed; nothing that was measured since is theirs."""
+        for position in self._live():
+            loss = self._members[position].custom_loss
+            if loss is not None and loss.failure is not None:
+                self.stop(position, StopReason.INVALID_LOSS, str(loss.failure))
+
     def _now(self) -> float:
         return self._place.seconds + perf_counter() - self._resumed
 
@@ -206,11 +226,13 @@ class Stack:
 
 
 def _filled(members: Sequence[Member | None]) -> list[Member]:
-    """Empty places get the tensors of a member that is there; they are buried before the first step."""
+    """Empty places get the tensors of a member that is there, not its custom loss; they are buried before the first step."""
     present = [member for member in members if member is not None]
     if not present:
         raise ValueError("A stack has at least one member.")
-    return [member or present[0] for member in members]
+    loss = present[0].custom_loss
+    filler = replace(present[0], custom_loss=loss and loss.silent())
+    return [member or filler for member in members]
 
 
 def _check(members: Sequence[Member]) -> None:

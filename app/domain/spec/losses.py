@@ -69,14 +69,23 @@ class Focal(Block):
 
 
 class Custom(Block):
-    """A loss that the operator installed on the workers."""
+    """A loss that the operator installed on the workers; `custom:mine` is the entry point `mine` of `trainyard.losses`."""
 
     name: Annotated[str, Field(pattern=r"^custom:[A-Za-z0-9_.-]+$")]
 
 
+# What a custom loss is installed as, and what stands before its name.
+ENTRY_POINTS, CUSTOM = "trainyard.losses", "custom:"
+
+
+def is_custom(name: str) -> bool:
+    """True for the name of a custom loss."""
+    return name.startswith(CUSTOM)
+
+
 def _tag(value: object) -> str:
     name = value.get("name", "auto") if isinstance(value, dict) else getattr(value, "name", "auto")
-    return "custom" if isinstance(name, str) and name.startswith("custom:") else str(name)
+    return "custom" if isinstance(name, str) and is_custom(name) else str(name)
 
 
 Loss = Annotated[
