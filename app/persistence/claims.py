@@ -1,10 +1,11 @@
 """Claims: the job that is due, and with it the waiting jobs that train in the same stack."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from app.domain.job import Status
 from app.domain.packing import most_members
@@ -19,6 +20,8 @@ from app.persistence.tables import jobs, workers
 
 # Members of a pack while jobs wait that do not fit into it: whoever is due next waits for little more than one job.
 FEW = 8
+# Trials that a claim may pass over because their sweep has no more room, to reach those behind them.
+PASSED_OVER = 64
 # Crashes of a pack after which its members are tried alone, so that none fails its neighbours.
 TOGETHER = 2
 
@@ -59,25 +62,38 @@ def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
 
 def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> Seats:
     """Seats in a new stack for the due job and those that fit, as many as pay."""
-    most = _most(connection, due, owner=owner, devices=devices)
-    fitting = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None), jobs.c.number != due.number)
-    others = _in_line(select(jobs.c.number, jobs.c.sweep_id), devices).where(fitting).limit(most - 1)
-    rows = connection.execute(others.with_for_update(skip_locked=True, of=jobs)).all() if most > 1 else []
-    numbers = admit(connection, [(due.number, due.sweep_id), *((row.number, row.sweep_id) for row in rows)])
+    if due.pack_key is None or due.pack_limit == 1:
+        numbers = admit(connection, [(due.number, due.sweep_id)])
+    else:
+        numbers = _fitting(connection, due, owner=owner, devices=devices)
     return Seats(due.number, len(numbers), {number: place for place, number in enumerate(numbers)})
 
 
-def _most(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> int:
-    if due.pack_key is None or due.pack_limit == 1:
-        return 1
+def _fitting(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> list[int]:
+    """The due job and those to take along, locked, as their sweeps have room."""
+    alike = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
+    waiting = _by_sweep(connection, alike)
+    room = claimable(connection, waiting)
+    most = _most(connection, due, waiting=room, owner=owner, devices=devices)
+    others = _in_line(select(jobs.c.number, jobs.c.sweep_id), devices).where(alike, jobs.c.number != due.number)
+    others = others.limit(most - 1 + min(waiting.total() - room, PASSED_OVER)).with_for_update(skip_locked=True, of=jobs)
+    rows = connection.execute(others).all() if most > 1 else []
+    return admit(connection, [(due.number, due.sweep_id), *((row.number, row.sweep_id) for row in rows)])[:most]
+
+
+def _by_sweep(connection: Connection, alike: ColumnElement[bool]) -> Counter[str | None]:
+    """How many such jobs are due, of each sweep and of none."""
+    query = select(jobs.c.sweep_id, func.count()).where(is_due(), alike).group_by(jobs.c.sweep_id)
+    return Counter({row.sweep_id: row[1] for row in connection.execute(query)})
+
+
+def _most(connection: Connection, due: JobRow, *, waiting: int, owner: str, devices: Sequence[str]) -> int:
+    """How many of the jobs that wait and are alike the owner may take at once."""
     most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu="cuda" in devices)
     most = min(most, due.pack_limit or most)
     idle = _idle_others(connection, owner)
     if not idle and _others_wait(connection, due, devices):
         return min(most, FEW)
-    fitting = and_(is_due(), jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
-    rows = connection.execute(select(jobs.c.sweep_id, func.count()).where(fitting).group_by(jobs.c.sweep_id)).all()
-    waiting = claimable(connection, {row.sweep_id: row[1] for row in rows})
     return min(most, max(1, -(-waiting // (idle + 1))))
 
 

@@ -1,12 +1,17 @@
 """Sweeps over HTTP: created with their trials, ranked while they train, cancelled; and every search that cannot be."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from app.domain.caller import Caller
 from app.domain.job import Status, StopReason
+from app.domain.spec import JobSpec
 from app.persistence import workers
+from app.services.resolver import Resolver
+from app.storage.folder import Folder
 from tests.api.service import Service, Trained, assert_problem, pointers
 
 SEEDS: dict[str, Any] = {"seed": {"choice": [1, 2, 3]}}
@@ -261,6 +266,7 @@ def test_a_large_sweep_is_made_whole(service: Service) -> None:
         ({"optimizer.momentum": {"choice": [0.9]}}, ["/search/optimizer.momentum/choice/0"]),
         ({"target": {"choice": ["label", "nothing"]}}, ["/search/target/choice/1"]),
         ({"dataset": {"choice": ["ds_none"]}}, ["/search/dataset/choice/0"]),
+        ({"test_dataset": {"choice": [None, "ds_none"]}}, ["/search/test_dataset/choice/1"]),
         ({"early_stopping.metric": {"choice": ["val_loss", "val_rmse"]}}, ["/search/early_stopping.metric/choice/1"]),
         ({"seed": {"range": [0, 10_001]}}, ["/search"]),
         ({}, ["/search"]),
@@ -320,6 +326,64 @@ def test_a_leaderboard_is_not_turned_round(shared: Service) -> None:
     answer = shared.client.get("/v1/sweeps/swp_none/jobs", params={"sort": "metric", "order": "asc"})
 
     assert pointers(answer) == ["order"]
+
+
+ROWS = b"size,patient,part,a,b\n" + b"".join(
+    f"{i}.5,p{i % 9},{('train', 'train', 'validation')[i % 3]},{'' if i % 7 == 0 else i},{'' if i % 5 == 0 else -i}\n".encode()
+    for i in range(60)
+)
+SPLITS: dict[str, Any] = {
+    "target": {"choice": [["a", "b"], "a"]},
+    "split": {"choice": [{}, {"method": "column", "column": "part"}, {"method": "group", "column": "patient"}]},
+    "seed": {"choice": [3, 4]},
+}
+
+
+def test_a_trial_becomes_what_a_job_of_its_spec_becomes_whatever_decides_its_rows(small: Service) -> None:
+    train, own = small.upload(ROWS)["id"], small.upload(ROWS + b"9.5,p1,train,1,2\n")["id"]
+    spec = {"dataset": train, "target": "a", "features": ["size"], "test_dataset": own, "epochs": 2}
+
+    made = sweep(small, spec=spec, search=SPLITS)
+
+    found = trials(small, made["id"], limit=100)
+    assert len(found) == 12
+    for trial in found:
+        alone = small.post("/v1/jobs", trial["spec"], status=201)
+        for name in ("resolved_spec", "warnings", "dataset", "test_dataset"):
+            assert trial[name] == alone[name]
+
+
+class Counting(Folder):
+    """Storage that knows how often a file was asked for."""
+
+    fetched = 0
+
+    def fetch(self, key: str, destination: Path) -> Path:
+        self.fetched += 1
+        return super().fetch(key, destination)
+
+
+def test_a_dataset_is_read_once_for_each_fact_and_not_for_each_trial(small: Service) -> None:
+    spec = {"dataset": small.upload(ROWS)["id"], "features": ["size"]}
+    storage = Counting(Path(small.settings.resolved_storage_url))
+    resolver = Resolver(small.database, storage, most_parameters=10_000, custom_losses=[])
+    facts = resolver.facts(Caller())
+    split = {"method": "group", "column": "patient"}
+
+    for seed in range(20):
+        for validation in (0.2, 0.3):
+            blocks = {"target": ["a", "b"], "seed": seed, "split": split | {"validation": validation}}
+            resolver.new_job(JobSpec.model_validate(spec | blocks), facts)
+
+    assert storage.fetched == 2  # the rows that have both targets, and the groups
+
+
+def test_every_dataset_of_a_live_trial_is_kept(service: Service) -> None:
+    first, second = service.described(), service.described()
+    sweep(service, search={"validation_dataset": {"choice": [None, first]}, "test_dataset": {"choice": [second]}})
+
+    for id in (first, second):
+        assert_problem(service.client.delete(f"/v1/datasets/{id}"), 409, "conflict")
 
 
 def test_a_paused_trial_keeps_its_sweep_running(small: Service) -> None:

@@ -10,7 +10,7 @@ from app.domain.caller import DEFAULT_PROJECT
 from app.domain.ids import new_id
 from app.domain.job import HELD, Status, StopReason
 from app.domain.sweep import SweepSpec
-from app.persistence import claims, jobs, leases, sweeps
+from app.persistence import claims, jobs, leases, sweeps, workers
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
 from app.persistence.parallel import admit
@@ -133,6 +133,20 @@ def test_a_pack_has_no_more_trials_than_the_sweep_allows_and_others_in_its_stack
         (other.id, 3, 2),
     ]
     assert claim_pack(database) == []
+
+
+def test_a_pack_leaves_a_share_of_its_sweep_s_room_to_idle_processes(database: Database) -> None:
+    with database.write() as connection:
+        for name in ("host:1", "host:2"):
+            workers.register(connection, name, device="cpu", threads=1, torch="2")
+    swept(database, trials=20, parallel=4, pack=True)
+
+    first = claim_pack(database, "host:1")
+    with database.write() as connection:
+        workers.beat(connection, "host:1", job_id=first[0].id)
+
+    assert len(first) == 2
+    assert len(claim_pack(database, "host:2")) == 2
 
 
 def test_a_pack_that_comes_back_takes_no_more_room_than_the_sweep_has(database: Database) -> None:
