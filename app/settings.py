@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
     """Of a JSON request other than an upload."""
     max_parameters: Annotated[int, Field(ge=1)] = 50_000_000
+    max_trials: Annotated[int, Field(ge=1, le=30_000)] = 10_000
+    """Of a sweep; they are created in one transaction."""
     max_predict_rows: Annotated[int, Field(ge=1)] = 10_000
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
     log_level: str = "info"

@@ -21,6 +21,7 @@ from app.services.predictions import Predictions
 from app.services.resolver import Resolver
 from app.services.scripts import Scripts
 from app.services.streams import Streams
+from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
 from app.services.watcher import Watcher
 from app.serving.sessions import Sessions
@@ -65,10 +66,14 @@ def build(settings: Settings) -> Parts:
     checkpoints = Checkpoints(database, storage)
     resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
+    jobs = Jobs(database, storage, doorbell, resolver=resolver, admission=admission)
     services = Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
-        jobs=Jobs(database, storage, doorbell, resolver=resolver, admission=admission),
+        jobs=jobs,
         plans=Plans(database, resolver, admission),
+        sweeps=Sweeps(
+            database, storage, doorbell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials
+        ),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
         scripts=Scripts(database),

@@ -1,4 +1,4 @@
-"""The README's session, as it stands."""
+"""The sessions of the README and the documentation, as they stand."""
 
 import os
 import re
@@ -7,24 +7,36 @@ from pathlib import Path
 
 from tests.servers.service import Service
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 
 
-def test_the_five_calls_of_the_readme_work_as_they_stand(service: Service, tmp_path: Path) -> None:
-    session = re.findall(r"^## Five calls$.*?^```sh\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)[0]
-    environment = {**os.environ, "URL": service.url}
-
+def run(file: str, heading: str, service: Service, folder: Path) -> str:
+    """What the first session below a heading prints."""
+    text = (ROOT / file).read_text()
+    session = re.findall(rf"^{heading}$.*?^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[0]
     done = subprocess.run(
         ["/bin/sh", "-eu", "-c", session],
-        env=environment,
-        cwd=tmp_path,
+        env={**os.environ, "URL": service.url},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Epoch [2000/2000], Loss: " in done.stdout
-    assert '"epoch":[1,2,3]' in done.stdout
-    assert '"predictions":["setosa"]' in done.stdout
+    return done.stdout
+
+
+def test_the_five_calls_of_the_readme_work_as_they_stand(service: Service, tmp_path: Path) -> None:
+    printed = run("README.md", "## Five calls", service, tmp_path)
+
+    assert "Epoch [2000/2000], Loss: " in printed
+    assert '"epoch":[1,2,3]' in printed
+    assert '"predictions":["setosa"]' in printed
+
+
+def test_the_sweep_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/sweeps.md", "# Sweeps", service, tmp_path)
+
+    assert printed.count('"object":"sweep"') == 2
+    assert printed.count('"parameters":{"optimizer.learning_rate":') >= 3

@@ -129,6 +129,57 @@ class Plan(TypedDict):
     would_be_refused: list[Fault]
 
 
+class Trial(Job):
+    """A job of a sweep: what was set in the sweep's spec, and the sweep's metric at its best epoch."""
+
+    parameters: dict[str, Json]
+    value: float | None
+
+
+class SweepProgress(TypedDict):
+    """How many trials of a sweep stand where."""
+
+    trials: int
+    queued: int
+    running: int
+    paused: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    fraction: float
+
+
+class BestTrial(TypedDict):
+    """The first of a sweep's leaderboard."""
+
+    job: str
+    status: str
+    epoch: int
+    value: float
+    parameters: dict[str, Json]
+
+
+class Sweep(TypedDict):
+    """Many jobs from one spec."""
+
+    id: str
+    name: str | None
+    status: str
+    terminal: bool
+    spec: dict[str, Json]
+    search: dict[str, Json]
+    method: str
+    trials: int
+    parallel: int | None
+    metric: str
+    mode: str
+    seed: int
+    progress: SweepProgress
+    best: BestTrial | None
+    created_at: str
+    finished_at: str | None
+
+
 class History(TypedDict):
     """The losses of a job, in columns of one length."""
 
@@ -180,6 +231,12 @@ def job_of(answer: object) -> Job:
     """A job as the API answers it, its losses as floats."""
     job = cast(Job, answer)
     return {**job, "latest": _losses(job["latest"]), "best": _losses(job["best"]), "test": _held_out(job["test"])}
+
+
+def trial_of(answer: object) -> Trial:
+    """A job of a sweep as the API answers it, its numbers as floats."""
+    trial = cast(Trial, answer)
+    return cast(Trial, {**trial, **job_of(trial), "value": _number(trial["value"])})
 
 
 def checkpoint_of(answer: object) -> Checkpoint:

@@ -22,8 +22,10 @@ app = typer.Typer(
 )
 datasets = typer.Typer(no_args_is_help=True, help="Upload data.")
 jobs = typer.Typer(no_args_is_help=True, help="Submit and follow jobs.")
+sweeps = typer.Typer(no_args_is_help=True, help="Submit and compare many jobs from one spec.")
 app.add_typer(datasets, name="datasets")
 app.add_typer(jobs, name="jobs")
+app.add_typer(sweeps, name="sweeps")
 
 T = TypeVar("T")
 
@@ -90,6 +92,35 @@ def code(job: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Print a job as a plain torch script that reads the dataset as CSV and prints the same losses."""
     with Client(url, key=key) as client:
         typer.echo(client.code(job), nl=False)
+
+
+@sweeps.command("submit")
+def submit_sweep(sweep: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Queue the trials of a sweep; prints the sweep's id."""
+    with Client(url, key=key) as client:
+        typer.echo(client.submit_sweep(_parsed(sweep, dict))["id"])
+
+
+@sweeps.command("show")
+def show_sweep(id: str, limit: int = 10, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show how far a sweep is, and its best trials."""
+    with Client(url, key=key) as client:
+        sweep, best = client.sweep(id), list(client.leaderboard(id, limit=limit))
+    progress = sweep["progress"]
+    over = progress["succeeded"] + progress["failed"] + progress["cancelled"]
+    typer.echo(f"{sweep['status']}: {over} of {progress['trials']} trials are over, {progress['failed']} of them failed")
+    table = Table(Column("job", no_wrap=True, min_width=ID_WIDTH), "status", sweep["metric"], *sweep["search"], box=None)
+    for trial in best:
+        values = [json.dumps(trial["parameters"][path]) for path in sweep["search"]]
+        table.add_row(trial["id"], trial["status"], shown(trial["value"]), *values)
+    Console().print(table)
+
+
+@sweeps.command("cancel")
+def cancel_sweep(id: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Stop every live trial of a sweep; prints the sweep's status."""
+    with Client(url, key=key) as client:
+        typer.echo(client.cancel_sweep(id)["status"])
 
 
 @app.command("predict")

@@ -9,16 +9,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from trainyard.answers import Checkpoint, Dataset, History, Job, Json, Plan, Prediction, checkpoint_of, job_of, numbers
+from trainyard.answers import (
+    Checkpoint,
+    Dataset,
+    History,
+    Job,
+    Json,
+    Plan,
+    Prediction,
+    Sweep,
+    Trial,
+    checkpoint_of,
+    job_of,
+    numbers,
+    trial_of,
+)
 from trainyard.connection import Connection
 from trainyard.following import Event, Follower
 
+Params = dict[str, str | int | list[str]]
 Rows = Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 WAIT_SECONDS = 30
 PAGE = 200
 HISTORY_PAGE = 10_000
+LIVE = ("queued", "running", "pausing", "paused", "cancelling")
 
 CONTENT_TYPES = {
     ".csv": "text/csv",
@@ -76,15 +92,19 @@ class Client:
         """The job as it stands."""
         return job_of(self._connection.get(f"/v1/jobs/{id}").json())
 
-    def jobs(self, *, status: Sequence[str] = (), limit: int | None = None) -> Iterator[Job]:
+    def jobs(self, *, status: Sequence[str] = (), sweep: str | None = None, limit: int | None = None) -> Iterator[Job]:
         """Jobs, the newest first."""
-        return islice(self._jobs({"limit": min(limit or PAGE, PAGE), "status": list(status)}), limit)
+        params: Params = {"status": list(status), **({} if sweep is None else {"sweep": sweep})}
+        return map(job_of, self._listed("/v1/jobs", params, limit=limit))
 
-    def _jobs(self, params: dict[str, str | int | list[str]]) -> Iterator[Job]:
+    def _listed(self, path: str, params: Params, *, limit: int | None) -> Iterator[object]:
+        return islice(self._pages(path, {**params, "limit": min(limit or PAGE, PAGE)}), limit)
+
+    def _pages(self, path: str, params: Params) -> Iterator[object]:
         more = True
         while more:
-            page = self._connection.get("/v1/jobs", params=params).json()
-            yield from map(job_of, page["data"])
+            page = self._connection.get(path, params=params).json()
+            yield from page["data"]
             more, params = page["has_more"], {**params, "after": page["next"] or ""}
 
     def code(self, id: str) -> str:
@@ -106,6 +126,34 @@ class Client:
                 return job
             if end is not None and time.monotonic() >= end:
                 raise TimeoutError(f"{id} is {job['status']} after {timeout} s")
+
+    def submit_sweep(self, sweep: Mapping[str, object]) -> Sweep:
+        """Queue the trials of a sweep; only `spec` and `search` are required, and `trials` unless `method` is `grid`."""
+        return cast(Sweep, self._connection.post("/v1/sweeps", json=dict(sweep)).json())
+
+    def sweep(self, id: str) -> Sweep:
+        """The sweep as it stands."""
+        return cast(Sweep, self._connection.get(f"/v1/sweeps/{id}").json())
+
+    def sweeps(self, *, limit: int | None = None) -> Iterator[Sweep]:
+        """Sweeps, the newest first."""
+        return (cast(Sweep, found) for found in self._listed("/v1/sweeps", {}, limit=limit))
+
+    def cancel_sweep(self, id: str) -> Sweep:
+        """Stop every live trial and keep what they learned."""
+        return cast(Sweep, self._connection.post(f"/v1/sweeps/{id}/cancel").json())
+
+    def leaderboard(self, id: str, *, limit: int | None = None) -> Iterator[Trial]:
+        """The trials of a sweep, the best first."""
+        return map(trial_of, self._listed(f"/v1/sweeps/{id}/jobs", {"sort": "metric"}, limit=limit))
+
+    def wait_for_sweep(self, id: str, *, timeout: float | None = None) -> Sweep:
+        """The sweep once all its trials are terminal; TimeoutError after `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not (sweep := self.sweep(id))["terminal"]:
+            for job in self.jobs(status=LIVE, sweep=id, limit=1):
+                self.wait(job["id"], timeout=None if end is None else max(0.0, end - time.monotonic()))
+        return sweep
 
     def events(self, id: str, *, every: int = 1) -> Iterator[Event]:
         """Everything that happens to a job up to `done`, over lost connections; `every` thins the epochs."""

@@ -6,9 +6,9 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.api.faults import validated
 from app.api.texts import may_be_bad, refuse_bad_texts
 from app.domain.errors import Invalid, Unparsable
+from app.domain.faults import validated
 from app.domain.schema import Kind
 from app.tabular.samples import SAMPLES
 

@@ -20,6 +20,29 @@ IRIS_BY_HAND: dict[str, Example] = {
     },
     "shortest": {"summary": "All defaults", "value": {"dataset": _IRIS["dataset"], "target": "species"}},
 }
+SWEEP: dict[str, Example] = {
+    "random": {
+        "summary": "Twenty draws, four at once",
+        "value": {
+            "spec": {"dataset": _IRIS["dataset"], "target": "species"},
+            "search": {
+                "optimizer.learning_rate": {"log_uniform": [1e-4, 0.1]},
+                "network.hidden_layers": {"choice": [[32], [64, 64]]},
+            },
+            "trials": 20,
+            "parallel": 4,
+        },
+    },
+    "grid": {
+        "summary": "Every combination, each with eight seeds",
+        "value": {
+            "spec": {"dataset": _IRIS["dataset"], "target": "species"},
+            "method": "grid",
+            "search": {"network.activation": {"choice": ["relu", "tanh"]}, "seed": {"range": [0, 8]}},
+            "metric": "val_accuracy",
+        },
+    },
+}
 PREDICT: dict[str, Example] = {
     "objects": {
         "summary": "Rows as objects",

@@ -1,108 +1,22 @@
-"""What pydantic found wrong with a request, as faults: each at a JSON Pointer into what was sent, none with a value in it."""
+"""Where a request is at fault: in its body, its query or its headers."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from app.domain.errors import Fault, Invalid, pointer
-
-M = TypeVar("M", bound=BaseModel)
-
-# How pydantic begins its sentences, and how it writes the members of an enumeration.
-_SUBJECT = re.compile(r"^\w+ should")
-_ENUM_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+from app.domain import faults
+from app.domain.errors import Fault
 
 QUERY = "?"
 HEADER = ":"
 
-_CODES = {
-    "missing": "missing",
-    "extra_forbidden": "unknown_field",
-    "finite_number": "not_finite",
-    "literal_error": "not_allowed",
-    "enum": "not_allowed",
-    "union_tag_invalid": "not_allowed",
-    "union_tag_not_found": "missing",
-    "too_long": "too_long",
-    "string_too_long": "too_long",
-    "too_short": "too_short",
-    "string_too_short": "too_short",
-    "string_pattern_mismatch": "bad_format",
-    "greater_than": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than": "out_of_range",
-    "less_than_equal": "out_of_range",
-}
-_DETAILS = {
-    "missing": "This field is required.",
-    "extra_forbidden": "There is no such field here.",
-    "union_tag_not_found": "The field `name`, which says what kind it is, is required.",
-    "json_invalid": "The body is not JSON.",
-}
-
 
 def faults_of(errors: Sequence[Mapping[str, Any]], body: object) -> list[Fault]:
-    """All faults, those of one place (the branches of a union) told as one."""
-    found: dict[str, Fault] = {}
-    for error in errors:
-        place, detail = _place(error, body), _detail(error)
-        before = found.get(place)
-        if before is None:
-            found[place] = Fault(place, _code(error["type"]), detail)
-        elif detail not in before.detail:
-            found[place] = Fault(place, before.code, f"{before.detail} Or: {detail}")
-    return list(found.values())
+    """What FastAPI found wrong with a request."""
 
+    def place_of(error: Mapping[str, Any]) -> str:
+        where, *path = error["loc"]
+        if where == "body":
+            return faults.place_in(body, path, error["type"])
+        return f"{HEADER if where == 'header' else QUERY}{path[0] if path else ''}"
 
-def validated(model: type[M], body: object) -> M:
-    """What was sent as a pydantic model, or Invalid with all its faults."""
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        found = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False, include_input=False)]
-        raise Invalid(faults_of(found, body)) from None
-
-
-def _place(error: Mapping[str, Any], body: object) -> str:
-    where, *path = error["loc"]
-    if where == "body":
-        return pointer(*_steps(path, body, missing=error["type"] == "missing"))
-    sign = HEADER if where == "header" else QUERY
-    return f"{sign}{path[0] if path else ''}"
-
-
-def _steps(path: Sequence[str | int], body: object, *, missing: bool) -> Iterator[str | int]:
-    """The steps that exist in the body; pydantic's path also names union branches and discriminator values."""
-    here = body
-    for place, step in enumerate(path):
-        last = place == len(path) - 1
-        tag = isinstance(here, dict) and here.get("name") == step and not last
-        if _has(here, step) and not tag:
-            yield step
-            here = here[step]  # type: ignore[index]  # _has says that it can be
-        elif last and missing:
-            yield step
-
-
-def _has(here: object, step: str | int) -> bool:
-    if isinstance(here, list):
-        return isinstance(step, int) and step < len(here)
-    return isinstance(here, dict) and step in here
-
-
-def _code(type: str) -> str:
-    if type in _CODES:
-        return _CODES[type]
-    return "wrong_type" if type.endswith(("_type", "_parsing", "_from_float")) else "invalid"
-
-
-def _detail(error: Mapping[str, Any]) -> str:
-    type = error["type"]
-    if type == "union_tag_invalid":
-        return f"It must be one of {error['ctx']['expected_tags']}."
-    if type in _DETAILS:
-        return _DETAILS[type]
-    sentence = _ENUM_MEMBER.sub(r"\1", str(error["msg"])).removeprefix("Value error, ")
-    return _SUBJECT.sub("It should", sentence) + "."
+    return faults.faults_of(errors, place_of)

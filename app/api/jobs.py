@@ -33,6 +33,7 @@ class JobQuery(Paging):
     status: list[Status] = Field([], description="May be given more than once.")
     dataset: str | None = None
     name: str | None = None
+    sweep: str | None = None
 
 
 @router.post("", status_code=201, operation_id="create_job", responses=_CREATED, dependencies=[CheckedText])
@@ -54,7 +55,7 @@ def create(
 @router.get("", operation_id="list_jobs", responses=problems())
 def list_jobs(query: Annotated[JobQuery, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Job]:
     """Jobs, newest first."""
-    filter = Filter(statuses=query.status, dataset=query.dataset, name=query.name)
+    filter = Filter(statuses=query.status, dataset=query.dataset, name=query.name, sweep=query.sweep)
     views = services.jobs.page(caller, query.page, filter)
     return Listing[Job].of(views, limit=query.limit, answer=Job.of, cursor=lambda job: job.id)
 

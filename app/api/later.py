@@ -3,7 +3,6 @@
 import re
 
 _PATHS = {
-    r"/v1/sweeps(/.*)?": "Sweeps",
     r"/v1/models(/.*)?": "The model registry",
     r"/v1/batch_predictions(/.*)?": "Batch prediction",
     r"/v1/keys(/.*)?": "Managing keys",

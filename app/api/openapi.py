@@ -48,6 +48,7 @@ Errors are problem documents (RFC 9457) with a stable `code`; `errors` lists eve
 _TAGS = {
     "Datasets": "Immutable rows with a schema.",
     "Jobs": "One training of one network, from a spec.",
+    "Sweeps": "Many jobs from one spec with ranges.",
     "History": "Losses and metrics of every epoch, by polling or as a stream.",
     "Checkpoints": "Weights and all that is needed to predict, at one epoch.",
     "Predictions": "Answers for new rows.",

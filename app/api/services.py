@@ -16,6 +16,7 @@ from app.services.plans import Plans
 from app.services.predictions import Predictions
 from app.services.scripts import Scripts
 from app.services.streams import Streams
+from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
 
 
@@ -26,6 +27,7 @@ class Services:
     datasets: Datasets
     jobs: Jobs
     plans: Plans
+    sweeps: Sweeps
     histories: Histories
     streams: Streams
     scripts: Scripts

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from app.domain.errors import Invalid
@@ -26,6 +26,16 @@ class Bundles:
     missing: int = 0
     """Rows whose cell is missing."""
     words: Sequence[str] = ()
+    _sizes: dict[Split, Sizes] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def sizes(self, split: Split) -> Sizes:
+        """How many rows the parts have; each split is dealt once, for the trials of a sweep share their bundles.
+
+        Raises Invalid: as `deal`.
+        """
+        if split not in self._sizes:
+            self._sizes[split] = rows_of_parts(deal(split, self), self.counts)
+        return self._sizes[split]
 
 
 def deal(split: Split, bundles: Bundles) -> list[int]:

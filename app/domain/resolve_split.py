@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.domain.bundles import PARTS, VALIDATION, Bundles, deal, part_of_word, rows_of_parts
+from app.domain.bundles import PARTS, VALIDATION, Bundles, part_of_word
 from app.domain.errors import Invalid
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_target import Target
@@ -138,7 +138,7 @@ def _drawn_sizes(split: Split, target: Target, findings: Findings, *, rows: int)
 def _dealt(split: Split, facts: SplitFacts, findings: Findings) -> Sizes | None:
     if facts.bundles is None:
         return None
-    sizes = rows_of_parts(deal(split, facts.bundles), facts.bundles.counts)
+    sizes = facts.bundles.sizes(split)
     if facts.bundles.missing:
         findings.warn(f"{facts.bundles.missing} row(s) have no {split.column!r} and stay together as one group.")
     return sizes

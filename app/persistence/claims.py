@@ -1,10 +1,11 @@
 """Claims: the job that is due, and with it the waiting jobs that train in the same stack."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from app.domain.job import Status
 from app.domain.packing import most_members
@@ -13,11 +14,14 @@ from app.persistence import checkpoints, epochs, events, recovery
 from app.persistence.database import now
 from app.persistence.jobs import is_due, running_by_project
 from app.persistence.leases import SECOND
+from app.persistence.parallel import admit, claimable
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, workers
 
 # Members of a pack while jobs wait that do not fit into it: whoever is due next waits for little more than one job.
 FEW = 8
+# Trials that a claim may pass over because their sweep has no more room, to reach those behind them.
+PASSED_OVER = 64
 # Crashes of a pack after which its members are tried alone, so that none fails its neighbours.
 TOGETHER = 2
 
@@ -37,13 +41,13 @@ def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_s
     The due job comes first. It waits for nobody: a pack is of jobs that wait already. Epochs beyond a job's newest recovery
     point are forgotten in the same transaction, for they will be trained again.
     """
-    query = _in_line(select(*JobRow.selected(jobs)), devices).limit(1)
-    due = JobRow.maybe(connection.execute(query.with_for_update(skip_locked=True, of=jobs)).one_or_none())
-    if due is None:
-        return []
-    seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
-    taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
-    return [job for job in taken if job]
+    query = _in_line(select(*JobRow.selected(jobs)), devices).limit(1).with_for_update(skip_locked=True, of=jobs)
+    while due := JobRow.maybe(connection.execute(query).one_or_none()):
+        seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
+        if due.number in seats.positions:  # else its sweep's last room was taken meanwhile, and it is not due any more
+            taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
+            return [job for job in taken if job]
+    return []
 
 
 def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
@@ -58,24 +62,40 @@ def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
 
 def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> Seats:
     """Seats in a new stack for the due job and those that fit, as many as pay."""
-    most = _most(connection, due, owner=owner, devices=devices)
-    fitting = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None), jobs.c.number != due.number)
-    others = _in_line(select(jobs.c.number), devices).where(fitting).limit(most - 1)
-    numbers = connection.execute(others.with_for_update(skip_locked=True, of=jobs)).scalars().all() if most > 1 else []
-    return Seats(due.number, len(numbers) + 1, {number: place for place, number in enumerate([due.number, *numbers])})
-
-
-def _most(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> int:
     if due.pack_key is None or due.pack_limit == 1:
-        return 1
+        numbers = admit(connection, [(due.number, due.sweep_id)])
+    else:
+        numbers = _fitting(connection, due, owner=owner, devices=devices)
+    return Seats(due.number, len(numbers), {number: place for place, number in enumerate(numbers)})
+
+
+def _fitting(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> list[int]:
+    """The due job and those to take along, locked, as their sweeps have room."""
+    alike = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
+    waiting = _by_sweep(connection, alike)
+    room = claimable(connection, waiting)
+    most = _most(connection, due, waiting=room, owner=owner, devices=devices)
+    others = _in_line(select(jobs.c.number, jobs.c.sweep_id), devices).where(alike, jobs.c.number != due.number)
+    others = others.limit(most - 1 + min(waiting.total() - room, PASSED_OVER)).with_for_update(skip_locked=True, of=jobs)
+    rows = connection.execute(others).all() if most > 1 else []
+    return admit(connection, [(due.number, due.sweep_id), *((row.number, row.sweep_id) for row in rows)])[:most]
+
+
+def _by_sweep(connection: Connection, alike: ColumnElement[bool]) -> Counter[str | None]:
+    """How many such jobs are due, of each sweep and of none."""
+    query = select(jobs.c.sweep_id, func.count()).where(is_due(), alike).group_by(jobs.c.sweep_id)
+    return Counter({row.sweep_id: row[1] for row in connection.execute(query)})
+
+
+def _most(connection: Connection, due: JobRow, *, waiting: int, owner: str, devices: Sequence[str]) -> int:
+    """How many of the jobs that wait and are alike the owner may take at once."""
     spec, memory = ResolvedSpec.model_validate(due.resolved_spec), _memory(connection, owner)
     most = most_members(spec, gpu="cuda" in devices, memory=memory)
     most = min(most, due.pack_limit or most)
     idle = _idle_others(connection, owner)
     if not idle and _others_wait(connection, due, devices):
         return min(most, FEW)
-    waiting = select(func.count()).where(is_due(), jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
-    return min(most, -(-connection.execute(waiting).scalar_one() // (idle + 1)))
+    return min(most, max(1, -(-waiting // (idle + 1))))
 
 
 def _memory(connection: Connection, owner: str) -> int | None:
@@ -101,17 +121,19 @@ def _kept(connection: Connection, due: JobRow) -> Seats:
     assert due.stack_size is not None
     assert due.stack_position is not None
     assert due.stack_leader is not None
-    positions = {due.number: due.stack_position}
+    members = {due.number: (due.stack_position, due.sweep_id)}
     if due.stack_size > 1 and due.pack_crashes < TOGETHER:
         place = _place(connection, due.number)
         query = (
-            select(jobs.c.number, jobs.c.stack_position)
+            select(jobs.c.number, jobs.c.stack_position, jobs.c.sweep_id)
             .where(is_due(), jobs.c.stack_leader == due.stack_leader, jobs.c.pack_crashes < TOGETHER)
             .with_for_update(skip_locked=True)
         )
         rows = connection.execute(query.order_by(jobs.c.stack_position)).all()
-        positions |= {row.number: row.stack_position for row in rows if _place(connection, row.number) == place}
-    return Seats(due.stack_leader, due.stack_size, positions)
+        going_on = [row for row in rows if _place(connection, row.number) == place]
+        members |= {row.number: (row.stack_position, row.sweep_id) for row in going_on}
+    admitted = admit(connection, [(number, sweep) for number, (_, sweep) in members.items()])
+    return Seats(due.stack_leader, due.stack_size, {number: members[number][0] for number in admitted})
 
 
 def _place(connection: Connection, number: int) -> tuple[int, int]:

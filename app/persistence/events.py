@@ -1,6 +1,8 @@
 """The event log of a job: what happened to it, oldest first, without a gap."""
 
-from sqlalchemy import Connection, func, insert, literal, select
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, func, insert, literal, select
 
 from app.domain.ids import new_id
 from app.domain.numbers import JsonNumber
@@ -8,21 +10,31 @@ from app.persistence.database import now
 from app.persistence.rows import EventRow
 from app.persistence.tables import events, jobs
 
+Data = Mapping[str, JsonNumber | bool | list[str]]
+
 
 def append(connection: Connection, number: int, type: str, **data: JsonNumber | bool | list[str]) -> None:
     """Add an event; call it where the job's row was changed in the same transaction, for that lock orders the sequence."""
+    append_all(connection, type, [(number, data)])
+
+
+def append_all(connection: Connection, type: str, entries: Sequence[tuple[int, Data]]) -> None:
+    """Add an event of one type to several jobs, each with its data; see append."""
+    number = bindparam("number", type_=jobs.c.number.type)
     last = select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.job_number == number).scalar_subquery()
     names = ["id", "project_id", "job_number", "sequence", "type", "data", "created_at"]
     row = select(
-        literal(new_id("evt")),
+        bindparam("id", type_=events.c.id.type),
         jobs.c.project_id,
         jobs.c.number,
         last + 1,
         literal(type),
-        literal(data, events.c.data.type),
+        bindparam("data", type_=events.c.data.type),
         now(),
     )
-    connection.execute(insert(events).from_select(names, row.where(jobs.c.number == number)))
+    values = [{"number": number, "id": new_id("evt"), "data": dict(data)} for number, data in entries]
+    if values:
+        connection.execute(insert(events).from_select(names, row.where(jobs.c.number == number)), values)
 
 
 def after(connection: Connection, number: int, *, sequence: int = 0, limit: int | None = None) -> list[EventRow]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from app.domain.job import HELD, Status, devices_taken
@@ -11,6 +12,7 @@ from app.domain.packing import pack_key
 from app.domain.spec import JobSpec, ResolvedSpec
 from app.persistence.database import now
 from app.persistence.paging import Page, paged
+from app.persistence.parallel import within_parallel
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
 
@@ -28,11 +30,25 @@ class NewJob:
     validation_dataset_sha256: str | None = None
     test_dataset_sha256: str | None = None
     device: str
+    sweep_id: str | None = None
+    parameters: dict[str, JsonValue] | None = None
 
 
 def add(connection: Connection, job: NewJob) -> JobRow:
     """Store a queued job."""
-    values = {
+    times = dict.fromkeys(("created_at", "claimable_at"), now())
+    statement = insert(jobs).values(_stored(job) | times).returning(*JobRow.selected(jobs))
+    return JobRow.of(connection.execute(statement).one())
+
+
+def add_all(connection: Connection, new: Sequence[NewJob]) -> None:
+    """Store queued jobs in their order."""
+    times = dict.fromkeys(("created_at", "claimable_at"), now())
+    connection.execute(insert(jobs).values(times), [_stored(job) for job in new])
+
+
+def _stored(job: NewJob) -> dict[str, Any]:
+    return {
         "id": job.id,
         "project_id": job.project_id,
         "name": job.spec.name,
@@ -47,15 +63,14 @@ def add(connection: Connection, job: NewJob) -> JobRow:
         "validation_dataset_sha256": job.validation_dataset_sha256,
         "test_dataset_id": job.spec.test_dataset,
         "test_dataset_sha256": job.test_dataset_sha256,
+        "sweep_id": job.sweep_id,
+        "parameters": job.parameters,
         "device": job.device,
         "priority": job.spec.priority,
         "epochs": job.spec.epochs,
         "pack_key": pack_key(job.resolved_spec, dataset_sha256=job.dataset_sha256),
         **dict.fromkeys(("attempt", "crashes", "pack_crashes", "epoch", "seconds", "revision"), 0),
-        **dict.fromkeys(("created_at", "claimable_at"), now()),
     }
-    statement = insert(jobs).values(values).returning(*JobRow.selected(jobs))
-    return JobRow.of(connection.execute(statement).one())
 
 
 def find(connection: Connection, id: str, *, project_id: str) -> JobRow | None:
@@ -72,6 +87,7 @@ def page(
     statuses: Collection[Status] = (),
     dataset: str | None = None,
     name: str | None = None,
+    sweep: str | None = None,
 ) -> list[JobRow]:
     """One page of a project's jobs, one row more than asked for where there is more."""
     query = select(*JobRow.selected(jobs)).where(jobs.c.project_id == project_id)
@@ -81,6 +97,8 @@ def page(
         query = query.where(jobs.c.dataset_id == dataset)
     if name is not None:
         query = query.where(jobs.c.name == name)
+    if sweep is not None:
+        query = query.where(jobs.c.sweep_id == sweep)
     return JobRow.all(connection.execute(paged(query, jobs.c.id, page)).all())
 
 
@@ -95,29 +113,33 @@ def change_status(connection: Connection, number: int, *, old: Status, new: Stat
 
 def is_due() -> ColumnElement[bool]:
     """What makes a job claimable now."""
-    return and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= now())
+    return and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= now(), within_parallel())
 
 
-def queue_position(connection: Connection, job: JobRow) -> int:
-    """1 for the job that is claimed next: by priority, then the project with the fewest running jobs, then age.
+def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int, int]:
+    """The places of queued jobs by their numbers; 1 is claimed next.
 
+    The order is that of the claim: by priority, then the project with the fewest running jobs, then age.
     A job for any device is counted among those for the CPU, which every training process has.
     """
+    by_devices: dict[tuple[str, ...], list[int]] = {}
+    for row in rows:
+        by_devices.setdefault(devices_taken(row.device), []).append(row.number)
+    places: dict[int, int] = {}
+    for devices, numbers in by_devices.items():
+        queue = _queue(devices)
+        query = select(queue.c.number, queue.c.place).where(queue.c.number.in_(numbers))
+        places |= {row.number: row.place for row in connection.execute(query)}
+    return places
+
+
+def _queue(devices: Sequence[str]) -> Any:
+    """All queued jobs for these devices, each with its place; one pass, however many places are asked for."""
     running = running_by_project()
-    mine = select(func.count()).where(jobs.c.project_id == job.project_id, jobs.c.status.in_(HELD)).scalar_subquery()
-    theirs = func.coalesce(running.c.count, 0)
-    ahead = or_(
-        jobs.c.priority > job.priority,
-        and_(jobs.c.priority == job.priority, theirs < mine),
-        and_(jobs.c.priority == job.priority, theirs == mine, jobs.c.number < job.number),
-    )
+    order = (jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
     joined = jobs.outerjoin(running, running.c.project_id == jobs.c.project_id)
-    query = (
-        select(func.count())
-        .select_from(joined)
-        .where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices_taken(job.device)), ahead)
-    )
-    return connection.execute(query).scalar_one() + 1
+    query = select(jobs.c.number, func.row_number().over(order_by=order).label("place")).select_from(joined)
+    return query.where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices)).subquery("queue")
 
 
 def running_by_project() -> Any:
@@ -153,7 +175,7 @@ def unclaimed(
 ) -> list[tuple[str, str]]:
     """Ids and devices of the oldest claimable jobs for these devices that nobody took for a while."""
     border = now() - int(older_than_seconds * 1_000_000)
-    waiting = and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= border, jobs.c.device.in_(devices))
+    waiting = and_(is_due(), jobs.c.claimable_at <= border, jobs.c.device.in_(devices))
     query = select(jobs.c.id, jobs.c.device).where(waiting)
     return [(id, device) for id, device in connection.execute(query.order_by(jobs.c.number).limit(limit))]
 

@@ -11,6 +11,7 @@ from app.domain.history import EpochColumns, EpochLosses, HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
 from app.persistence import epochs, events
 from app.persistence.database import now
+from app.persistence.ranking import value_of
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
 
@@ -64,7 +65,7 @@ def record(connection: Connection, fence: Fence, progress: Progress, *, lease_se
     if progress.latest:
         values["latest"] = progress.latest.model_dump(mode="json")
     if progress.best:
-        values["best"] = progress.best.model_dump(mode="json")
+        values |= {"best": progress.best.model_dump(mode="json"), "value": value_of(progress.best)}
     # Only the status comes back: a stack of 64 reports to 64 rows four times a second.
     status = connection.execute(update(jobs).where(fence.holds).values(values).returning(jobs.c.status)).scalar_one_or_none()
     if status is None:

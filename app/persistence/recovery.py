@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from app.domain.job import TERMINAL
 from app.persistence.database import now
 from app.persistence.rows import RecoveryRow
 from app.persistence.tables import jobs, recovery_points
@@ -40,6 +41,13 @@ def newest(connection: Connection, number: int) -> RecoveryRow | None:
 def forget(connection: Connection, ids: list[str]) -> None:
     """Remove points."""
     connection.execute(delete(recovery_points).where(recovery_points.c.id.in_(ids)))
+
+
+def forget_of_sweep(connection: Connection, sweep_id: str) -> list[str]:
+    """Remove all points of a sweep's trials that ended; answers their ids."""
+    ended = select(jobs.c.number).where(jobs.c.sweep_id == sweep_id, jobs.c.status.in_(TERMINAL))
+    statement = delete(recovery_points).where(recovery_points.c.job_number.in_(ended))
+    return list(connection.execute(statement.returning(recovery_points.c.id)).scalars())
 
 
 def forget_all(connection: Connection, number: int) -> list[str]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import ColumnElement, Row, Table
 
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
+from app.domain.sweep import Mode
 
 KINDS = ("best", "last", "periodic")
 
@@ -74,6 +75,8 @@ class JobRow(Record):
     test_dataset_id: str | None
     test_dataset_sha256: str | None
     sweep_id: str | None
+    parameters: dict[str, Any] | None
+    value: float | None
     device: str
     priority: int
     pack_key: str | None
@@ -114,6 +117,26 @@ class JobRow(Record):
         """Of the datasets that the job reads, under their names in `reproducibility`."""
         names = ("dataset_sha256", "validation_dataset_sha256", "test_dataset_sha256")
         return {name: sha256 for name in names if (sha256 := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRow(Record):
+    """See tables.sweeps."""
+
+    id: str
+    project_id: str
+    name: str | None
+    spec: dict[str, Any]
+    search: dict[str, Any]
+    method: Literal["grid", "random", "tpe"]
+    trials: int
+    parallel: int | None
+    metric: str
+    mode: Mode
+    stop: dict[str, Any] | None
+    seed: int
+    created_at: datetime
+    cancelled_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,28 @@ datasets = Table(
     Index("ix_datasets_project_id_id", "project_id", "id"),
 )
 
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("name", String(200)),
+    Column("spec", JSON, nullable=False),
+    Column("search", JSON, nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("parallel", Integer),
+    Column("metric", String(64), nullable=False),
+    Column("mode", String(3), nullable=False),
+    # When a trial may be ended early; nothing reads it yet.
+    Column("stop", JSON),
+    Column("seed", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # When its cancel was first asked for while a trial was live.
+    Column("cancelled_at", Instant),
+    Index("ix_sweeps_project_id_id", "project_id", "id"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -86,7 +108,10 @@ jobs = Table(
     Column("validation_dataset_sha256", String(64)),
     Column("test_dataset_id", Id),
     Column("test_dataset_sha256", String(64)),
-    Column("sweep_id", Id),
+    # Of a trial: its sweep, what was set in the sweep's spec, and the sweep's metric at the best epoch so far, if finite.
+    Column("sweep_id", Id, ForeignKey("sweeps.id")),
+    Column("parameters", JSON),
+    Column("value", Double),
     Column("device", String(8), nullable=False),
     Column("priority", SmallInteger, nullable=False),
     # The stack: which jobs may train together, and the size and place a job keeps for its whole life.
@@ -122,6 +147,7 @@ jobs = Table(
     Index("ix_jobs_status_priority_number", "status", "priority", "number"),
     Index("ix_jobs_dataset_id", "dataset_id"),
     Index("ix_jobs_stack_leader", "stack_leader"),
+    Index("ix_jobs_sweep_id_status", "sweep_id", "status"),
     sqlite_autoincrement=True,
 )
 

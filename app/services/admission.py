@@ -1,10 +1,10 @@
 """Admission: no job is queued that cannot fit into the memory of a worker that may take it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from app.domain.admission import Room, device_of, fault_of, rooms_of
+from app.domain.admission import device_of, fault_of, rooms_of
 from app.domain.errors import Invalid
-from app.domain.spec import ResolvedSpec
 from app.persistence import workers
 from app.persistence.database import Database
 from app.persistence.jobs import NewJob
@@ -17,15 +17,14 @@ class Admission:
         self._database = database
         self._memory = memory
 
-    def rooms(self, spec: ResolvedSpec) -> list[Room]:
-        """Where the job may train, the best place first."""
+    def memory(self) -> Mapping[str, int]:
+        """What there is by kind of device; to be shared by all specs of one request."""
         with self._database.read() as connection:
-            reported = workers.memory(connection)
-        return rooms_of(spec, {"cpu": self._memory} | reported)
+            return {"cpu": self._memory} | workers.memory(connection)
 
-    def admit(self, new: NewJob) -> NewJob:
+    def admit(self, new: NewJob, memory: Mapping[str, int]) -> NewJob:
         """The job with the device that it fits on; Invalid where there is none."""
-        rooms = self.rooms(new.resolved_spec)
+        rooms = rooms_of(new.resolved_spec, memory)
         if fault := fault_of(rooms):
             raise Invalid([fault])
         return replace(new, device=device_of(new.resolved_spec, rooms))

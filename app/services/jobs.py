@@ -7,17 +7,18 @@ from sqlalchemy import Connection
 
 from app.domain.blobs import checkpoint_folder, recovery_folder
 from app.domain.caller import Caller
-from app.domain.errors import Conflict, Invalid, NotFound
+from app.domain.errors import Conflict, NotFound
 from app.domain.job import AFTER_CANCEL, TERMINAL, Status
 from app.domain.spec import JobSpec
-from app.persistence import checkpoints, datasets, events, jobs, recovery, workers
+from app.persistence import checkpoints, events, jobs, recovery, workers
 from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
 from app.services.admission import Admission
+from app.services.holding import datasets_of, hold
 from app.services.ports import Bell
-from app.services.resolver import NO_DATASET, Resolver
+from app.services.resolver import Resolver
 from app.storage.storage import Storage
 
 # What a caller's pause and resume do; where a status is missing there is a conflict.
@@ -46,6 +47,7 @@ class Filter:
     statuses: Collection[Status] = ()
     dataset: str | None = None
     name: str | None = None
+    sweep: str | None = None
 
 
 class Jobs:
@@ -60,14 +62,15 @@ class Jobs:
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
         """Queue a job; Invalid where the spec does not fit its datasets, or no worker's memory."""
-        self._queue(self._admission.admit(self._resolver.new_job(caller, spec)), before_commit)
+        new = self._resolver.new_job(spec, self._resolver.facts(caller))
+        self._queue(self._admission.admit(new, self._admission.memory()), before_commit)
 
     def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:
-            _hold_datasets(connection, new.spec)
+            hold(connection, datasets_of(new.spec))
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")
-            before_commit(connection, _placed(connection, row, gpu=_has_gpu(connection)))
+            before_commit(connection, _placed(connection, [row])[0])
         self._bell.ring(row.id, row.device)
 
     def find(self, caller: Caller, id: str) -> JobView:
@@ -82,14 +85,7 @@ class Jobs:
         return row
 
     def _view(self, row: JobRow) -> JobView:
-        return self._views([row])[0]
-
-    def _views(self, rows: Sequence[JobRow]) -> list[JobView]:
-        if not any(row.status is Status.QUEUED for row in rows):
-            return [JobView(row=row) for row in rows]
-        with self._database.read() as connection:
-            gpu = _has_gpu(connection)
-            return [_placed(connection, row, gpu=gpu) for row in rows]
+        return self.views([row])[0]
 
     def page(self, caller: Caller, page: Page, filter: Filter) -> list[JobView]:
         """One page, and one job more where there is another."""
@@ -101,8 +97,16 @@ class Jobs:
                 statuses=filter.statuses,
                 dataset=filter.dataset,
                 name=filter.name,
+                sweep=filter.sweep,
             )
-        return self._views(rows)
+        return self.views(rows)
+
+    def views(self, rows: Sequence[JobRow]) -> list[JobView]:
+        """Rows with their places in the queue."""
+        if not any(row.status is Status.QUEUED for row in rows):
+            return [JobView(row=row) for row in rows]
+        with self._database.read() as connection:
+            return _placed(connection, rows)
 
     def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
         """What happened beyond an event, oldest first."""
@@ -163,20 +167,18 @@ class Jobs:
             self._storage.delete(folder)
 
 
-def _hold_datasets(connection: Connection, spec: JobSpec) -> None:
-    """Lock all datasets of a job until the transaction ends, in one order, so that no two jobs wait for each other."""
-    places = {getattr(spec, place): place for place in ("test_dataset", "validation_dataset", "dataset")}
-    for id in sorted(id for id in places if id is not None):
-        if not datasets.hold(connection, id):
-            raise Invalid.at(f"/{places[id]}", NO_DATASET, code="not_found")
-
-
 def _has_gpu(connection: Connection) -> bool:
     return any(worker.device == "cuda" for worker in workers.every(connection))
 
 
-def _placed(connection: Connection, row: JobRow, *, gpu: bool) -> JobView:
+def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:
+    places = jobs.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
+    gpu = _has_gpu(connection)
+    return [_view(row, places.get(row.number), gpu=gpu) for row in rows]
+
+
+def _view(row: JobRow, place: int | None, *, gpu: bool) -> JobView:
     if row.status is not Status.QUEUED:
         return JobView(row=row)
     reason = "no_gpu_worker" if row.device == "cuda" and not gpu else "waiting"
-    return JobView(row=row, queue_position=jobs.queue_position(connection, row), queued_reason=reason)
+    return JobView(row=row, queue_position=place, queued_reason=reason)

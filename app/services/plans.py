@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.admission import Room, fault_of
+from app.domain.admission import Room, fault_of, rooms_of
 from app.domain.caller import Caller
 from app.domain.errors import Fault, Invalid
 from app.domain.planning import columns_of
@@ -46,10 +46,10 @@ class Plans:
     def plan(self, caller: Caller, spec: JobSpec) -> Plan:
         """What `Jobs.create` would make of the spec, or every reason why it would not."""
         try:
-            new = self._resolver.new_job(caller, spec)
+            new = self._resolver.new_job(spec, self._resolver.facts(caller))
         except Invalid as error:
             return Plan(outlook=None, faults=error.faults)
-        rooms = self._admission.rooms(new.resolved_spec)
+        rooms = rooms_of(new.resolved_spec, self._admission.memory())
         fault = fault_of(rooms)
         outlook = Outlook(spec=new.resolved_spec, room=rooms[0], columns=self._columns(caller, new.resolved_spec))
         return Plan(outlook=outlook, warnings=new.warnings, faults=[fault] if fault else [])

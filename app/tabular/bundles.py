@@ -13,23 +13,27 @@ from app.tabular.drawing import drawn
 CELL, ROWS = "cell", "rows"
 
 
-def read_bundles(split: Split, parquet: Path, *, seed: int, targets: Sequence[str]) -> Bundles:
-    """The bundles of the rows whose targets are known; memory goes by the number of different cells, not by the rows."""
+def read_cells(parquet: Path, column: str, *, targets: Sequence[str]) -> pl.DataFrame:
+    """The `counted` cells of the rows whose targets are known; memory goes by the number of different cells, not of rows."""
     rows = pl.scan_parquet(parquet).filter(pl.all_horizontal(pl.col(list(targets)).is_not_null()))
-    return bundles_of(split, counted(rows.select(pl.col(split.column or "").alias(CELL)), split, seed=seed))
+    return counted(rows.select(pl.col(column).alias(CELL)))
 
 
-def counted(cells: pl.LazyFrame, split: Split, *, seed: int) -> pl.DataFrame:
-    """Each different `cell` and how many `rows` have it, `[b]`: ascending by cell, a missing one first; groups as drawn.
+def counted(cells: pl.LazyFrame) -> pl.DataFrame:
+    """Each different `cell` and how many `rows` have it, `[b]`: ascending by cell, a missing one first."""
+    return cells.group_by(CELL).agg(pl.len().alias(ROWS)).sort(CELL, nulls_last=False).collect(engine="streaming")
+
+
+def in_order(counts: pl.DataFrame, split: Split, *, seed: int) -> pl.DataFrame:
+    """The same as they are dealt: groups as drawn, else as they are.
 
     The order is a function of the cells and the seed alone, not of the file's order.
     """
-    counts = cells.group_by(CELL).agg(pl.len().alias(ROWS)).sort(CELL, nulls_last=False).collect(engine="streaming")
     return counts[np.argsort(drawn(seed, len(counts)), kind="stable")] if split.method == "group" else counts
 
 
 def bundles_of(split: Split, counts: pl.DataFrame) -> Bundles:
-    """As the domain knows them, from what `counted` answers."""
+    """As the domain knows them, from what `in_order` answers."""
     missing = int(counts.filter(pl.col(CELL).is_null())[ROWS].sum())
     there = counts if split.method == "group" else counts.filter(pl.col(CELL).is_not_null())
     words = there[CELL].to_list() if split.method == "column" else []

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.domain.bundles import TEST, TRAIN, VALIDATION, deal
 from app.domain.sizes import sizes_of
 from app.domain.spec import ResolvedSpec
-from app.tabular.bundles import CELL, bundles_of, counted
+from app.tabular.bundles import CELL, bundles_of, counted, in_order
 from app.tabular.drawing import drawn
 
 Indices = NDArray[np.int64]
@@ -48,7 +48,7 @@ def split(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], r
 def _dealt(spec: ResolvedSpec, rows: pl.DataFrame) -> Parts:
     """Rows with the same cell of the split's column in the same part."""
     cells = rows.select(pl.col(spec.split.column or "").alias(CELL))
-    counts = counted(cells.lazy(), spec.split, seed=spec.seed)
+    counts = in_order(counted(cells.lazy()), spec.split, seed=spec.seed)
     dealt = counts.with_columns(part=pl.Series(deal(spec.split, bundles_of(spec.split, counts)), dtype=pl.Int64))
     part = cells.join(dealt, on=CELL, how="left", nulls_equal=True, maintain_order="left")["part"].to_numpy()
     return Parts(*(np.flatnonzero(part == one) for one in (TRAIN, VALIDATION, TEST)))

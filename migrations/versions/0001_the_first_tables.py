@@ -62,6 +62,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "key", name=op.f("pk_idempotency_keys")),
     )
     op.create_table(
+        "sweeps",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=True),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("search", sa.JSON(), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("trials", sa.Integer(), nullable=False),
+        sa.Column("parallel", sa.Integer(), nullable=True),
+        sa.Column("metric", sa.String(length=64), nullable=False),
+        sa.Column("mode", sa.String(length=3), nullable=False),
+        sa.Column("stop", sa.JSON(), nullable=True),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_sweeps_project_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sweeps")),
+    )
+    with op.batch_alter_table("sweeps", schema=None) as batch_op:
+        batch_op.create_index("ix_sweeps_project_id_id", ["project_id", "id"], unique=False)
+
+    op.create_table(
         "jobs",
         sa.Column("number", NUMBER, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -80,6 +102,8 @@ def upgrade() -> None:
         sa.Column("test_dataset_id", sa.String(length=64), nullable=True),
         sa.Column("test_dataset_sha256", sa.String(length=64), nullable=True),
         sa.Column("sweep_id", sa.String(length=64), nullable=True),
+        sa.Column("parameters", sa.JSON(), nullable=True),
+        sa.Column("value", sa.Double(), nullable=True),
         sa.Column("device", sa.String(length=8), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("pack_key", sa.String(length=64), nullable=True),
@@ -111,6 +135,7 @@ def upgrade() -> None:
             name=op.f("ck_jobs_status"),
         ),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_jobs_project_id")),
+        sa.ForeignKeyConstraint(["sweep_id"], ["sweeps.id"], name=op.f("fk_jobs_sweep_id")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_jobs")),
         sa.UniqueConstraint("id", name=op.f("uq_jobs_id")),
         sqlite_autoincrement=True,
@@ -120,6 +145,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_jobs_stack_leader", ["stack_leader"], unique=False)
         batch_op.create_index("ix_jobs_project_id_id", ["project_id", "id"], unique=False)
         batch_op.create_index("ix_jobs_status_priority_number", ["status", "priority", "number"], unique=False)
+        batch_op.create_index("ix_jobs_sweep_id_status", ["sweep_id", "status"], unique=False)
 
     op.create_table(
         "checkpoints",
@@ -208,12 +234,17 @@ def downgrade() -> None:
 
     op.drop_table("checkpoints")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.drop_index("ix_jobs_sweep_id_status")
         batch_op.drop_index("ix_jobs_status_priority_number")
         batch_op.drop_index("ix_jobs_project_id_id")
         batch_op.drop_index("ix_jobs_stack_leader")
         batch_op.drop_index("ix_jobs_dataset_id")
 
     op.drop_table("jobs")
+    with op.batch_alter_table("sweeps", schema=None) as batch_op:
+        batch_op.drop_index("ix_sweeps_project_id_id")
+
+    op.drop_table("sweeps")
     op.drop_table("idempotency_keys")
     with op.batch_alter_table("datasets", schema=None) as batch_op:
         batch_op.drop_index("ix_datasets_project_id_id")

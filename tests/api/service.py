@@ -1,6 +1,7 @@
 """A whole API process in a thread, on a free port, with a client; and a worker's hand in its database."""
 
 import hashlib
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -156,8 +157,20 @@ class Trained:
             seconds=[epoch / 1000 for epoch in epochs],
             metrics={"val_accuracy": [0.5] * len(epochs)},
         )
-        latest = EpochLosses.of(last, train=1 / last, val=1 / last)
-        progress = Progress(epochs=columns, epoch=last, seconds=last / 1000, latest=latest, best=latest)
+        return self._report(columns, EpochLosses.of(last, train=1 / last, val=1 / last))
+
+    def measure(self, **metrics: float) -> None:
+        """Report that the first epoch is the best, with these metrics."""
+        losses = EpochLosses.of(1, train=1.0, val=1.0, metrics=metrics.items())
+        self._report(EpochColumns(), losses)
+
+    def diverge(self, epoch: int) -> None:
+        """Report that the best epoch has no loss that is a number."""
+        self._report(EpochColumns(), EpochLosses.of(epoch, train=math.nan, val=math.nan))
+
+    def _report(self, columns: EpochColumns, best: EpochLosses) -> Status:
+        seconds = best.epoch / 1000
+        progress = Progress(epochs=columns, epoch=best.epoch, seconds=seconds, latest=best, best=best)
         with self.service.database.write() as connection:
             return leases.record(connection, self.fence, progress, lease_seconds=LEASE_SECONDS)
 

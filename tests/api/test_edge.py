@@ -82,8 +82,6 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/sweeps"),
-        ("POST", "/v1/sweeps/swp_1/cancel"),
         ("GET", "/v1/models/iris"),
         ("POST", "/v1/jobs/job_1/clone"),
         ("GET", "/v2"),

@@ -134,6 +134,37 @@ def test_a_value_of_another_type_is_a_fault_and_not_guessed_at(shared: Service, 
     assert pointers(answer) == [pointer]
 
 
+@pytest.mark.parametrize("number", [2**31, 10**20, 10**400], ids=["2^31", "10^20", "10^400"])
+def test_a_whole_number_beyond_its_bound_is_a_fault_wherever_it_stands(service: Service, number: int) -> None:
+    spec = {
+        "dataset": service.described(),
+        "target": "label",
+        "batch_size": number,
+        "checkpoints": {"every": number},
+        "early_stopping": {"patience": number},
+        "epochs": number,
+        "record_every": number,
+    }
+    schedules = [
+        {"name": "step", "step_size": number},
+        {"name": "cosine", "warmup_epochs": number},
+        {"name": "plateau", "patience": number},
+    ]
+
+    answers = [service.client.post("/v1/jobs", json=spec | {"lr_schedule": schedule}) for schedule in schedules]
+
+    others = ["/batch_size", "/checkpoints/every", "/early_stopping/patience", "/epochs"]
+    for answer, field in zip(answers, ("step_size", "warmup_epochs", "patience"), strict=True):
+        assert pointers(answer) == [*others, f"/lr_schedule/{field}", "/record_every"]
+
+
+@pytest.mark.parametrize("field", ["gradient_clip_norm", "max_seconds"])
+def test_a_number_that_no_float_holds_is_a_fault(shared: Service, field: str) -> None:
+    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", field: 10**400})
+
+    assert pointers(answer) == [f"/{field}"]
+
+
 def test_a_whole_number_may_be_written_with_a_point(shared: Service) -> None:
     job = shared.submit(epochs=5.0, network={"hidden_layers": [4.0]})
 

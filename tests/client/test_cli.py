@@ -73,6 +73,25 @@ def test_a_plan_says_what_a_job_would_be_and_its_exit_status_whether_it_would_be
     assert (bad.returncode, json.loads(bad.stdout)["would_be_refused"][0]["pointer"]) == (1, "/target")
 
 
+def test_a_sweep_is_typed_shown_and_cancelled(service: Service, tmp_path: Path) -> None:
+    with Client(service.url) as client:
+        spec = {"dataset": client.sample("iris")["id"], "target": "species", "epochs": 2}
+        sweep = {"spec": spec, "method": "grid", "search": {"network.hidden_layers": {"choice": [[4], [8, 8]]}}}
+        (tmp_path / "sweep.json").write_text(json.dumps(sweep))
+        id = trainyard(service, "sweeps", "submit", str(tmp_path / "sweep.json")).stdout.strip()
+        best = client.wait_for_sweep(id, timeout=60)["best"]
+
+    shown = trainyard(service, "sweeps", "show", id).stdout
+    cancelled = trainyard(service, "sweeps", "cancel", id).stdout
+
+    assert best is not None
+    lines = shown.splitlines()
+    assert lines[0] == "succeeded: 2 of 2 trials are over, 0 of them failed"
+    assert lines[1].split() == ["job", "status", "val_loss", "network.hidden_layers"]
+    assert lines[2].split()[0] == best["job"]
+    assert cancelled == "succeeded\n"
+
+
 def test_a_refusal_is_told_in_sentences(service: Service, tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text('{"dataset": "ds_none", "target": "y", "epochs": 0}')
 

@@ -36,6 +36,7 @@ def queued(
     device: str = "auto",
     project_id: str = DEFAULT_PROJECT,
     pack: bool = False,
+    sweep_id: str | None = None,
     other: Mapping[str, object] | None = None,
 ) -> JobRow:
     """A job that waits, for nobody's company unless `pack`; `other` changes what it resolved to."""
@@ -47,6 +48,7 @@ def queued(
         warnings=[],
         dataset_sha256="0" * 64,
         device=device,
+        sweep_id=sweep_id,
     )
     with database.write() as connection:
         return jobs.add(connection, new)

@@ -190,6 +190,7 @@ def test_packing_stops_where_it_does_not_pay() -> None:
 def test_the_line_that_callers_see_is_the_order_of_the_packs_leaders(database: Database) -> None:
     waiting = [queued(database), *packable(database, 2)]
     with database.read() as connection:
-        positions = [jobs.queue_position(connection, job) for job in waiting]
+        found = jobs.queue_positions(connection, waiting)
+    positions = [found[job.number] for job in waiting]
 
     assert positions == [1, 2, 3]

@@ -99,7 +99,8 @@ def test_a_project_with_nothing_running_goes_before_one_that_has(database: Datab
 def test_the_queue_position_is_the_order_of_the_claims(database: Database) -> None:
     waiting = [queued(database, priority=priority) for priority in (0, 3, 1, 3)]
     with database.read() as connection:
-        positions = {jobs.queue_position(connection, job): job.id for job in waiting}
+        found = jobs.queue_positions(connection, waiting)
+    positions = {found[job.number]: job.id for job in waiting}
 
     order = [claim(database) for _ in waiting]
 
@@ -112,7 +113,7 @@ def test_the_queue_position_counts_whatever_the_same_process_takes(database: Dat
     mine = queued(database, device="cpu")
 
     with database.read() as connection:
-        assert jobs.queue_position(connection, mine) == 3
+        assert jobs.queue_positions(connection, [mine]) == {mine.number: 3}
 
 
 def test_a_job_for_another_device_is_left_alone(database: Database) -> None:

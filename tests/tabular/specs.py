@@ -11,7 +11,7 @@ from app.domain.resolve import Resolved, resolve
 from app.domain.resolve_split import Described, SplitFacts, reads_cells
 from app.domain.schema import Column, Kind
 from app.domain.spec import JobSpec
-from app.tabular.bundles import read_bundles
+from app.tabular.bundles import bundles_of, in_order, read_cells
 from app.tabular.description import describe
 
 KINDS: dict[type[pl.DataType], Kind] = {
@@ -48,4 +48,5 @@ def _bundles(spec: JobSpec, frame: pl.DataFrame, columns: list[Column]) -> Bundl
         path = Path(folder) / "data.parquet"
         frame.write_parquet(path)
         targets = [spec.target] if isinstance(spec.target, str) else spec.target
-        return read_bundles(spec.split, path, seed=spec.seed, targets=targets)
+        cells = read_cells(path, spec.split.column or "", targets=targets)
+    return bundles_of(spec.split, in_order(cells, spec.split, seed=spec.seed))

@@ -13,6 +13,10 @@ def _whole(value: object) -> object:
 
 
 WHOLE = BeforeValidator(_whole)
+# The bound of whole numbers that need none of their own: JSON libraries and databases have room for it.
+MOST = 2**31 - 1
+Count = Annotated[int, Field(ge=1, le=MOST), WHOLE]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST), WHOLE]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=1, le=65_536), WHOLE]
@@ -80,14 +84,14 @@ class EarlyStopping(Block):
     """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs."""
 
     metric: str = "val_loss"
-    patience: Annotated[int, Field(ge=1), WHOLE] = 10
+    patience: Count = 10
     min_delta: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Checkpoints(Block):
     """Periodic checkpoints: one each `every` epochs, the newest `keep` of them; best and last always exist."""
 
-    every: Annotated[int, Field(ge=1), WHOLE] | None = None
+    every: Count | None = None
     keep: Annotated[int, Field(ge=1, le=100), WHOLE] = 3
 
 

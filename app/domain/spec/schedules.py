@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.domain.spec.blocks import WHOLE, Block
+from app.domain.spec.blocks import Block, Count, CountOrZero
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -12,7 +12,7 @@ Factor = Annotated[float, Field(gt=0, le=1)]
 
 
 class _Schedule(Block):
-    warmup_epochs: Annotated[int, Field(ge=0), WHOLE] = 0
+    warmup_epochs: CountOrZero = 0
 
 
 class Constant(_Schedule):
@@ -25,7 +25,7 @@ class Step(_Schedule):
     """torch's StepLR, by epoch."""
 
     name: Literal["step"]
-    step_size: Annotated[int, Field(ge=1), WHOLE]
+    step_size: Count
     gamma: Positive = 0.1
 
 
@@ -57,7 +57,7 @@ class Plateau(_Schedule):
 
     name: Literal["plateau"]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    patience: Annotated[int, Field(ge=0), WHOLE] = 10
+    patience: CountOrZero = 10
     threshold: NotNegative = 1e-4
     min_lr: NotNegative = 0.0
 

@@ -10,6 +10,7 @@ from app.domain.spec.blocks import (
     Block,
     Checkpoints,
     ColumnKinds,
+    Count,
     EarlyStopping,
     Embedding,
     Network,
@@ -47,14 +48,14 @@ class JobSpec(Block):
     optimizer: Optimizer = Adam()
     lr_schedule: LrSchedule = Constant()
     epochs: Epochs = 200
-    batch_size: Annotated[int, Field(ge=1), WHOLE] | Literal["full", "auto"] = 64
+    batch_size: Count | Literal["full", "auto"] = 64
     early_stopping: EarlyStopping | None = None
     gradient_clip_norm: Annotated[float, Field(gt=0)] | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
     sample_weight: str | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     checkpoints: Checkpoints = Checkpoints()
-    record_every: Annotated[int, Field(ge=1), WHOLE] = 1
+    record_every: Count = 1
     seed: Seed = 42
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "fp64", "bf16"] = "fp32"
