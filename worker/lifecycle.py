@@ -4,7 +4,8 @@ The parent must not import torch: a forked child with torch's threads hangs, and
 """
 
 import mmap
-from threading import Event, Thread
+import os
+from threading import Event, Lock, Thread
 
 import structlog
 from billiard.process import active_children
@@ -18,6 +19,10 @@ LOOK_SECONDS = 0.25
 
 # One byte that the children inherit: the parent sets it when it is told to stop, the training loops look at it.
 _stop_flag = mmap.mmap(-1, 1)
+
+# A child that is forked while this process has SQLite open inherits locks that nobody gives back: "database is locked".
+_no_fork = Lock()
+os.register_at_fork(before=_no_fork.acquire, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
 
 
 def stopping() -> bool:
@@ -38,7 +43,11 @@ def _raise_stop_flag(**_: object) -> None:
 
 
 def _warm_up(**_: object) -> None:
-    start_trainer(stopping)
+    try:
+        start_trainer(stopping)
+    except Exception:  # Celery would keep a process that can train nothing; the parent replaces one that ends
+        log.exception("trainer.cold")
+        os._exit(1)
 
 
 def _leave(**_: object) -> None:
@@ -62,6 +71,7 @@ def _give_back_jobs_of_the_dead() -> None:
 
 def _bury(pid: int) -> None:
     try:
-        reaper().bury(process_name(pid))
+        with _no_fork:
+            reaper().bury(process_name(pid))
     except Exception as error:  # the database is away: the lease will expire
         log.warning("children.failed", error=repr(error))
