@@ -48,9 +48,11 @@ def forget_after(connection: Connection, number: int, epoch: int) -> None:
     connection.execute(delete(epochs).where(epochs.c.job_number == number, epochs.c.epoch > epoch))
 
 
-def count(connection: Connection, number: int) -> int:
-    """How many epochs are stored."""
-    return connection.execute(select(func.count()).where(epochs.c.job_number == number)).scalar_one()
+def count(connection: Connection, number: int, *, record_every: int = 1) -> int:
+    """How many epochs are stored: epoch 1, the multiples of `record_every` and the last, known from the last without a scan."""
+    last: int = connection.execute(select(func.max(epochs.c.epoch)).where(epochs.c.job_number == number)).scalar_one() or 0
+    beside = {1, last} if last else set()
+    return last // record_every + sum(epoch % record_every != 0 for epoch in beside)
 
 
 def read(

@@ -76,7 +76,7 @@ class Histories:
             columns = epochs.read(
                 connection, job.number, after=window.after, limit=more, every=window.every, metrics=metrics_of(job)
             )
-            total = epochs.count(connection, job.number)
+            total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
         has_more = len(columns) == more
         return HistoryPage(
             job=job, columns=part(columns, 0, window.limit) if has_more else columns, total=total, has_more=has_more
@@ -84,8 +84,12 @@ class Histories:
 
 
 def metrics_of(job: JobRow) -> Sequence[str]:
-    """The metric columns that a job of its task fills."""
-    return [f"val_{name}" for name in metrics.of_task(Task(job.resolved_spec["task"]))]
+    """The metric columns that a job fills: none without validation rows."""
+    spec = job.resolved_spec
+    if not spec["validation_rows"]:
+        return ()
+    watched = (spec["early_stopping"] or {}).get("metric")
+    return [f"val_{name}" for name in metrics.of_epochs(Task(spec["task"]), watched=watched)]
 
 
 def part(columns: EpochColumns, start: int, stop: int) -> EpochColumns:

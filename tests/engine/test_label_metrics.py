@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 from app.domain import metrics
 from app.domain.schema import Task
 from tests.engine.test_metrics import REFERENCES, Array, as_numpy, row_weights
-from worker.engine.metrics import PER_EPOCH, evaluate
+from worker.engine.metrics import evaluate
 
 EPOCHS, ROWS, LABELS = 3, 40, 4
 
@@ -116,4 +116,4 @@ def test_no_rows_have_no_metrics_of_labels() -> None:
 
 
 def test_every_metric_of_labels_but_the_ranking_is_for_every_epoch() -> None:
-    assert set(metrics.CLASSIFICATION) - set(PER_EPOCH[Task.MULTILABEL]) == {"roc_auc"}
+    assert set(metrics.CLASSIFICATION) - set(metrics.of_epochs(Task.MULTILABEL)) == {"roc_auc"}

@@ -10,7 +10,7 @@ from sklearn import metrics as sklearn_metrics
 
 from app.domain import metrics
 from app.domain.schema import Task
-from worker.engine.metrics import PER_EPOCH, evaluate
+from worker.engine.metrics import evaluate
 
 EPOCHS, ROWS, CLASSES = 3, 40, 4
 Array = NDArray[np.float64]
@@ -171,5 +171,5 @@ def test_no_rows_have_no_metrics() -> None:
 
 
 def test_every_metric_but_the_ranking_is_for_every_epoch() -> None:
-    assert set(metrics.CLASSIFICATION) - set(PER_EPOCH[Task.MULTICLASS]) == {"roc_auc"}
-    assert PER_EPOCH[Task.REGRESSION] == metrics.REGRESSION
+    assert set(metrics.CLASSIFICATION) - set(metrics.of_epochs(Task.MULTICLASS)) == {"roc_auc"}
+    assert metrics.of_epochs(Task.REGRESSION) == metrics.REGRESSION

@@ -5,11 +5,11 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from app.domain import metrics
 from app.domain.job import StopReason
 from app.domain.schema import Task
 from tests.engine.plain import member_of, spec_of, train_plainly
 from tests.engine.running import run
-from worker.engine import metrics
 from worker.engine.data import Member, MemberArrays
 from worker.engine.network import initial_weights
 from worker.engine.progress import Block, Progress
@@ -18,7 +18,7 @@ from worker.engine.stack import Stack
 
 def block(train: list[float], val: list[float] | None = None, **scores: list[float]) -> Block:
     ones = np.ones(len(train))
-    columns = {f"val_{name}": ones for name in metrics.PER_EPOCH[Task.MULTICLASS]}
+    columns = {f"val_{name}": ones for name in metrics.of_epochs(Task.MULTICLASS)}
     columns |= {name: np.array(column) for name, column in scores.items()}
     return Block(
         train=np.array(train),
@@ -125,7 +125,7 @@ def test_the_best_weights_have_the_best_loss_when_evaluated_again() -> None:
     assert best is not None
     assert loss == pytest.approx(best.val_loss, rel=1e-12)
     assert scores["accuracy"] == pytest.approx(best.metrics["val_accuracy"])
-    assert set(metrics.PER_EPOCH[Task.MULTICLASS]) <= set(scores)
+    assert set(metrics.of_epochs(Task.MULTICLASS)) <= set(scores)
 
 
 def test_test_rows_are_evaluated_once_asked_for() -> None:

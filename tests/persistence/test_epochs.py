@@ -23,6 +23,16 @@ def columns(count: int) -> EpochColumns:
     )
 
 
+def part(whole: EpochColumns, places: list[int]) -> EpochColumns:
+    return EpochColumns(
+        epoch=[whole.epoch[place] for place in places],
+        train_loss=[whole.train_loss[place] for place in places],
+        val_loss=[whole.val_loss[place] for place in places],
+        learning_rate=[whole.learning_rate[place] for place in places],
+        seconds=[whole.seconds[place] for place in places],
+    )
+
+
 def test_what_was_stored_is_read_back_to_the_last_bit(database: Database) -> None:
     job, written = queued(database), columns(50)
     with database.write() as connection:
@@ -51,6 +61,22 @@ def test_nan_and_the_infinities_stay_apart_from_a_missing_value(database: Databa
         read = epochs.read(connection, job.number, limit=10)
 
     assert repr(read) == repr(odd)
+
+
+@pytest.mark.parametrize(
+    ("last", "record_every", "stored"),
+    [(0, 1, []), (1, 1, [1]), (4, 1, [1, 2, 3, 4]), (1, 3, [1]), (6, 3, [1, 3, 6]), (7, 3, [1, 3, 6, 7]), (2, 3, [1, 2])],
+)
+def test_the_last_epoch_tells_how_many_are_stored(database: Database, last: int, record_every: int, stored: list[int]) -> None:
+    job, all_of_them = queued(database), columns(last)
+    thinned = part(all_of_them, [epoch - 1 for epoch in stored])
+    with database.write() as connection:
+        epochs.add(connection, job.number, thinned)
+
+    with database.read() as connection:
+        counted = epochs.count(connection, job.number, record_every=record_every)
+
+    assert counted == len(stored)
 
 
 def test_an_epoch_stands_only_once(database: Database) -> None:

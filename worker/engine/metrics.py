@@ -12,11 +12,6 @@ from worker.engine.data import Floats
 from worker.engine.label_metrics import LABEL_METRICS, LabelScores
 from worker.engine.ranking import areas
 
-# What is cheap enough for every epoch: the ranking of roc_auc costs two (30 rows) to seven times (1000) all others together.
-PER_EPOCH: dict[Task, tuple[str, ...]] = {
-    task: tuple(name for name in metrics.of_task(task) if name != "roc_auc") for task in Task
-}
-
 
 def evaluate(
     task: Task,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain import metrics
 from app.domain.job import StopReason
 from app.domain.spec import ResolvedSpec
-from worker.engine import metrics
 from worker.engine.network import Weights
 from worker.engine.reports import EpochColumns, EpochLosses, MemberReport
 from worker.engine.stopping import Stopper, first_true, lower, watched
@@ -56,9 +56,7 @@ class Progress:
     def __init__(self, spec: ResolvedSpec, *, position: int, validated: bool) -> None:
         self.spec, self.position, self.validated = spec, position, validated
         self.watch = watched(spec, validated=validated)
-        extra = self.watch.removeprefix("val_") if self.watch.startswith("val_") and self.watch != "val_loss" else None
-        cheap = metrics.PER_EPOCH[spec.task]
-        self.names = ((*cheap, extra) if extra and extra not in cheap else cheap) if validated else ()
+        self.names = metrics.of_epochs(spec.task, watched=self.watch) if validated else ()
         self.stopper = Stopper()
         self.latest: Row | None = None
         self.best: EpochLosses | None = None
