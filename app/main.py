@@ -50,12 +50,14 @@ async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(require_current, parts.database.engine)
         app.state.services = parts.services
         parts.housekeeper.start()
+        parts.janitor.start()
         # What is there now stays: without it reading 10 000 epochs has the collector walk through all imported code, 100 ms.
         gc.freeze()
         async with _watching(parts):
             with called_on_shutdown(parts.watcher.close):
                 yield
         await to_thread.run_sync(parts.housekeeper.stop)
+        await to_thread.run_sync(parts.janitor.stop)
     finally:
         await to_thread.run_sync(parts.close)
 

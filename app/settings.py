@@ -48,6 +48,16 @@ class Settings(BaseSettings):
     report_seconds: Seconds = 0.25
     max_crashes: Annotated[int, Field(ge=1)] = 3
     """Crashes in a row without a new checkpointed epoch that end a job."""
+    idle_seconds: Seconds = 10
+    """How often a training process without a job looks for one, should the broker be away."""
+    storage_retry_seconds: Seconds = 30
+    """How long a job waits that could not write its end, or read its dataset, before it is tried again."""
+    storage_patience_seconds: Seconds = 86400
+    """How long it is tried."""
+    janitor_seconds: Seconds = 3600
+    """How often the janitor goes through the storage."""
+    unreferenced_seconds: Seconds = 3600
+    """How old stored bytes must be that nothing refers to before they are removed."""
     watch_seconds: Seconds = 0.05
 
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20

@@ -29,7 +29,9 @@ from app.settings import Settings
 from app.storage.opening import open_storage
 from app.tabular.limits import Limits
 from app.upkeep.housekeeper import Housekeeper
+from app.upkeep.janitor import Janitor
 from app.upkeep.machine import memory_budget
+from app.upkeep.periodically import Periodically
 
 SILENT_HEARTBEATS = 6
 
@@ -42,6 +44,7 @@ class Parts:
     doorbell: Doorbell
     watcher: Watcher
     housekeeper: Housekeeper
+    janitor: Periodically
     services: Services
 
     def close(self) -> None:
@@ -63,6 +66,7 @@ def build(settings: Settings) -> Parts:
         max_crashes=settings.max_crashes,
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
+    janitor = Janitor(database, storage, uploads=uploads_folder(settings), age_seconds=settings.unreferenced_seconds)
     checkpoints = Checkpoints(database, storage)
     resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
@@ -85,7 +89,14 @@ def build(settings: Settings) -> Parts:
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
         health=Health(database, storage, doorbell, expect_worker=settings.expect_worker),
     )
-    return Parts(database=database, doorbell=doorbell, watcher=watcher, housekeeper=housekeeper, services=services)
+    return Parts(
+        database=database,
+        doorbell=doorbell,
+        watcher=watcher,
+        housekeeper=housekeeper,
+        janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
+        services=services,
+    )
 
 
 def installed_losses() -> list[str]:

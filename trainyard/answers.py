@@ -212,6 +212,34 @@ class Checkpoint(TypedDict):
     files: list[File]
 
 
+class JobEvent(TypedDict):
+    """Something that happened to a job."""
+
+    id: str
+    type: str
+    data: dict[str, Json]
+    created_at: str
+
+
+class Worker(TypedDict):
+    """A training process, by its host and number; `job` is what it trains."""
+
+    id: str
+    status: str
+    device: str
+    job: str | None
+    heartbeat_at: str
+
+
+class System(TypedDict):
+    """Who trains, and what waits."""
+
+    version: str
+    workers: list[Worker]
+    queue_depth: int
+    jobs: dict[str, int]
+
+
 class Prediction(TypedDict):
     """Predictions in the order of the rows; with several target columns a list for each row."""
 

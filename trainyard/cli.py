@@ -140,16 +140,17 @@ def predict(
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for what it writes")] = Path("demo-output"),
     epochs: Annotated[int, typer.Option(help="How long to train")] = 20_000,
+    kill: Annotated[bool, typer.Option("--kill", help="Kill the training process on the way; the result is compared")] = False,
 ) -> None:
     """Train a small network on Iris with a service of its own."""
-    from trainyard.demo import run
+    from trainyard import demo, killing
     from trainyard.service import ServiceFailed
 
     try:
-        job = run(output, epochs=epochs)
+        good = killing.run(output, epochs=epochs) if kill else demo.run(output, epochs=epochs)["status"] == "succeeded"
     except ServiceFailed as error:
         _fail(str(error))
-    raise typer.Exit(0 if job["status"] == "succeeded" else 1)
+    raise typer.Exit(0 if good else 1)
 
 
 def _parsed(file: typer.FileText, type: type[T]) -> T:

@@ -14,10 +14,12 @@ from trainyard.answers import (
     Dataset,
     History,
     Job,
+    JobEvent,
     Json,
     Plan,
     Prediction,
     Sweep,
+    System,
     Trial,
     checkpoint_of,
     job_of,
@@ -154,6 +156,14 @@ class Client:
             for job in self.jobs(status=LIVE, sweep=id, limit=1):
                 self.wait(job["id"], timeout=None if end is None else max(0.0, end - time.monotonic()))
         return sweep
+
+    def log(self, id: str) -> Iterator[JobEvent]:
+        """What happened to a job, oldest first: started, checkpoints, crashes, its end."""
+        return (cast(JobEvent, found) for found in self._listed(f"/v1/jobs/{id}/events", {}, limit=None))
+
+    def system(self) -> System:
+        """Who trains, and what waits."""
+        return cast(System, self._connection.get("/v1/system").json())
 
     def events(self, id: str, *, every: int = 1) -> Iterator[Event]:
         """Everything that happens to a job up to `done`, over lost connections; `every` thins the epochs."""

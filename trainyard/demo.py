@@ -30,19 +30,19 @@ def run(folder: Path, *, epochs: int) -> Job:
     folder.mkdir(parents=True, exist_ok=True)
     console.print(f"[bold]Trainyard[/]: a network 4 → 10 → 3 learns Iris, {epochs:,} epochs, over HTTP\n")
     console.print("Starting the service: API, worker, Valkey, SQLite …")
-    with _terminable(), own_service(folder / "data") as url, Client(url) as client:
+    with terminable(), own_service(folder / "data") as url, Client(url) as client:
         console.print(f"Service      {url}")
         return _main_job(client, folder, epochs=epochs, console=console)
 
 
 def _main_job(client: Client, folder: Path, *, epochs: int, console: Console) -> Job:
-    file = _write_iris(folder / "iris.csv")
+    file = write_iris(folder / "iris.csv")
     dataset = client.upload(file, name="iris")
     console.print(f"Dataset      {dataset['id']}: {file}, {dataset['rows']} rows, {len(dataset['columns'])} columns")
     job = client.submit(spec(dataset["id"], epochs=epochs))
     console.print(f"Job          {job['id']}: ReLU, SGD with learning rate 0.01, cross-entropy, full batch, 80/20 split\n")
     job = follow_on_screen(client, job, console=console)
-    console.print(f"\n{_outcome(job)}")
+    console.print(f"\n{outcome(job)}")
     picture = draw(client.history(job["id"]), job["best"], title="Iris, 4 → 10 → 3: loss by epoch", path=folder / "loss.png")
     console.print(f"Loss curve   {picture}\n")
     console.print(_checkpoint_table(client.checkpoints(job["id"])))
@@ -69,7 +69,8 @@ def spec(dataset: str, *, epochs: int) -> dict[str, object]:
     }
 
 
-def _write_iris(path: Path) -> Path:
+def write_iris(path: Path) -> Path:
+    """The sample as a file of one's own."""
     path.write_bytes(gzip.decompress(files("app").joinpath("tabular/samples/iris.csv.gz").read_bytes()))
     return path
 
@@ -83,7 +84,8 @@ def _measures(flower: dict[str, str]) -> dict[str, float]:
     return {name: float(cell) for name, cell in flower.items() if name != "species"}
 
 
-def _outcome(job: Job) -> str:
+def outcome(job: Job) -> str:
+    """How a job ended, in a line."""
     if job["error"]:
         return f"The job {job['status']}: {job['error']['message']}"
     best, progress = job["best"], job["progress"]
@@ -93,35 +95,36 @@ def _outcome(job: Job) -> str:
 
 
 def _checkpoint_table(checkpoints: list[Checkpoint]) -> Table:
-    table = _table("Checkpoints, each as " + ", ".join(file["name"] for file in checkpoints[0]["files"]))
-    table.add_column("checkpoint", no_wrap=True)
-    table.add_column("kinds")
+    found = table("Checkpoints, each as " + ", ".join(file["name"] for file in checkpoints[0]["files"]))
+    found.add_column("checkpoint", no_wrap=True)
+    found.add_column("kinds")
     for column in ("epoch", "train loss", "val loss"):
-        table.add_column(column, justify="right")
+        found.add_column(column, justify="right")
     for checkpoint in checkpoints:
         losses = (shown(checkpoint["train_loss"]), shown(checkpoint["val_loss"]))
-        table.add_row(checkpoint["id"], ", ".join(checkpoint["kinds"]), f"{checkpoint['epoch']:,}", *losses)
-    return table
+        found.add_row(checkpoint["id"], ", ".join(checkpoint["kinds"]), f"{checkpoint['epoch']:,}", *losses)
+    return found
 
 
 def _prediction_table(flowers: list[dict[str, str]], prediction: Prediction) -> Table:
-    table = _table("Predictions with the best checkpoint, and the probability of each species")
+    found = table("Predictions with the best checkpoint, and the probability of each species")
     for column in ("sepal, petal (cm)", "species", "predicted"):
-        table.add_column(column)
+        found.add_column(column)
     for label in prediction["classes"] or []:
-        table.add_column(str(label), justify="right")
+        found.add_column(str(label), justify="right")
     for flower, predicted, chances in zip(flowers, prediction["predictions"], prediction["probabilities"] or [], strict=True):
         *measures, species = flower.values()
-        table.add_row(" ".join(measures), species, f"[bold]{predicted}[/]", *(f"{chance:.3f}" for chance in chances))
-    return table
+        found.add_row(" ".join(measures), species, f"[bold]{predicted}[/]", *(f"{chance:.3f}" for chance in chances))
+    return found
 
 
-def _table(title: str) -> Table:
+def table(title: str) -> Table:
+    """An empty table as the demo shows them."""
     return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM unwinds as Ctrl-C does, so that the service is stopped on the way out."""
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -31,13 +31,11 @@ def shown(loss: float | None) -> str:
     return "–" if loss is None else f"{loss:.4f}" if abs(loss) < 1e4 else f"{loss:.2e}"
 
 
-def follow_on_screen(client: Client, job: Job, *, console: Console) -> Job:
-    """Show every epoch until the job is over; the finished job."""
+def follow_on_screen(client: Client, job: Job, *, console: Console, pages: Iterator[History] | None = None) -> Job:
+    """Show every epoch until the job is over; the finished job. The `pages` are those that the client follows."""
     epochs = job["progress"]["epochs"]
-    if console.is_terminal:
-        _bar(client.follow(job["id"]), epochs, console=console)
-    else:
-        _lines(client.follow(job["id"]), epochs, console=console)
+    show = _bar if console.is_terminal else _lines
+    show(pages or client.follow(job["id"]), epochs, console=console)
     return client.job(job["id"])
 
 

@@ -1,10 +1,11 @@
 """One job's part of a run: what its attempt stores, from the first report to the end."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
+import structlog
 from sqlalchemy import Connection
 
 from app.domain.blobs import recovery_folder
@@ -12,7 +13,7 @@ from app.domain.history import HeldOut
 from app.domain.job import Status, StopReason
 from app.domain.numbers import to_json
 from app.domain.spec import ResolvedSpec
-from app.persistence import leases, recovery
+from app.persistence import leases, outages, recovery
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
@@ -20,43 +21,102 @@ from app.persistence.rows import JobRow
 from app.storage.storage import Storage
 from worker.engine.reports import EpochLosses, MemberReport
 from worker.engine.stack import Stack
+from worker.outage import reason_of, sentence
 from worker.publishing import Publisher
+from worker.pulse import Periods
 from worker.reporting import losses_of, progress_of
+
+log = structlog.get_logger()
 
 
 class Attempt:
     """Writes about a job as long as its fence holds; every method may raise LeaseLost, and then nothing was written."""
 
-    def __init__(self, job: JobRow, *, database: Database, storage: Storage) -> None:
+    def __init__(self, job: JobRow, *, database: Database, storage: Storage, periods: Periods) -> None:
         self.job, self.fence = job, Fence(job.number, job.attempt)
-        self._database, self._storage = database, storage
+        self._database, self._storage, self._periods = database, storage, periods
+        self._publisher: Publisher | None = None
+        # What an earlier attempt met may be over; the first file that is stored says so.
+        self._refused = True
 
     def begin(self, spec: ResolvedSpec, *, stack: Stack, position: int, publisher: Publisher) -> None:
         """Take a place in a stack."""
         self._spec, self._stack, self._position, self._publisher = spec, stack, position, publisher
+
+    @property
+    def _files(self) -> Publisher:
+        assert self._publisher is not None
+        return self._publisher
 
     def record(self, connection: Connection, report: MemberReport, *, lease_seconds: float) -> Status:
         """Store a report's epochs; the status says what the caller asked for meanwhile."""
         return leases.record(connection, self.fence, progress_of(report), lease_seconds=lease_seconds)
 
     def publish_periodic(self, report: MemberReport) -> None:
-        """Publish the periodic checkpoints that fell due."""
-        for losses, weights in report.periodic:
-            self._publish([self._publisher.store(losses_of(losses), weights, kinds=["periodic"])])
+        """Publish the periodic checkpoints that fell due, as far as the storage takes them."""
+        with self._tolerating(report.epoch):
+            for losses, weights in report.periodic:
+                self._publish([self._files.store(losses_of(losses), weights, kinds=["periodic"])])
 
     def save(self, report: MemberReport) -> None:
-        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees."""
-        point = self._publisher.store_state(self._stack.recovery_state(self._position))
+        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees.
+
+        Where the storage refuses them those before stay as they are, and the training goes on.
+        """
+        with self._tolerating(report.epoch):
+            point = self._files.store_state(self._stack.recovery_state(self._position))
+            with self._database.write() as connection:
+                leases.note(connection, self.fence)
+                old = recovery.add(connection, point)
+            self._files.discard_states(old)
+            self._publish(self._last_checkpoints(self._measured(report)))
+
+    @contextmanager
+    def _tolerating(self, epoch: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._note_outage(error, epoch=epoch)
+        else:
+            self._note_recovery(epoch)
+
+    def _note_outage(self, error: OSError, *, epoch: int) -> None:
+        log.error("storage.failed", job=self.job.id, epoch=epoch, error=str(error))
+        self._withdraw()
+        self._refused = True
         with self._database.write() as connection:
             leases.note(connection, self.fence)
-            old = recovery.add(connection, point)
-        self._publisher.discard_states(old)
-        self._publish(self._last_checkpoints(self._measured(report)))
+            outages.begin(connection, self.job.number, epoch=epoch, reason=reason_of(error))
 
-    def give_back(self) -> None:
-        """Return the job: queued, paused or cancelled."""
+    def _note_recovery(self, epoch: int) -> None:
+        if self._refused:
+            with self._database.write() as connection:
+                leases.note(connection, self.fence)
+                outages.end(connection, self.job.number, epoch=epoch)
+            self._refused = False
+
+    def _withdraw(self) -> None:
+        with suppress(OSError):  # then the janitor does it
+            if self._publisher:
+                self._publisher.withdraw()
+
+    def put_off(self, error: OSError) -> None:
+        """Give the job back, to go on from its last recovery point when the storage may work again; not for ever."""
+        log.error("storage.failed", job=self.job.id, epoch=self.job.epoch, error=str(error))
+        self._withdraw()
         with self._database.write() as connection:
-            leases.give_back(connection, self.fence)
+            job = leases.note(connection, self.fence)
+            seconds = outages.begin(connection, job.number, epoch=job.epoch, reason=reason_of(error))
+            if seconds > self._periods.patience and job.status is not Status.CANCELLING:
+                ending = Ending(reason=StopReason.INTERNAL_ERROR, message=sentence(error, seconds=seconds))
+                leases.finish(connection, self.fence, ending)
+            else:
+                leases.give_back(connection, self.fence, wait_seconds=self._periods.retry)
+
+    def give_back(self, *, wait_seconds: float = 0) -> None:
+        """Return the job: queued, paused or cancelled; if queued, not to be claimed again before a while."""
+        with self._database.write() as connection:
+            leases.give_back(connection, self.fence, wait_seconds=wait_seconds)
 
     def unpack(self, *, limit: int) -> None:
         """Return the job, to be trained among at most `limit` members."""
@@ -64,32 +124,37 @@ class Attempt:
             leases.unpack(connection, self.fence, limit=limit)
 
     def finish(self, report: MemberReport, reason: StopReason, *, lease_seconds: float) -> None:
-        """The last checkpoints, the last epochs and the end of the job: one transaction, after the bytes are durable."""
+        """The last checkpoints, the last epochs and the end of the job: one transaction, after the bytes are durable.
+
+        Raises OSError: the storage refuses them, and nothing has changed.
+        """
         report = self._measured(report)
         new = self._last_checkpoints(report)
         ending = Ending(reason=reason, message=report.message, test=self._test(report))
         with self._database.write() as connection:
             self.record(connection, report, lease_seconds=lease_seconds)
-            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=True)]
+            superfluous = [id for one in new for id in self._files.publish(connection, one, final=True)]
             points = recovery.forget_all(connection, self.job.number)
+            outages.end(connection, self.job.number, epoch=report.epoch)
             leases.finish(connection, self.fence, ending)
-        self._publisher.discard(superfluous)
-        self._publisher.discard_states(points)
+        with suppress(OSError):  # the job is over either way; what stays the janitor removes
+            self._files.discard(superfluous)
+            self._files.discard_states(points)
 
     def fail(self, ending: Ending) -> None:
         """End the job where it cannot go on."""
         with self._database.write() as connection:
             leases.finish(connection, self.fence, ending)
             points = recovery.forget_all(connection, self.job.number)
-        with suppress(OSError):  # the job is over either way
+        with suppress(OSError):  # as above
             for id in points:
                 self._storage.delete(recovery_folder(id))
 
     def _publish(self, new: Sequence[NewCheckpoint]) -> None:
         with self._database.write() as connection:
             leases.note(connection, self.fence)
-            superfluous = [id for one in new for id in self._publisher.publish(connection, one, final=False)]
-        self._publisher.discard(superfluous)
+            superfluous = [id for one in new for id in self._files.publish(connection, one, final=False)]
+        self._files.discard(superfluous)
 
     def _measured(self, report: MemberReport) -> MemberReport:
         """With the metrics that are too dear for every epoch, for the best and the last one; without a loss there are none."""
@@ -114,7 +179,7 @@ class Attempt:
         """
         if report.last is None:
             return []
-        store, weights, position = self._publisher.store, self._stack.weights, self._position
+        store, weights, position = self._files.store, self._stack.weights, self._position
         state = self._stack.recovery_state(position)
         best, last = losses_of(report.best or report.last), losses_of(report.last)
         if last.epoch == best.epoch:

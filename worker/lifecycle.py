@@ -5,34 +5,35 @@ The parent must not import torch: a forked child with torch's threads hangs, and
 
 import mmap
 import os
-from threading import Event, Lock, Thread
+import signal
+from threading import Thread
 
 import structlog
-from billiard.process import active_children
+from billiard.process import current_process
 from celery import Celery, signals
 
-from worker.wiring import process_name, reaper, start_trainer, trainer
+from app.upkeep.parent import ending_with
+from worker.nursery import Nursery
+from worker.wiring import nursery, start_trainer, trainer
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.25
-
 # One byte that the children inherit: the parent sets it when it is told to stop, the training loops look at it.
 _stop_flag = mmap.mmap(-1, 1)
-
-# A child that is forked while this process has SQLite open inherits locks that nobody gives back: "database is locked".
-_no_fork = Lock()
-os.register_at_fork(before=_no_fork.acquire, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
+# The same for this process alone.
+_departing = False
+_nursery: Nursery | None = None
 
 
 def stopping() -> bool:
-    """True once the worker was asked to stop."""
-    return _stop_flag[0] != 0
+    """True once the worker, or this process of it, was asked to stop."""
+    return _departing or _stop_flag[0] != 0
 
 
 def connect(app: Celery) -> None:
     """Connect the signals; Celery holds them weakly unless told otherwise."""
-    signals.worker_ready.connect(_watch_children, weak=False)
+    # Not when the worker is ready: without a broker it never is, and its children train all the same.
+    signals.worker_before_create_process.connect(_watch_children, weak=False)
     signals.worker_shutting_down.connect(_raise_stop_flag, weak=False)
     signals.worker_process_init.connect(_warm_up, weak=False)
     signals.worker_process_shutdown.connect(_leave, weak=False)
@@ -42,36 +43,39 @@ def _raise_stop_flag(**_: object) -> None:
     _stop_flag[0] = 1
 
 
+def _watch_children(**_: object) -> None:
+    global _nursery
+    if _nursery is None:
+        _nursery = nursery()
+        _nursery.start()
+
+
 def _warm_up(**_: object) -> None:
+    assert _nursery is not None
+    place, signs = current_process().index, _nursery.signs
     try:
-        start_trainer(stopping)
+        ending_with(os.getppid())()
+        signal.signal(signal.SIGTERM, _depart)
+        start_trainer(stopping, alive=lambda: signs.stamp(place))
     except Exception:  # Celery would keep a process that can train nothing; the parent replaces one that ends
         log.exception("trainer.cold")
         os._exit(1)
 
 
+def _depart(*_: object) -> None:
+    """Whoever signals the whole group, or a parent's death, means this process too: it gives its job back and goes."""
+    global _departing
+    if not _departing:
+        _departing = True
+        Thread(target=_leave_and_exit, name="departure", daemon=True).start()
+
+
+def _leave_and_exit() -> None:
+    try:
+        trainer().leave()
+    finally:
+        os._exit(0)
+
+
 def _leave(**_: object) -> None:
     trainer().leave()
-
-
-def _watch_children(**_: object) -> None:
-    Thread(target=_give_back_jobs_of_the_dead, name="children", daemon=True).start()
-
-
-def _give_back_jobs_of_the_dead() -> None:
-    """The parent sees a child's death at once; its lease would take half a minute to say so."""
-    alive: set[int] = set()
-    tick = Event()
-    while not tick.wait(LOOK_SECONDS):
-        now = {child.pid for child in active_children()}
-        for pid in alive - now:
-            _bury(pid)
-        alive = now
-
-
-def _bury(pid: int) -> None:
-    try:
-        with _no_fork:
-            reaper().bury(process_name(pid))
-    except Exception as error:  # the database is away: the lease will expire
-        log.warning("children.failed", error=repr(error))

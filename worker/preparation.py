@@ -46,6 +46,7 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
 
     Raises InvalidData: a dataset is gone, or not fit to be trained on.
     Raises LossFailed: the spec's custom loss cannot be had here.
+    Raises OSError: the storage does not answer.
     `alive` is called after each part of it: a large dataset takes a while, which is no stall.
     """
     spec = ResolvedSpec.model_validate(job.resolved_spec)
@@ -93,10 +94,17 @@ def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Stora
     with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
         paths: dict[str | None, Path] = {}
         for id in rows:
-            paths[id] = storage.fetch(dataset_key(id), Path(folder) / f"{id}.parquet")
+            paths[id] = _fetched(storage, id, Path(folder))
             alive()
         own = {"validation": paths.get(job.validation_dataset_id), "test": paths.get(job.test_dataset_id)}
         return load(spec, columns, paths[job.dataset_id], **own)
+
+
+def _fetched(storage: Storage, id: str, folder: Path) -> Path:
+    try:
+        return storage.fetch(dataset_key(id), folder / f"{id}.parquet")
+    except FileNotFoundError:
+        raise InvalidData(f"The bytes of the dataset {id} are gone from the storage: upload it again.") from None
 
 
 def _dataset(connection: Connection, job: JobRow, id: str) -> DatasetRow:

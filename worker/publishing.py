@@ -43,6 +43,7 @@ class Publisher:
         self._database = database
         self._storage = storage
         self._provenance = provenance
+        self._unpublished: set[str] = set()
 
     def store(
         self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str], state: State | None = None
@@ -54,6 +55,7 @@ class Publisher:
         with self._database.read() as connection:
             standing = checkpoints.at_epoch(connection, self._job.number, losses.epoch)
         id = standing.id if standing else new_id("ckpt")
+        self._unpublished |= set() if standing else {id}
         files = [StoredFile.model_validate(file) for file in standing.files] if standing else []
         contents = [] if standing else self._files(losses, weights)
         if state is not None and STATE not in {file.name for file in files}:
@@ -92,6 +94,7 @@ class Publisher:
         The event log says nothing of a `last` that is not final: there is one each half minute.
         """
         superfluous = checkpoints.publish(connection, new, keep=self._spec.checkpoints.keep)
+        self._unpublished.discard(new.id)
         kinds, epoch = sorted(new.kinds), new.losses.epoch
         if final or new.kinds != {"last"}:
             events.append(connection, new.job_number, "job.checkpoint", checkpoint=new.id, epoch=epoch, kinds=kinds)
@@ -101,6 +104,11 @@ class Publisher:
         """Remove files that no row points at any more."""
         for id in superfluous:
             self._storage.delete(checkpoint_folder(id))
+
+    def withdraw(self) -> None:
+        """Remove the files of checkpoints that could not be stored whole: a full disk is not to keep halves."""
+        self.discard(self._unpublished)
+        self._unpublished.clear()
 
     def store_state(self, state: State) -> RecoveryRow:
         """Make a recovery point durable; no row points at it yet."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.persistence import leases, workers
 from app.persistence.database import Database
 from app.persistence.leases import Fence
+from worker.exits import STALLED
 
 log = structlog.get_logger()
 
@@ -27,16 +28,33 @@ class Periods:
     stall: float
     checkpoint: float
     report: float
+    idle: float = 10
+    """How often a process without a job looks for one unasked."""
+    pause: float = 1
+    """How long a job waits that was given back because the database failed."""
+    retry: float = 30
+    """How long a job waits whose storage failed, before it is tried again."""
+    patience: float = 86400
+    """How long it is tried."""
 
 
 class Pulse:
     """A thread with its own connection, beside the training."""
 
-    def __init__(self, database: Database, *, name: str, periods: Periods, register: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        name: str,
+        periods: Periods,
+        register: Callable[[Connection], None],
+        alive: Callable[[], None],
+    ) -> None:
         self._database = database
         self._name = name
         self._periods = periods
         self._register = register
+        self._alive = alive
         self._held: Mapping[Fence, str] = {}
         self._last_progress = time.monotonic()
         self._stopped = Event()
@@ -49,7 +67,8 @@ class Pulse:
     def stop(self) -> None:
         """End after the beat that is under way, so that a process which left does not come back."""
         self._stopped.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
 
     @contextmanager
     def holding(self, leases: Mapping[Fence, str]) -> Iterator[None]:
@@ -67,6 +86,7 @@ class Pulse:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._periods.heartbeat):
+            self._alive()
             try:
                 self._beat()
             except SQLAlchemyError as error:
@@ -76,7 +96,7 @@ class Pulse:
         held = dict(self._held)
         if held and time.monotonic() - self._last_progress > self._periods.stall:
             log.error("training.stalled", jobs=[*held.values()], seconds=self._periods.stall)
-            os._exit(1)  # nothing else ends an endless step; the parent gives the jobs back
+            os._exit(STALLED)  # nothing else ends an endless step; the parent gives the jobs back
         with self._database.write() as connection:
             if not workers.beat(connection, self._name, job_id=next(iter(held.values()), None)):
                 self._register(connection)  # the machine slept, or the database was away: the housekeeper took us for dead

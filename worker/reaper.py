@@ -2,6 +2,7 @@
 
 import structlog
 
+from app.domain.crashes import Crash
 from app.domain.job import Status
 from app.persistence import leases, workers
 from app.persistence.database import Database
@@ -18,16 +19,16 @@ class Reaper:
         self._redis_url = redis_url
         self._max_crashes = max_crashes
 
-    def bury(self, owner: str) -> None:
+    def bury(self, owner: str, *, crash: Crash) -> None:
         """Return the jobs of a dead process to the queue and ring for them."""
         database = Database(self._database_url)
         doorbell = Doorbell(self._redis_url)
         try:
             with database.write() as connection:
-                lost = leases.crashed(connection, owner=owner, max_crashes=self._max_crashes)
+                lost = leases.crashed(connection, owner=owner, crash=crash, max_crashes=self._max_crashes)
                 workers.leave(connection, owner)
             for job in lost:
-                log.warning("process.died", owner=owner, job=job.id, status=job.status, crashes=job.crashes)
+                log.warning("process.died", owner=owner, how=crash, job=job.id, status=job.status, crashes=job.crashes)
                 if job.status is Status.QUEUED:
                     doorbell.ring(job.id, job.device)
         finally:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import structlog
 import torch
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from app.domain.job import Status, StopReason
 from app.domain.spec import ResolvedSpec
@@ -19,7 +19,7 @@ from worker.attempt import Attempt
 from worker.engine.recovery import position_of
 from worker.engine.reports import MemberReport
 from worker.engine.stack import Stack
-from worker.failures import failure_of
+from worker.failures import failure_of, is_out_of_memory, spoils_the_process
 from worker.preparation import Prepared, prepare
 from worker.provenance import provenance
 from worker.publishing import Publisher
@@ -28,6 +28,13 @@ from worker.pulse import Periods, Pulse
 log = structlog.get_logger()
 
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+# The database is away, locked or full: nothing about the jobs.
+_AWAY = (OperationalError, InterfaceError)
+_AGAIN_SECONDS = 0.25
+
+
+class Stopped(Exception):
+    """Raised where the worker stops while a job is still being prepared."""
 
 
 class Run:
@@ -52,19 +59,38 @@ class Run:
         self._device = device
         self._stopping = stopping
         self._saved_at = time.monotonic()
-        self._attempts = {_seat(job): Attempt(job, database=database, storage=storage) for job in pack}
+        self.spoiled = False
+        """An error may have left this process unfit for another job."""
+        self._attempts = {_seat(job): Attempt(job, database=database, storage=storage, periods=periods) for job in pack}
         self._fences = {attempt.fence: attempt.job.id for attempt in self._attempts.values()}
 
     def run(self) -> None:
         """Train to the end, or until every job is paused, cancelled, yielded or taken away."""
-        try:
-            with self._pulse.holding(self._fences):
+        with self._pulse.holding(self._fences):
+            try:
                 self._train()
-        except (DBAPIError, OSError) as error:  # the world, not the jobs: their leases run out and others continue them
-            log.exception("run.abandoned", jobs=self._ids(), error=type(error).__name__)
-        except Exception as error:
-            log.exception("run.failed", jobs=self._ids())
-            self._break_up(error)
+            except Stopped:
+                self._return_all()
+            except _AWAY as error:
+                log.exception("database.failed", jobs=self._ids(), error=type(error).__name__)
+                self._return_all(wait_seconds=self._periods.pause)
+            except Exception as error:
+                log.exception("run.failed", jobs=self._ids())
+                self._break_up(error)
+
+    def _return_all(self, *, wait_seconds: float = 0) -> None:
+        """Give the jobs back, as soon as the database answers: its absence is nobody's crash."""
+        while self._attempts:
+            try:
+                for position in list(self._attempts):
+                    with self._about(position) as attempt:
+                        attempt.give_back(wait_seconds=wait_seconds)
+                        self._drop(position)
+            except _AWAY:
+                if self._stopping():
+                    return  # their leases run out
+                self._pulse.progress()
+                time.sleep(_AGAIN_SECONDS)
 
     def _ids(self) -> list[str]:
         return [attempt.job.id for attempt in self._attempts.values()]
@@ -73,13 +99,16 @@ class Run:
         """The stack failed: a job that was alone in it fails, of several one may be to blame, so they go on apart."""
         ending, size = self._failure(self._pack[0], error), self._pack[0].stack_size or 1
         limit = size // 2 if ending.reason is StopReason.OUT_OF_MEMORY else 1
-        for position in list(self._attempts):
-            with self._about(position) as attempt:
-                if size == 1:
-                    attempt.fail(ending)
-                else:
-                    attempt.unpack(limit=limit)
-                self._drop(position)
+        try:
+            for position in list(self._attempts):
+                with self._about(position) as attempt:
+                    if size == 1:
+                        attempt.fail(ending)
+                    else:
+                        attempt.unpack(limit=limit)
+                    self._drop(position)
+        except SQLAlchemyError as failure:  # their leases run out, and that is counted as a crash
+            log.exception("run.abandoned", jobs=self._ids(), error=type(failure).__name__)
 
     def _train(self) -> None:
         prepared = self._prepared()
@@ -97,10 +126,17 @@ class Run:
         prepared = {}
         for position in list(self._attempts):
             with self._about(position) as attempt:
-                prepared[position] = prepare(
-                    attempt.job, database=self._database, storage=self._storage, alive=self._pulse.progress
-                )
+                try:
+                    prepared[position] = prepare(attempt.job, database=self._database, storage=self._storage, alive=self._alive)
+                except OSError as error:
+                    attempt.put_off(error)
+                    self._drop(position)
         return self._in_step(prepared)
+
+    def _alive(self) -> None:
+        self._pulse.progress()
+        if self._stopping():
+            raise Stopped
 
     def _in_step(self, prepared: dict[int, Prepared]) -> dict[int, Prepared]:
         """Without those that fell back behind a damaged recovery point: they train on their own."""
@@ -158,7 +194,10 @@ class Run:
 
     def _finish(self, report: MemberReport, reason: StopReason, stack: Stack) -> None:
         with self._about(report.position, stack) as attempt:
-            attempt.finish(report, reason, lease_seconds=self._periods.lease)
+            try:
+                attempt.finish(report, reason, lease_seconds=self._periods.lease)
+            except OSError as error:
+                attempt.put_off(error)
             self._drop(report.position)
             self._pulse.progress()
 
@@ -203,9 +242,11 @@ class Run:
         attempt = self._attempts[position]
         try:
             yield attempt
-        except (DBAPIError, OSError):
+        except (*_AWAY, Stopped):
             raise
         except Exception as error:
+            if len(self._pack) > 1 and is_out_of_memory(error):
+                raise
             if isinstance(error, LeaseLost):
                 log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
             else:
@@ -222,6 +263,7 @@ class Run:
             log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
 
     def _failure(self, job: JobRow, error: Exception) -> Ending:
+        self.spoiled = self.spoiled or spoils_the_process(error)
         return failure_of(error, ResolvedSpec.model_validate(job.resolved_spec), gpu=self._device == "cuda")
 
     def _drop(self, position: int) -> None:

@@ -1,6 +1,7 @@
 """A training process: warm, and then at work on whatever job is due."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import structlog
 import torch
@@ -11,6 +12,7 @@ from app.persistence import claims, workers
 from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
+from worker.lookout import Lookout
 from worker.plugins import loss_names
 from worker.pulse import Periods, Pulse
 from worker.run import Run
@@ -33,6 +35,8 @@ class Trainer:
         memory: int | None = None,
         periods: Periods,
         stopping: Callable[[], bool],
+        alive: Callable[[], None] = lambda: None,
+        replace: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -42,7 +46,10 @@ class Trainer:
         self._memory = memory
         self._periods = periods
         self._stopping = stopping
-        self._pulse = Pulse(database, name=name, periods=periods, register=self._register)
+        self._replace = replace
+        self._pulse = Pulse(database, name=name, periods=periods, register=self._register, alive=alive)
+        self._lookout = Lookout(self._look, period=periods.idle)
+        self._at_work = Lock()
 
     def warm_up(self) -> None:
         """Set the threads, run the code once, and say that this process is ready."""
@@ -51,6 +58,7 @@ class Trainer:
         with self._database.write() as connection:
             self._register(connection)
         self._pulse.start()
+        self._lookout.start()
         log.info("trainer.warm", name=self._name, device=self._device)
 
     def _register(self, connection: Connection) -> None:
@@ -65,20 +73,34 @@ class Trainer:
         )
 
     def leave(self) -> None:
-        """Say that this process is gone."""
-        self._pulse.stop()
-        with self._database.write() as connection:
-            workers.leave(connection, self._name)
-        self._database.close()
+        """Say that this process is gone, once the training in hand has been given back."""
+        self._lookout.stop()
+        with self._at_work:
+            self._pulse.stop()
+            with self._database.write() as connection:
+                workers.leave(connection, self._name)
+            self._database.close()
 
     def work_off(self, *, hint: str) -> None:
-        """Train due jobs until there is none or the worker stops; the hint only says that there may be one."""
+        """Train due jobs until there is none or the worker stops; the hint only says that there may be one.
+
+        Where this process is at work already it will look for the next job by itself.
+        """
         log.debug("doorbell.heard", job=hint)
-        while not self._stopping() and (pack := self._claim()):
-            for job in pack:
-                log.info("job.claimed", job=job.id, attempt=job.attempt, epoch=job.epoch, stack_size=job.stack_size)
-            self._run(pack)
-            log.info("jobs.left", jobs=[job.id for job in pack])
+        if not self._at_work.acquire(blocking=False):
+            return
+        try:
+            while not self._stopping() and (pack := self._claim()):
+                for job in pack:
+                    log.info("job.claimed", job=job.id, attempt=job.attempt, epoch=job.epoch, stack_size=job.stack_size)
+                self._run(pack)
+                log.info("jobs.left", jobs=[job.id for job in pack])
+        finally:
+            self._at_work.release()
+
+    def _look(self) -> None:
+        torch.set_num_threads(self._threads)  # OpenMP counts for each thread of a process anew
+        self.work_off(hint="")
 
     def _claim(self) -> list[JobRow]:
         with self._database.write() as connection:
@@ -89,7 +111,7 @@ class Trainer:
         return pack
 
     def _run(self, pack: Sequence[JobRow]) -> None:
-        Run(
+        run = Run(
             pack,
             database=self._database,
             storage=self._storage,
@@ -97,4 +119,8 @@ class Trainer:
             periods=self._periods,
             device="cpu" if pack[0].device == "cpu" else self._device,
             stopping=self._stopping,
-        ).run()
+        )
+        run.run()
+        if run.spoiled:
+            log.warning("process.spoiled", name=self._name)
+            self._replace()

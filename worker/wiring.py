@@ -3,13 +3,15 @@
 import os
 import socket
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from app.persistence.database import Database
 from app.settings import Settings
 from app.storage.opening import open_storage
 from app.upkeep.machine import memory_budget
+from worker.exits import SPOILED
+from worker.nursery import Nursery
 from worker.reaper import Reaper
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def process_name(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"
 
 
-def start_trainer(stopping: Callable[[], bool]) -> None:
+def start_trainer(stopping: Callable[[], bool], *, alive: Callable[[], None]) -> None:
     """Build and warm up this child's trainer."""
     from worker.pulse import Periods
     from worker.trainer import Trainer
@@ -41,6 +43,9 @@ def start_trainer(stopping: Callable[[], bool]) -> None:
         stall=chosen.stall_seconds,
         checkpoint=chosen.checkpoint_seconds,
         report=chosen.report_seconds,
+        idle=chosen.idle_seconds,
+        retry=chosen.storage_retry_seconds,
+        patience=chosen.storage_patience_seconds,
     )
     _trainers[os.getpid()] = Trainer(
         database=Database(chosen.resolved_database_url),
@@ -51,6 +56,8 @@ def start_trainer(stopping: Callable[[], bool]) -> None:
         memory=_memory(device),
         periods=periods,
         stopping=stopping,
+        alive=alive,
+        replace=partial(os._exit, SPOILED),
     )
     trainer().warm_up()
 
@@ -60,9 +67,11 @@ def trainer() -> "Trainer":
     return _trainers[os.getpid()]
 
 
-def reaper() -> Reaper:
-    """Gives back the jobs of a process that died."""
-    return Reaper(settings().resolved_database_url, settings().resolved_redis_url, max_crashes=settings().max_crashes)
+def nursery() -> Nursery:
+    """Watches this worker's training processes."""
+    chosen = settings()
+    reaper = Reaper(chosen.resolved_database_url, chosen.resolved_redis_url, max_crashes=chosen.max_crashes)
+    return Nursery(reaper, host=socket.gethostname(), silence=chosen.stall_seconds)
 
 
 def _memory(device: str) -> int:

@@ -142,7 +142,7 @@ class Event(Answer):
     object: Literal["event"] = "event"
     sequence: int
     type: str
-    data: dict[str, JsonNumber | bool]
+    data: dict[str, JsonNumber | bool | list[str]]
     created_at: Time
 
     @classmethod

@@ -37,7 +37,7 @@ def get(checkpoint_id: str, caller: CallerOf, services: ServicesOf) -> Checkpoin
     "/checkpoints/{checkpoint_id}/files/{name}",
     operation_id="download_checkpoint_file",
     response_class=Response,
-    responses={**problems(404, 416), 200: _FILE, 206: _PART, 304: {"description": "Unchanged."}},
+    responses={**problems(404, 416, 500), 200: _FILE, 206: _PART, 304: {"description": "Unchanged."}},
 )
 def download(
     checkpoint_id: str,
@@ -59,6 +59,6 @@ def download(
     headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
     if len(part) < file.bytes:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.bytes}"
-    body = services.checkpoints.stream(checkpoint_id, file.name, start=part.start, end=part.stop)
+    body = services.checkpoints.stream(checkpoint_id, file, start=part.start, end=part.stop)
     status = 206 if "Content-Range" in headers else 200
     return StreamingResponse(body, status_code=status, media_type=_TYPES.get(name, BINARY), headers=headers)

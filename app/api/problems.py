@@ -38,6 +38,7 @@ STATUS: dict[type[TrainyardError], int] = {
     errors.KeyReused: 422,
     errors.InvalidData: 422,
     errors.Unavailable: 503,
+    errors.Damaged: 500,
     errors.TrainyardError: 500,
 }
 _HEADERS: dict[int | type[TrainyardError], dict[str, str]] = {

@@ -17,9 +17,10 @@ router = APIRouter(tags=["Operations"], dependencies=[CheckedQuery])
 
 
 class Worker(Answer):
-    """A warm training process."""
+    """A training process; a silent one was not heard of for six heartbeats."""
 
     id: str
+    status: Literal["idle", "training", "silent"]
     device: str
     threads: int
     torch: str
@@ -32,7 +33,7 @@ class Worker(Answer):
     @classmethod
     def of(cls, row: WorkerRow) -> Self:
         """From its row."""
-        return cls.model_validate({**vars(row), "job": row.job_id})
+        return cls.model_validate({**vars(row), "status": row.status, "job": row.job_id})
 
 
 class System(Answer):

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+DATASETS, CHECKPOINTS, RECOVERY = "datasets", "checkpoints", "recovery"
+
 
 class StoredFile(BaseModel):
     """One file of a checkpoint as the API lists it."""
@@ -15,12 +17,12 @@ class StoredFile(BaseModel):
 
 def dataset_key(dataset_id: str) -> str:
     """The dataset as typed Parquet."""
-    return f"datasets/{dataset_id}/data.parquet"
+    return f"{DATASETS}/{dataset_id}/data.parquet"
 
 
 def checkpoint_folder(checkpoint_id: str) -> str:
     """All files of a checkpoint."""
-    return f"checkpoints/{checkpoint_id}"
+    return f"{CHECKPOINTS}/{checkpoint_id}"
 
 
 def checkpoint_key(checkpoint_id: str, file: str) -> str:
@@ -30,7 +32,7 @@ def checkpoint_key(checkpoint_id: str, file: str) -> str:
 
 def recovery_folder(recovery_id: str) -> str:
     """All files of a recovery point."""
-    return f"recovery/{recovery_id}"
+    return f"{RECOVERY}/{recovery_id}"
 
 
 def recovery_key(recovery_id: str) -> str:

@@ -136,3 +136,16 @@ class Unavailable(TrainyardError):
 
     code = "unavailable"
     title = "Unavailable"
+
+
+class Damaged(TrainyardError):
+    """Raised when stored bytes are no longer those that were stored; another try will not help, another checkpoint will."""
+
+    code = "checkpoint_damaged"
+    title = "Checkpoint damaged"
+
+    def __init__(self, id: str, name: str) -> None:
+        super().__init__(
+            f"The stored {name} of checkpoint {id} is damaged: its SHA-256 is not the one that it was stored with. "
+            "Use another checkpoint of the job, or have the file restored from a backup."
+        )

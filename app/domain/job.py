@@ -27,7 +27,7 @@ HELD = frozenset({Status.RUNNING, Status.PAUSING, Status.CANCELLING})
 # What becomes of a held job whose lease ran out or whose worker gave it back.
 AFTER_RELEASE = {Status.RUNNING: Status.QUEUED, Status.PAUSING: Status.PAUSED, Status.CANCELLING: Status.CANCELLED}
 
-# What a caller's cancel does to a job; a terminal job stays as it is.
+# What a caller's cancel does to a live job; one that is over stays as it is.
 AFTER_CANCEL = {
     Status.QUEUED: Status.CANCELLED,
     Status.PAUSED: Status.CANCELLED,
@@ -35,6 +35,14 @@ AFTER_CANCEL = {
     Status.PAUSING: Status.CANCELLING,
     Status.CANCELLING: Status.CANCELLING,
 }
+# What a caller's pause and resume do; where a status is missing there is a conflict.
+AFTER_PAUSE = {
+    Status.QUEUED: Status.PAUSED,
+    Status.RUNNING: Status.PAUSING,
+    Status.PAUSING: Status.PAUSING,
+    Status.PAUSED: Status.PAUSED,
+}
+AFTER_RESUME = {Status.PAUSED: Status.QUEUED, Status.QUEUED: Status.QUEUED, Status.RUNNING: Status.RUNNING}
 
 
 class StopReason(StrEnum):

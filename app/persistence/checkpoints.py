@@ -1,6 +1,6 @@
 """The checkpoints of a job: rows that stand only once their bytes are durable."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -54,6 +54,13 @@ def find(connection: Connection, id: str, *, project_id: str) -> CheckpointRow |
     return CheckpointRow.maybe(connection.execute(query).one_or_none())
 
 
+def file_of(connection: Connection, id: str, name: str) -> StoredFile | None:
+    """A file of a checkpoint as it was stored."""
+    query = select(checkpoints.c.files).where(checkpoints.c.id == id)
+    files = connection.execute(query).scalar_one_or_none() or []
+    return next((StoredFile.model_validate(file) for file in files if file["name"] == name), None)
+
+
 def at_epoch(connection: Connection, number: int, epoch: int) -> CheckpointRow | None:
     """The checkpoint of a job at that epoch."""
     query = select(*CheckpointRow.selected(checkpoints)).where(checkpoints.c.job_number == number, checkpoints.c.epoch == epoch)
@@ -92,3 +99,8 @@ def _mark(connection: Connection, id: str, *, kinds: frozenset[str]) -> None:
 def forget_after(connection: Connection, number: int, epoch: int) -> None:
     """Remove what a crashed attempt kept beyond its recovery point: it will be trained, and kept, again."""
     connection.execute(delete(checkpoints).where(checkpoints.c.job_number == number, checkpoints.c.epoch > epoch))
+
+
+def known(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of the ids that have a row."""
+    return set(connection.execute(select(checkpoints.c.id).where(checkpoints.c.id.in_(ids))).scalars())

@@ -106,7 +106,7 @@ def _memory(connection: Connection, owner: str) -> int | None:
 def _idle_others(connection: Connection, owner: str) -> int:
     """Other training processes on the same kind of device that could take a part of the pack at once."""
     device = select(workers.c.device).where(workers.c.id == owner).scalar_subquery()
-    idle = and_(workers.c.job_id.is_(None), workers.c.id != owner, workers.c.device == device)
+    idle = and_(workers.c.silent_at.is_(None), workers.c.job_id.is_(None), workers.c.id != owner, workers.c.device == device)
     return connection.execute(select(func.count()).select_from(workers).where(idle)).scalar_one()
 
 

@@ -1,5 +1,6 @@
 """The datasets table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,3 +60,8 @@ def hold(connection: Connection, id: str) -> bool:
     """Lock a dataset until the transaction ends, so that no job begins to need it while it is deleted; False if it is gone."""
     query = select(datasets.c.id).where(datasets.c.id == id).with_for_update()
     return connection.execute(query).first() is not None
+
+
+def known(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of the ids that have a row."""
+    return set(connection.execute(select(datasets.c.id).where(datasets.c.id.in_(ids))).scalars())

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 
+from app.domain.crashes import Crash, verdict
 from app.domain.history import EpochColumns, EpochLosses, HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
 from app.persistence import epochs, events
@@ -116,9 +117,9 @@ def finish(connection: Connection, fence: Fence, ending: Ending) -> JobRow:
 _released = case({str(old): str(new) for old, new in AFTER_RELEASE.items()}, value=jobs.c.status)
 
 
-def give_back(connection: Connection, fence: Fence) -> JobRow:
-    """Return a job whose worker stops politely: it is queued, paused or cancelled, and no crash is counted."""
-    values = {"lease_owner": None, "lease_expires_at": None, "crashes": 0, "pack_crashes": 0, "claimable_at": now()}
+def give_back(connection: Connection, fence: Fence, *, wait_seconds: float = 0) -> JobRow:
+    """Return a job whose worker stops politely: it is queued, paused or cancelled; crashes are counted neither up nor down."""
+    values = {"lease_owner": None, "lease_expires_at": None, "claimable_at": now() + int(wait_seconds * SECOND)}
     row = note(connection, fence, status=_released, **values)
     _after_release(connection, row, "job.yielded")
     return row
@@ -126,22 +127,28 @@ def give_back(connection: Connection, fence: Fence) -> JobRow:
 
 def unpack(connection: Connection, fence: Fence, *, limit: int) -> JobRow:
     """Return a job whose stack could not go on as it was, to train among at most `limit` members, in a stack of its own."""
-    places = {"stack_leader": None, "stack_size": None, "stack_position": None, "pack_limit": limit}
+    places = {"stack_leader": None, "stack_size": None, "stack_position": None, "pack_limit": limit, "pack_crashes": 0}
     note(connection, fence, **places)
     events.append(connection, fence.number, "job.unpacked", limit=limit)
     return give_back(connection, fence)
 
 
-def _after_release(connection: Connection, row: JobRow, event: str) -> None:
+def _after_release(connection: Connection, row: JobRow, event: str, **data: str | int) -> None:
     if row.status is Status.CANCELLED:
         values = {"finished_at": now(), "stop_reason": StopReason.CANCELLED}
         connection.execute(update(jobs).where(jobs.c.number == row.number).values(values))
     name = event if row.status is Status.QUEUED else f"job.{row.status}"
-    events.append(connection, row.number, name, attempt=row.attempt, epoch=row.epoch)
+    events.append(connection, row.number, name, attempt=row.attempt, epoch=row.epoch, **data)
 
 
 def crashed(
-    connection: Connection, *, expired: bool = False, owner: str | None = None, max_crashes: int, back_off_seconds: float = 1.0
+    connection: Connection,
+    *,
+    expired: bool = False,
+    owner: str | None = None,
+    crash: Crash = Crash.SILENT,
+    max_crashes: int,
+    back_off_seconds: float = 1.0,
 ) -> list[JobRow]:
     """Return the jobs of a dead worker to the queue, or end them after too many crashes in a row without a new recovery point.
 
@@ -153,17 +160,23 @@ def crashed(
     lost = JobRow.all(connection.execute(query).all())
     together = Counter(job.lease_owner for job in lost)
     return [
-        _crash(connection, job, packed=together[job.lease_owner] > 1, max_crashes=max_crashes, back_off=back_off_seconds)
+        _crash(
+            connection,
+            job,
+            how=crash,
+            packed=together[job.lease_owner] > 1,
+            max_crashes=max_crashes,
+            back_off=back_off_seconds,
+        )
         for job in lost
     ]
 
 
-def _crash(connection: Connection, job: JobRow, *, packed: bool, max_crashes: int, back_off: float) -> JobRow:
+def _crash(connection: Connection, job: JobRow, *, how: Crash, packed: bool, max_crashes: int, back_off: float) -> JobRow:
     fence = Fence(job.number, job.attempt)
     crashes, pack_crashes = job.crashes + (not packed), job.pack_crashes + packed
     if job.status is Status.RUNNING and not packed and crashes >= max_crashes:
-        text = f"The training process died {crashes} times in a row without a new checkpointed epoch."
-        return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=text))
+        return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=verdict(crashes, how)))
     wait = int(back_off * SECOND * (2 ** (job.crashes + job.pack_crashes) - 1))
     row = note(
         connection,
@@ -175,5 +188,5 @@ def _crash(connection: Connection, job: JobRow, *, packed: bool, max_crashes: in
         lease_expires_at=None,
         claimable_at=now() + wait,
     )
-    _after_release(connection, row, "job.worker_lost")
+    _after_release(connection, row, "job.worker_lost", how=how, crashes=crashes + pack_crashes)
     return row

@@ -1,5 +1,7 @@
 """Recovery points: where a job continues after a crash or a pause; the newest two are kept."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.domain.job import TERMINAL
@@ -50,8 +52,19 @@ def forget_of_sweep(connection: Connection, sweep_id: str) -> list[str]:
     return list(connection.execute(statement.returning(recovery_points.c.id)).scalars())
 
 
+def forget_of_the_ended(connection: Connection) -> None:
+    """Remove the points of jobs that ended where no training process could: by a crash, or by their lease."""
+    ended = select(jobs.c.number).where(jobs.c.status.in_(TERMINAL))
+    connection.execute(delete(recovery_points).where(recovery_points.c.job_number.in_(ended)))
+
+
 def forget_all(connection: Connection, number: int) -> list[str]:
     """Remove all points of a job that ended, for it continues no more; answers their ids."""
     ids = [point.id for point in every(connection, number)]
     forget(connection, ids)
     return ids
+
+
+def known(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of the ids that have a row."""
+    return set(connection.execute(select(recovery_points.c.id).where(recovery_points.c.id.in_(ids))).scalars())

@@ -197,3 +197,11 @@ class WorkerRow(Record):
     job_id: str | None
     started_at: datetime
     heartbeat_at: datetime
+    silent_at: datetime | None
+
+    @property
+    def status(self) -> Literal["idle", "training", "silent"]:
+        """What it does."""
+        if self.silent_at:
+            return "silent"
+        return "training" if self.job_id else "idle"

@@ -225,6 +225,8 @@ workers = Table(
     Column("job_id", Id),
     Column("started_at", Instant, nullable=False),
     Column("heartbeat_at", Instant, nullable=False),
+    # Since when nothing has been heard of it; such a process counts for nothing but the eyes of an operator.
+    Column("silent_at", Instant),
 )
 
 idempotency_keys = Table(

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from app.persistence.database import now
 from app.persistence.leases import SECOND
 from app.persistence.rows import WorkerRow
 from app.persistence.tables import workers
+
+HEARD = workers.c.silent_at.is_(None)
 
 
 def register(
@@ -29,7 +31,7 @@ def register(
 
 def beat(connection: Connection, id: str, *, job_id: str | None) -> bool:
     """Say that it still is, and what it trains; False where it was thought gone and must register again."""
-    statement = update(workers).where(workers.c.id == id).values(heartbeat_at=now(), job_id=job_id)
+    statement = update(workers).where(workers.c.id == id).values(heartbeat_at=now(), job_id=job_id, silent_at=None)
     return connection.execute(statement).rowcount == 1
 
 
@@ -38,28 +40,35 @@ def leave(connection: Connection, id: str) -> None:
     connection.execute(delete(workers).where(workers.c.id == id))
 
 
+def mark_silent(connection: Connection, *, seconds: float) -> list[str]:
+    """Mark processes that have not been heard of for a while; answers those that were not marked yet."""
+    unheard = and_(HEARD, workers.c.heartbeat_at < now() - int(seconds * SECOND))
+    statement = update(workers).where(unheard).values(silent_at=now())
+    return list(connection.execute(statement.returning(workers.c.id)).scalars())
+
+
 def forget_silent(connection: Connection, *, seconds: float) -> None:
-    """Remove processes that have not been heard of for a while."""
-    connection.execute(delete(workers).where(workers.c.heartbeat_at < now() - int(seconds * SECOND)))
+    """Remove processes that were marked so long ago."""
+    connection.execute(delete(workers).where(workers.c.silent_at < now() - int(seconds * SECOND)))
 
 
 def every(connection: Connection) -> list[WorkerRow]:
-    """All warm processes."""
+    """All processes, also those that went silent."""
     return WorkerRow.all(connection.execute(select(*WorkerRow.selected(workers)).order_by(workers.c.id)).all())
 
 
 def count(connection: Connection) -> int:
-    """How many there are."""
-    return connection.execute(select(func.count()).select_from(workers)).scalar_one()
+    """How many are warm."""
+    return connection.execute(select(func.count()).select_from(workers).where(HEARD)).scalar_one()
 
 
 def idle(connection: Connection) -> dict[str, int]:
     """How many of them wait for a job, by device."""
-    query = select(workers.c.device, func.count()).where(workers.c.job_id.is_(None)).group_by(workers.c.device)
+    query = select(workers.c.device, func.count()).where(HEARD, workers.c.job_id.is_(None)).group_by(workers.c.device)
     return {row.device: row[1] for row in connection.execute(query)}
 
 
 def memory(connection: Connection) -> dict[str, int]:
     """The most that a job may use, in bytes, by the device of the processes that have said so."""
-    query = select(workers.c.device, func.max(workers.c.memory)).where(workers.c.memory.is_not(None))
+    query = select(workers.c.device, func.max(workers.c.memory)).where(HEARD, workers.c.memory.is_not(None))
     return {row.device: row[1] for row in connection.execute(query.group_by(workers.c.device))}

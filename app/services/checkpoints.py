@@ -1,15 +1,20 @@
 """Checkpoints: listed, found, downloaded."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import structlog
+
 from app.domain.blobs import StoredFile, checkpoint_key
 from app.domain.caller import Caller
-from app.domain.errors import NotFound
+from app.domain.errors import Damaged, NotFound
 from app.persistence import checkpoints, jobs
 from app.persistence.database import Database
 from app.persistence.rows import CheckpointRow
 from app.storage.storage import Storage
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +62,34 @@ class Checkpoints:
             raise NotFound(f"file of checkpoint {id}:", name)
         return found[0]
 
-    def stream(self, id: str, name: str, *, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from start to before end; NotFound where they are gone since."""
+    def stream(self, id: str, file: StoredFile, *, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from start to before end; NotFound where they are gone since, Damaged where they are not as stored.
+
+        The whole file is read before the first byte is answered: an answer that has begun can tell of nothing.
+        """
+        digest = hashlib.sha256()
         try:
-            return self._storage.stream(checkpoint_key(id, name), start=start, end=end)
+            for piece in self._storage.stream(checkpoint_key(id, file.name)):
+                digest.update(piece)
+            if digest.hexdigest() != file.sha256:
+                raise _damaged(id, file.name)
+            return self._storage.stream(checkpoint_key(id, file.name), start=start, end=end)
         except FileNotFoundError:
-            raise NotFound(f"file of checkpoint {id}:", name) from None
+            raise NotFound(f"file of checkpoint {id}:", file.name) from None
 
     def read(self, id: str, name: str) -> bytes:
-        """The whole content of a file, or NotFound."""
+        """The whole content of a file; NotFound, or Damaged where it is not what was stored."""
+        with self._database.read() as connection:
+            expected = checkpoints.file_of(connection, id, name)
         try:
-            return self._storage.get(checkpoint_key(id, name))
+            data = self._storage.get(checkpoint_key(id, name))
         except FileNotFoundError:
             raise NotFound(f"file of checkpoint {id}:", name) from None
+        if expected and hashlib.sha256(data).hexdigest() != expected.sha256:
+            raise _damaged(id, name)
+        return data
+
+
+def _damaged(id: str, name: str) -> Damaged:
+    log.error("checkpoint.damaged", checkpoint=id, file=name)
+    return Damaged(id, name)

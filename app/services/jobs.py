@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.domain.blobs import checkpoint_folder, recovery_folder
 from app.domain.caller import Caller
 from app.domain.errors import Conflict, NotFound
-from app.domain.job import AFTER_CANCEL, TERMINAL, Status
+from app.domain.job import AFTER_CANCEL, AFTER_PAUSE, AFTER_RESUME, TERMINAL, Status
 from app.domain.spec import JobSpec
 from app.persistence import checkpoints, events, jobs, recovery, workers
 from app.persistence.database import Database
@@ -20,15 +20,6 @@ from app.services.holding import datasets_of, hold
 from app.services.ports import Bell
 from app.services.resolver import Resolver
 from app.storage.storage import Storage
-
-# What a caller's pause and resume do; where a status is missing there is a conflict.
-AFTER_PAUSE = {
-    Status.QUEUED: Status.PAUSED,
-    Status.RUNNING: Status.PAUSING,
-    Status.PAUSING: Status.PAUSING,
-    Status.PAUSED: Status.PAUSED,
-}
-AFTER_RESUME = {Status.PAUSED: Status.QUEUED, Status.QUEUED: Status.QUEUED, Status.RUNNING: Status.RUNNING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +159,7 @@ class Jobs:
 
 
 def _has_gpu(connection: Connection) -> bool:
-    return any(worker.device == "cuda" for worker in workers.every(connection))
+    return any(worker.device == "cuda" and not worker.silent_at for worker in workers.every(connection))
 
 
 def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:

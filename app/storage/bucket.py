@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -15,7 +17,7 @@ from obstore.store import S3Store
 from app.storage.folder import PIECE, TEMPORARY
 
 if TYPE_CHECKING:
-    from obstore import GetResult
+    from obstore import GetResult, ObjectMeta
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 120
@@ -75,6 +77,23 @@ class Bucket:
             for found in obstore.list(self._store, prefix):
                 obstore.delete(self._store, [meta["path"] for meta in found])
 
+    def folders(self, kind: str, *, older_than: float) -> Iterator[str]:
+        """See Storage.folders; the keys come in their order, so those of a folder stand together."""
+        with _system_errors(kind):
+            found = ((meta["path"].split("/")[1], _age(meta)) for page in obstore.list(self._store, kind) for meta in page)
+            for name, ages in groupby(found, key=itemgetter(0)):
+                if min(age for _, age in ages) > older_than:
+                    yield name
+
+    def remove_temporaries(self, *, older_than: float) -> int:
+        """See Storage.remove_temporaries: probes only, a write that died leaves no object."""
+        with _system_errors(TEMPORARY):
+            probes = obstore.list_with_delimiter(self._store)["objects"]
+            old = [meta["path"] for meta in probes if meta["path"].startswith(TEMPORARY) and _age(meta) > older_than]
+            if old:
+                obstore.delete(self._store, old)
+            return len(old)
+
     def check(self) -> None:
         """See Storage.check."""
         probe = f"{TEMPORARY}{uuid4().hex}"
@@ -87,6 +106,10 @@ def _pieces(result: "GetResult", key: str) -> Iterator[bytes]:
     with _system_errors(key):
         for piece in result.stream(min_chunk_size=PIECE):
             yield bytes(piece)
+
+
+def _age(meta: "ObjectMeta") -> float:
+    return (datetime.now(UTC) - meta["last_modified"]).total_seconds()
 
 
 @contextmanager

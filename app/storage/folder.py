@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -53,7 +55,7 @@ class Folder:
                 os.fsync(file.fileno())
             temporary.rename(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            self._forget(temporary)
             raise
         _sync_folder(path.parent)
 
@@ -68,9 +70,16 @@ class Folder:
                 os.fsync(file.fileno())
             temporary.rename(target)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            self._forget(temporary)
             raise
         _sync_folder(target.parent)
+
+    def _forget(self, temporary: Path) -> None:
+        """A write failed: neither its file nor a folder made for it stays."""
+        temporary.unlink(missing_ok=True)
+        if temporary.parent != self.root:
+            with suppress(OSError):  # other files are in it
+                temporary.parent.rmdir()
 
     def get(self, key: str) -> bytes:
         """See Storage.get."""
@@ -93,11 +102,32 @@ class Folder:
         """See Storage.delete."""
         shutil.rmtree(self._path(prefix), ignore_errors=True)
 
+    def folders(self, kind: str, *, older_than: float) -> Iterator[str]:
+        """See Storage.folders."""
+        for folder in self._path(kind).glob("*"):
+            if min(_age(path) for path in (folder, *folder.glob("*"))) > older_than:
+                yield folder.name
+
+    def remove_temporaries(self, *, older_than: float) -> int:
+        """See Storage.remove_temporaries."""
+        old = [path for path in self.root.rglob(f"{TEMPORARY}*") if _age(path) > older_than]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
     def check(self) -> None:
         """See Storage.check."""
         probe = self.root / f"{TEMPORARY}{uuid4().hex}"
         probe.write_bytes(b"")
         probe.unlink()
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last write; 0 where it is gone meanwhile, or its disk's clock is ahead."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        return 0.0
 
 
 def _pieces(file: BinaryIO, left: int | None) -> Iterator[bytes]:

@@ -26,5 +26,11 @@ class Storage(Protocol):
     def delete(self, prefix: str) -> None:
         """Remove all keys below a folder; nothing there is fine."""
 
+    def folders(self, kind: str, *, older_than: float) -> Iterator[str]:
+        """The names of the folders below `kind` in which nothing was written for so many seconds."""
+
+    def remove_temporaries(self, *, older_than: float) -> int:
+        """Remove what writes left that died so many seconds ago; how many there were."""
+
     def check(self) -> None:
         """Raise an OSError unless the storage can be written."""

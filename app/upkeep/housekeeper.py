@@ -1,19 +1,18 @@
 """Returns the jobs of dead workers to the queue and rings again for jobs that nobody took; any number may run at once."""
 
-import time
-from threading import Event, Thread
-
 import structlog
 from sqlalchemy import Connection
 
 from app.domain.job import Status, devices_taken
-from app.persistence import idempotency, jobs, leases, workers
+from app.persistence import jobs, leases, workers
 from app.persistence.database import Database
 from app.services.ports import Bell
+from app.upkeep.periodically import Periodically
 
 log = structlog.get_logger()
 
-TIDY_SECONDS = 600
+# How much longer a silent worker stays in sight than it takes to call it so.
+REMEMBERED = 20
 
 
 class Housekeeper:
@@ -25,8 +24,7 @@ class Housekeeper:
         self._period = period
         self._max_crashes = max_crashes
         self._silent_seconds = silent_seconds
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="housekeeper", daemon=True)
+        self._thread = Periodically(self.sweep, name="housekeeper", period=period)
 
     def start(self) -> None:
         """Begin."""
@@ -34,14 +32,16 @@ class Housekeeper:
 
     def stop(self) -> None:
         """End after the sweep that is under way."""
-        self._stopped.set()
-        self._thread.join(timeout=5)
+        self._thread.stop()
 
     def sweep(self) -> None:
         """Tidy once."""
         with self._database.write() as connection:
             lost = leases.crashed(connection, expired=True, max_crashes=self._max_crashes)
-            workers.forget_silent(connection, seconds=self._silent_seconds)
+            silent = workers.mark_silent(connection, seconds=self._silent_seconds)
+            workers.forget_silent(connection, seconds=REMEMBERED * self._silent_seconds)
+        for worker in silent:
+            log.error("worker.silent", worker=worker, seconds=self._silent_seconds)
         for job in lost:
             log.warning("lease.expired", job=job.id, attempt=job.attempt, status=job.status)
         returned = [(job.id, job.device) for job in lost if job.status is Status.QUEUED]
@@ -54,19 +54,3 @@ class Housekeeper:
 
     def _unclaimed(self, connection: Connection, device: str, *, limit: int) -> list[tuple[str, str]]:
         return jobs.unclaimed(connection, devices=devices_taken(device), older_than_seconds=self._period, limit=limit)
-
-    def tidy(self) -> None:
-        """Remove what nobody will ask for any more."""
-        with self._database.write() as connection:
-            idempotency.forget_expired(connection)
-
-    def _run(self) -> None:
-        tidied = time.monotonic()
-        while not self._stopped.wait(self._period):
-            try:
-                self.sweep()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    self.tidy()
-                    tidied = time.monotonic()
-            except Exception as error:  # the database is away, or whatever: without this thread no lost job returns
-                log.warning("housekeeper.failed", error=repr(error))

@@ -190,7 +190,7 @@ class Trained:
         with self.service.database.write() as connection:
             leases.note(connection, self.fence)
             checkpoints.add(connection, new)
-            events.append(connection, self.job.number, "job.checkpoint", checkpoint=id, epoch=epoch)
+            events.append(connection, self.job.number, "job.checkpoint", checkpoint=id, epoch=epoch, kinds=sorted(kinds))
         return id
 
     def crash(self) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,3 +172,39 @@ def test_a_nan_is_a_missing_value(small: Service) -> None:
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["warnings"]
+
+
+@pytest.mark.parametrize("range", [None, "bytes=0-9"])
+def test_a_damaged_file_is_a_problem_and_not_garbage(small: Service, range: str | None) -> None:
+    id = small.submit()["id"]
+    worker = Trained(small)
+    checkpoint = worker.checkpoint(20, "best", "last", files={"weights.safetensors": WEIGHTS})
+    damage(small, checkpoint, "weights.safetensors")
+
+    answer = small.client.get(
+        f"/v1/checkpoints/{checkpoint}/files/weights.safetensors", headers={"Range": range} if range else {}
+    )
+
+    assert_problem(answer, 500, "checkpoint_damaged")
+    assert checkpoint in answer.json()["detail"]
+    assert small.get(f"/v1/jobs/{id}/checkpoints")["data"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.json"])
+def test_a_damaged_checkpoint_predicts_nothing(small: Service, name: str) -> None:
+    id = small.submit()["id"]
+    checkpoint = Trained(small).checkpoint(20, "best", "last", files=model(1))
+    damage(small, checkpoint, name)
+
+    answer = small.client.post(f"/v1/jobs/{id}/predict", json={"rows": [[1, "Ulm"]]})
+
+    assert_problem(answer, 500, "checkpoint_damaged")
+    assert name in answer.json()["detail"]
+
+
+def damage(service: Service, checkpoint: str, name: str) -> None:
+    """One bit of a stored file turns over."""
+    path = Path(service.settings.resolved_storage_url) / "checkpoints" / checkpoint / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)

@@ -303,7 +303,9 @@ def test_a_job_that_is_over_can_neither_pause_nor_resume(small: Service) -> None
 
 def test_events_are_oldest_first_and_paged(service: Service) -> None:
     id = service.submit()["id"]
-    Trained(service).finish()
+    worker = Trained(service)
+    worker.checkpoint(5, "best", "last")
+    worker.finish()
 
     first = service.get(f"/v1/jobs/{id}/events", limit=2)
     rest = service.get(f"/v1/jobs/{id}/events", limit=2, after=first["next"])
@@ -311,8 +313,10 @@ def test_events_are_oldest_first_and_paged(service: Service) -> None:
     assert [(event["object"], event["sequence"], event["type"]) for event in first["data"] + rest["data"]] == [
         ("event", 1, "job.created"),
         ("event", 2, "job.started"),
-        ("event", 3, "job.succeeded"),
+        ("event", 3, "job.checkpoint"),
+        ("event", 4, "job.succeeded"),
     ]
+    assert rest["data"][0]["data"]["kinds"] == ["best", "last"]
     assert (first["has_more"], rest["has_more"]) == (True, False)
 
 

@@ -40,6 +40,7 @@ def trainer(database: Database, tmp_path: Path) -> Iterator[Trainer]:
 
 def test_a_process_that_was_taken_for_dead_registers_again(trainer: Trainer, database: Database) -> None:
     with database.write() as connection:
+        workers.mark_silent(connection, seconds=-1)
         workers.forget_silent(connection, seconds=-1)
 
     wait_until(lambda: registered(database) == ["test:1"], seconds=20, what="the process to register again")

@@ -249,7 +249,7 @@ def test_no_checkpoint_is_beyond_the_point_that_a_damaged_job_falls_back_to(yard
     for point in points:
         yard.storage.delete(f"recovery/{point.id}")
 
-    yard.stop_after = 1
+    yard.stop_after = 5
     yard.work()
 
     with yard.database.read() as connection:

@@ -14,11 +14,11 @@ from app.domain.job import Status
 from app.domain.resolve import resolve
 from app.domain.schema import Column
 from app.domain.spec import JobSpec
-from app.persistence import checkpoints, datasets, epochs, jobs, leases
+from app.persistence import checkpoints, datasets, epochs, events, jobs, leases, recovery
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.jobs import NewJob
-from app.persistence.rows import CheckpointRow, JobRow
+from app.persistence.rows import CheckpointRow, EventRow, JobRow, RecoveryRow
 from app.persistence.tables import jobs as jobs_table
 from app.storage.folder import Folder
 from app.tabular.limits import Limits
@@ -93,15 +93,15 @@ class Yard:
             return jobs.add(connection, new)
 
     def _asked(self) -> bool:
-        """Asked at each claim and after each report."""
+        """Asked at each claim, after each report, and four times while a job is prepared."""
         self.reports += 1
         self.on_report()
         return self.reports > self.stop_after
 
-    def work(self, *, checkpoint: float = 30) -> None:
+    def work(self, *, checkpoint: float = 30, patience: float = 3600) -> None:
         """Train what is due, as a fresh process would; every epoch is a report of its own."""
         self.reports = 0
-        periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0)
+        periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0, retry=3600, patience=patience)
         trainer = Trainer(
             database=self.database,
             storage=self.storage,
@@ -140,6 +140,19 @@ class Yard:
         change = update(jobs_table).where(jobs_table.c.number == job.number)
         with self.database.write() as connection:
             connection.execute(change.values(attempt=jobs_table.c.attempt + 1, lease_owner="thief"))
+
+    def make_due(self, job: JobRow) -> None:
+        """Its wait is over."""
+        with self.database.write() as connection:
+            connection.execute(update(jobs_table).where(jobs_table.c.number == job.number).values(claimable_at=0))
+
+    def events(self, job: JobRow) -> list[EventRow]:
+        with self.database.read() as connection:
+            return events.after(connection, job.number)
+
+    def points(self, job: JobRow) -> list[RecoveryRow]:
+        with self.database.read() as connection:
+            return recovery.every(connection, job.number)
 
     def resume(self, job: JobRow) -> None:
         with self.database.write() as connection:

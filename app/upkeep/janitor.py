@@ -1,0 +1,74 @@
+"""Removes what nothing refers to any more: bytes without a row, writes and uploads that died, old keys; any number at once.
+
+A checkpoint's or dataset's bytes come before their row. So only what is old is looked at, and only then whether there is a row:
+nothing under way is as old, and what has a row by then stays.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from app.domain.blobs import CHECKPOINTS, DATASETS, RECOVERY
+from app.persistence import checkpoints, datasets, idempotency, recovery
+from app.persistence.database import Database
+from app.storage.storage import Storage
+
+log = structlog.get_logger()
+
+AT_A_TIME = 500
+
+Known = Callable[[Connection, Collection[str]], set[str]]
+_ROWS: dict[str, Known] = {DATASETS: datasets.known, CHECKPOINTS: checkpoints.known, RECOVERY: recovery.known}
+
+
+class Janitor:
+    """One sweep goes through the whole storage; each step may be repeated, and none waits for another."""
+
+    def __init__(self, database: Database, storage: Storage, *, uploads: Path, age_seconds: float) -> None:
+        self._database = database
+        self._storage = storage
+        self._uploads = uploads
+        self._age = age_seconds
+
+    def sweep(self) -> None:
+        """Remove all that is old and that nothing refers to."""
+        with self._database.write() as connection:
+            idempotency.forget_expired(connection)
+            recovery.forget_of_the_ended(connection)
+        removed = sum(self._remove_unreferenced(kind, known) for kind, known in _ROWS.items())
+        removed += self._storage.remove_temporaries(older_than=self._age) + self._remove_uploads()
+        if removed:
+            log.info("janitor.removed", count=removed)
+
+    def _remove_unreferenced(self, kind: str, known: Known) -> int:
+        removed = 0
+        for ids in _portions(self._storage.folders(kind, older_than=self._age)):
+            with self._database.read() as connection:
+                gone = set(ids) - known(connection, ids)
+            for id in gone:
+                self._storage.delete(f"{kind}/{id}")
+            removed += len(gone)
+        return removed
+
+    def _remove_uploads(self) -> int:
+        """Of a received upload the file is written to until it is read, and gone soon after."""
+        old = [path for path in self._uploads.glob("*") if path.is_file() and _age(path) > self._age]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # another janitor was quicker
+        return 0.0
+
+
+def _portions(ids: Iterator[str]) -> Iterator[Sequence[str]]:
+    while portion := list(islice(ids, AT_A_TIME)):
+        yield portion

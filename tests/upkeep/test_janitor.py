@@ -1,0 +1,171 @@
+"""What the janitor removes and what it leaves, on a folder with both databases and on a bucket."""
+
+import importlib.util
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from app.domain.blobs import checkpoint_key, dataset_key, recovery_key
+from app.domain.history import EpochLosses
+from app.domain.job import Status
+from app.persistence import checkpoints, recovery
+from app.persistence.checkpoints import NewCheckpoint
+from app.persistence.database import Database
+from app.persistence.rows import RecoveryRow
+from app.persistence.tables import jobs
+from app.storage.folder import Folder
+from app.storage.opening import open_storage
+from app.storage.storage import Storage
+from app.upkeep.janitor import Janitor
+from tests.persistence.jobs import queued
+from tests.servers.bucket import BUCKET, s3
+from tests.servers.missing import missing
+
+HOUR = 3600
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "files")
+
+
+def janitor(database: Database, storage: Storage, uploads: Path, *, age: float = HOUR) -> Janitor:
+    return Janitor(database, storage, uploads=uploads, age_seconds=age)
+
+
+def age(path: Path, *, seconds: float = 2 * HOUR) -> None:
+    """All below was written so long ago."""
+    then = time.time() - seconds
+    for each in (path, *path.rglob("*")):
+        os.utime(each, (then, then))
+
+
+def referenced(database: Database, storage: Storage) -> set[str]:
+    """A checkpoint and a recovery point with their rows; their keys."""
+    job = queued(database)
+    point = RecoveryRow(id="rec_kept", job_number=job.number, attempt=1, epoch=1, batch=0, bytes=1, sha256="0")
+    new = NewCheckpoint(
+        id="ckpt_kept",
+        project_id=job.project_id,
+        job_number=job.number,
+        kinds=frozenset({"best"}),
+        losses=EpochLosses.of(1, train=1.0, val=None),
+        files=[],
+    )
+    with database.write() as connection:
+        recovery.add(connection, point)
+        checkpoints.add(connection, new)
+    keys = {checkpoint_key("ckpt_kept", "model.json"), recovery_key("rec_kept")}
+    for key in keys:
+        storage.put(key, b"1")
+    return keys
+
+
+UNREFERENCED = (checkpoint_key("ckpt_lost", "model.json"), recovery_key("rec_lost"), dataset_key("ds_lost"))
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_old_bytes_without_a_row_go_and_those_with_one_stay(database: Database, folder: Folder, tmp_path: Path) -> None:
+    kept = referenced(database, folder)
+    for key in UNREFERENCED:
+        folder.put(key, b"1")
+    age(folder.root)
+
+    janitor(database, folder, tmp_path / "uploads").sweep()
+
+    assert files(folder.root) == kept
+    assert not (folder.root / "checkpoints/ckpt_lost").exists()
+
+
+def test_what_is_under_way_stays(database: Database, folder: Folder, tmp_path: Path) -> None:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    (uploads / "upload-new").write_bytes(b"1")
+    for key in UNREFERENCED:
+        folder.put(key, b"1")
+    age(folder.root)
+    folder.put(checkpoint_key("ckpt_lost", "model.onnx"), b"its last file comes just now")
+    folder.put(dataset_key("ds_lost"), b"again")
+    folder.put(recovery_key("rec_lost"), b"again")
+    before = files(folder.root)
+
+    janitor(database, folder, uploads).sweep()
+
+    assert files(folder.root) == before
+    assert (uploads / "upload-new").exists()
+
+
+def test_writes_and_uploads_that_died_go(database: Database, folder: Folder, tmp_path: Path) -> None:
+    kept, uploads = referenced(database, folder), tmp_path / "uploads"
+    uploads.mkdir()
+    (uploads / "upload-old").write_bytes(b"1")
+    (folder.root / "checkpoints/ckpt_kept/.tmp-half").write_bytes(b"1")
+    (folder.root / ".tmp-probe").write_bytes(b"")
+    age(folder.root)
+    age(uploads)
+
+    janitor(database, folder, uploads).sweep()
+
+    assert files(folder.root) == kept
+    assert list(uploads.iterdir()) == []
+
+
+def test_the_recovery_points_of_a_job_that_ended_without_a_worker_go(
+    database: Database, folder: Folder, tmp_path: Path
+) -> None:
+    referenced(database, folder)
+    with database.write() as connection:
+        connection.execute(update(jobs).values(status=Status.FAILED))
+    age(folder.root)
+
+    janitor(database, folder, tmp_path).sweep()
+
+    assert files(folder.root) == {checkpoint_key("ckpt_kept", "model.json")}
+
+
+def test_five_janitors_at_once_are_as_good_as_one(database: Database, folder: Folder, tmp_path: Path) -> None:
+    kept = referenced(database, folder)
+    for number in range(50):
+        folder.put(checkpoint_key(f"ckpt_{number}", "model.json"), b"1")
+    age(folder.root)
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda _: janitor(database, folder, tmp_path / "uploads").sweep(), range(5)))
+
+    assert files(folder.root) == kept
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    if importlib.util.find_spec("moto") is None:
+        missing("moto")
+    with s3(tmp_path / "s3") as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield open_storage(f"s3://{BUCKET}/prefix")
+
+
+def test_a_bucket_is_tidied_likewise(sqlite_url: str, bucket: Storage, tmp_path: Path) -> None:
+    database = Database(sqlite_url)
+    kept = referenced(database, bucket)
+    for key in (*UNREFERENCED, checkpoint_key("ckpt_lost", "model.onnx"), ".tmp-probe"):
+        bucket.put(key, b"1")
+
+    janitor(database, bucket, tmp_path, age=HOUR).sweep()
+    young = [key for key in UNREFERENCED if bucket.get(key)]
+    janitor(database, bucket, tmp_path, age=-HOUR).sweep()
+    database.close()
+
+    assert young == list(UNREFERENCED)
+    assert [bucket.get(key) for key in kept] == [b"1", b"1"]
+    for key in (*UNREFERENCED, ".tmp-probe"):
+        with pytest.raises(FileNotFoundError):
+            bucket.get(key)

@@ -1,0 +1,57 @@
+"""What a parent sees of its training processes, and what their owner is told when they died too often."""
+
+import signal
+
+import pytest
+
+from app.domain.crashes import Crash, verdict
+from app.domain.job import Status, StopReason
+from app.persistence import claims, jobs, leases
+from app.persistence.database import Database
+from tests.persistence.jobs import queued
+from worker.exits import SPOILED, STALLED, crash_of
+from worker.signs import Signs
+
+
+@pytest.mark.parametrize(
+    ("status", "crash"),
+    [
+        (-signal.SIGKILL, Crash.KILLED),
+        (-signal.SIGSEGV, Crash.FAULT),
+        (STALLED, Crash.STALLED),
+        (SPOILED, Crash.EXITED),
+        (1, Crash.EXITED),
+    ],
+)
+def test_an_exit_status_says_how_a_process_ended(status: int, crash: Crash) -> None:
+    assert crash_of(status) is crash
+
+
+@pytest.mark.parametrize(("crash", "words"), [(Crash.KILLED, "too little memory"), (Crash.STALLED, "no progress")])
+def test_a_job_that_ends_by_crashes_names_the_likely_cause_and_a_cure(database: Database, crash: Crash, words: str) -> None:
+    job = queued(database)
+    for _ in range(3):
+        with database.write() as connection:
+            claims.claim(connection, owner="host:1", devices=["auto"], lease_seconds=30)
+        with database.write() as connection:
+            leases.crashed(connection, owner="host:1", crash=crash, max_crashes=3, back_off_seconds=0)
+
+    with database.read() as connection:
+        ended = jobs.find(connection, job.id, project_id=job.project_id)
+    assert ended is not None
+    assert (ended.status, ended.stop_reason) == (Status.FAILED, StopReason.WORKER_LOST)
+    assert ended.error_message == verdict(3, crash)
+    assert "3 times in a row" in ended.error_message
+    assert words in ended.error_message
+
+
+def test_signs_of_life_are_silent_from_the_last_one_on() -> None:
+    signs = Signs()
+    before = signs.silent_for(3)
+    signs.stamp(3)
+    first = signs.silent_for(3)
+
+    assert before == 0
+    assert 0 <= first <= signs.silent_for(3)
+    signs.clear(3)
+    assert signs.silent_for(3) == 0
