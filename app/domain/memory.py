@@ -13,8 +13,8 @@ from app.domain.spec.losses import is_custom
 
 # Bytes of a cell and of a row while a dataset is read, and of a row's output while metrics are computed (float64, sorted).
 _READ_CELL, _READ_ROW, _SCORED_CELL, _EPOCH_CELL = 21, 128, 150, 80
-# Bytes of a row and of its labels while a dataset is split and fitted column by column; of a row group on its way.
-_FITTED_ROW, _GROUP = 48, 60 << 20
+# Bytes of a row while a dataset is split and fitted column by column; of a cell of a row group on its way, and its most cells.
+_FITTED_ROW, _GROUP_CELL, _GROUP_CELLS = 48, 56, 1 << 20
 # Cells that the engine keeps of several epochs together, and the most of them (worker/engine/tape.py).
 _TAPE_CELLS, _TAPE_EPOCHS = 1 << 22, 256
 # Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
@@ -107,10 +107,14 @@ def columns_of(spec: ResolvedSpec) -> int:
 
 
 def _reading(spec: ResolvedSpec) -> int:
-    """The raw columns and their parts; text takes two cells, and what became a code or more than one input was text."""
+    """The raw columns and their parts."""
+    return _READ_CELL * _cells(spec) + _READ_ROW * _rows(spec)
+
+
+def _cells(spec: ResolvedSpec) -> int:
+    """Of the raw columns; text takes two, and what became a code or more than one input was text."""
     features = len(spec.features)
-    cells = features + min(features, max(0, spec.layers[0] - features)) + _targets(spec) + 1
-    return _rows(spec) * (_READ_CELL * cells + _READ_ROW)
+    return _rows(spec) * (features + min(features, max(0, spec.layers[0] - features)) + _targets(spec) + 1)
 
 
 def _arrays(spec: ResolvedSpec) -> int:
@@ -131,7 +135,7 @@ def _streamed(spec: ResolvedSpec, size: int, *, gpu: bool) -> int:
     held_out = max(spec.validation_rows, spec.test_rows) * (targets + size * (spec.layers[-1] + 1))
     if gpu:
         return held_out
-    fitted = _rows(spec) * (_FITTED_ROW + 8 * (_targets(spec) - 1)) + _GROUP
+    fitted = _rows(spec) * (_FITTED_ROW + 8 * (_targets(spec) - 1)) + _GROUP_CELL * min(_GROUP_CELLS, _cells(spec))
     return max(fitted, min(window, spec.train_rows) * (size * columns_of(spec) + targets) + held_out + _rows(spec))
 
 

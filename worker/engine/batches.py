@@ -98,7 +98,7 @@ class Batches:
     def _weigh(self, w: Tensor) -> None:
         """The factors 1 / Σw of each batch; a batch without any weight teaches nothing."""
         whole = w.shape[1] // self.size
-        sums = [w[:, : whole * self.size].reshape(-1, whole, self.size).sum(-1)]
+        sums = [w[:, : whole * self.size].reshape(len(w), whole, self.size).sum(-1)]
         if whole * self.size < w.shape[1]:
             sums.append(w[:, whole * self.size :].sum(-1, keepdim=True))
         found = torch.cat(sums, 1).clamp_min_(torch.finfo(w.dtype).tiny).reciprocal_()
