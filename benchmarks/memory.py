@@ -6,6 +6,7 @@ Prints, for each shape, the peak growth of a fresh process's resident memory, th
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from app.domain.memory import estimate
 from app.domain.resolve import resolve
 from app.domain.schema import Column, Kind, StorageType
 from app.domain.spec import JobSpec, ResolvedSpec
+from app.tabular.row_groups import group_rows
 
 MB = 2**20
 
@@ -93,11 +95,11 @@ def write(shape: Shape, path: Path) -> None:
             cells[column.name] = pl.Series(column.levels).gather(rows % len(column.levels))
         else:
             cells[column.name] = pl.Series(draw.normal(size=shape.rows))
-    pl.DataFrame(cells).write_parquet(path)
+    pl.DataFrame(cells).write_parquet(path, row_group_size=group_rows(len(cells)))
 
 
-def train(shape: Shape, path: Path) -> int:
-    """Bytes by which this process grew at its peak; it must be a fresh one."""
+def peak_growth(work: Callable[[], None]) -> int:
+    """Bytes by which this process grew at its peak while it was at work, once it is warm; it must be a fresh one."""
     import torch
 
     from worker.warming import train_a_little
@@ -105,7 +107,7 @@ def train(shape: Shape, path: Path) -> int:
     torch.set_num_threads(1)
     train_a_little("cpu")
     before = _resident()
-    _work(resolved(shape), shape, path)
+    work()
     return _peak() - before
 
 
@@ -146,7 +148,8 @@ def _step(step: str, name: str, path: str) -> None:
     if step == "write":
         write(SHAPES[name], Path(path))
     else:
-        print(train(SHAPES[name], Path(path)))
+        shape = SHAPES[name]
+        print(peak_growth(lambda: _work(resolved(shape), shape, Path(path))))
 
 
 def main() -> None:

@@ -22,10 +22,12 @@ from app.persistence.database import Database
 from app.persistence.leases import Fence
 from app.persistence.rows import DatasetRow, JobRow, RecoveryRow
 from app.storage.storage import Storage
-from app.tabular.loading import Loaded, load
-from worker.engine.data import Floats, Member, MemberArrays
+from app.tabular.loading import Fitted, Loaded, load
+from app.tabular.streaming import Streamed
+from worker.engine.data import Member, MemberArrays, StoredRows
 from worker.engine.recovery import State
 from worker.plugins import load_loss
+from worker.stored_rows import of_outputs, store
 
 log = structlog.get_logger()
 
@@ -36,7 +38,7 @@ Rows = TypeVar("Rows", bound=NDArray[np.float64] | NDArray[np.int64] | None)
 class Prepared:
     """A job ready to train."""
 
-    loaded: Loaded
+    fitted: Fitted
     member: Member
     state: State | None
 
@@ -52,12 +54,12 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
     spec = ResolvedSpec.model_validate(job.resolved_spec)
     custom_loss = load_loss(spec.loss.name, job=job.id)
     alive()
-    loaded = _load(job, spec, database=database, storage=storage, alive=alive)
+    fitted, arrays = _load(job, spec, database=database, storage=storage, alive=alive)
     alive()
     state = _state(job, database=database, storage=storage)
     alive()
-    member = Member(spec=spec, arrays=arrays_of(loaded), custom_loss=custom_loss)
-    return Prepared(loaded=loaded, member=member, state=state)
+    member = Member(spec=spec, arrays=arrays, custom_loss=custom_loss)
+    return Prepared(fitted=fitted, member=member, state=state)
 
 
 def arrays_of(loaded: Loaded) -> MemberArrays:
@@ -72,8 +74,8 @@ def arrays_of(loaded: Loaded) -> MemberArrays:
         x_test=_writable(loaded.x_test),
         y_test=_writable(loaded.y_test),
         w_test=_writable(loaded.w_test),
-        target_center=_of_outputs(loaded.target.center),
-        target_scale=_of_outputs(loaded.target.scale),
+        target_center=of_outputs(loaded.target.center),
+        target_scale=of_outputs(loaded.target.scale),
     )
 
 
@@ -82,12 +84,9 @@ def _writable(array: Rows) -> Rows:
     return array if array is None else np.require(array, requirements="W")
 
 
-def _of_outputs(values: float | list[float]) -> float | Floats:
-    """One number, or those of several outputs [O]."""
-    return np.array(values) if isinstance(values, list) else values
-
-
-def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Loaded:
+def _load(
+    job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage, alive: Callable[[], None]
+) -> tuple[Fitted, MemberArrays | StoredRows]:
     with database.read() as connection:
         rows = {id: _dataset(connection, job, id) for id in job.dataset_ids}
     columns = [Column.model_validate(column) for column in rows[job.dataset_id].columns]
@@ -97,7 +96,11 @@ def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Stora
             paths[id] = _fetched(storage, id, Path(folder))
             alive()
         own = {"validation": paths.get(job.validation_dataset_id), "test": paths.get(job.test_dataset_id)}
-        return load(spec, columns, paths[job.dataset_id], **own)
+        if spec.streaming:
+            streamed = Streamed(spec, columns, paths[job.dataset_id], **own, alive=alive)
+            return streamed.fitted, store(streamed, spec)
+        loaded = load(spec, columns, paths[job.dataset_id], **own)
+        return loaded, arrays_of(loaded)
 
 
 def _fetched(storage: Storage, id: str, folder: Path) -> Path:

@@ -16,7 +16,7 @@ from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.rows import JobRow, RecoveryRow
 from app.storage.storage import Storage
-from app.tabular.loading import Loaded
+from app.tabular.loading import Fitted
 from worker.engine.export import manifest_json, to_onnx, write_weights
 from worker.engine.network import Weights, output_activation
 from worker.engine.recovery import State, position_of
@@ -31,7 +31,7 @@ class Publisher:
         self,
         job: JobRow,
         spec: ResolvedSpec,
-        loaded: Loaded,
+        fitted: Fitted,
         *,
         database: Database,
         storage: Storage,
@@ -39,7 +39,7 @@ class Publisher:
     ) -> None:
         self._job = job
         self._spec = spec
-        self._loaded = loaded
+        self._fitted = fitted
         self._database = database
         self._storage = storage
         self._provenance = provenance
@@ -73,11 +73,11 @@ class Publisher:
         )
 
     def _files(self, losses: EpochLosses, weights: Weights) -> list[tuple[str, bytes]]:
-        loaded, spec = self._loaded, self._spec
+        fitted, spec = self._fitted, self._spec
         manifest = Manifest(
             spec=spec,
-            columns=loaded.columns,
-            target=loaded.target,
+            columns=fitted.columns,
+            target=fitted.target,
             output=output_activation(spec),
             epoch=losses.epoch,
             train_loss=losses.train_loss,
@@ -85,7 +85,7 @@ class Publisher:
             metrics=losses.metrics,
             provenance=self._provenance,
         )
-        onnx = to_onnx(columns=loaded.columns, target=loaded.target, spec=spec, weights=weights)
+        onnx = to_onnx(columns=fitted.columns, target=fitted.target, spec=spec, weights=weights)
         return [(WEIGHTS, write_weights(weights)), (MANIFEST, manifest_json(manifest)), (ONNX, onnx)]
 
     def publish(self, connection: Connection, new: NewCheckpoint, *, final: bool) -> list[str]:

@@ -167,7 +167,7 @@ class Run:
         spec = prepared.member.spec
         facts = provenance(attempt.job, spec, device=self._device, continued=prepared.state is not None)
         publisher = Publisher(
-            attempt.job, spec, prepared.loaded, database=self._database, storage=self._storage, provenance=facts
+            attempt.job, spec, prepared.fitted, database=self._database, storage=self._storage, provenance=facts
         )
         attempt.begin(spec, stack=stack, position=position, publisher=publisher)
         with self._database.write() as connection:

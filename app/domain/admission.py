@@ -21,11 +21,14 @@ class Room:
     device: Device
     estimate: Estimate
     budget: int | None
+    streaming: bool = False
 
     @property
     def enough(self) -> bool:
-        """True where the job fits, as far as one knows."""
-        return self.budget is None or self.estimate.fits(self.budget)
+        """True where the job fits, as far as one knows; rows that are streamed are no reason why it does not."""
+        if self.budget is None:
+            return True
+        return (self.estimate.resident if self.streaming else self.estimate.total) <= self.budget
 
 
 def rooms_of(spec: ResolvedSpec, budgets: Mapping[str, int]) -> list[Room]:
@@ -34,7 +37,15 @@ def rooms_of(spec: ResolvedSpec, budgets: Mapping[str, int]) -> list[Room]:
     `budgets` are bytes by device; of "auto" a device without one is left out, for no worker has it.
     """
     known = [device for device in _PLACES[spec.device] if device in budgets] or _PLACES[spec.device][:1]
-    rooms = [Room(device=device, estimate=estimate(spec, gpu=device == "cuda"), budget=budgets.get(device)) for device in known]
+    rooms = [
+        Room(
+            device=device,
+            estimate=estimate(spec, gpu=device == "cuda"),
+            budget=budgets.get(device),
+            streaming=spec.streaming,
+        )
+        for device in known
+    ]
     return sorted(rooms, key=lambda room: (not room.enough, -(room.budget or 0)))
 
 

@@ -13,6 +13,8 @@ from app.domain.spec.losses import is_custom
 
 # Bytes of a cell and of a row while a dataset is read, and of a row's output while metrics are computed (float64, sorted).
 _READ_CELL, _READ_ROW, _SCORED_CELL, _EPOCH_CELL = 21, 128, 150, 80
+# Bytes of a row while a dataset is split and fitted column by column; of a cell of a row group on its way, and its most cells.
+_FITTED_ROW, _GROUP_CELL, _GROUP_CELLS = 48, 56, 1 << 20
 # Cells that the engine keeps of several epochs together, and the most of them (worker/engine/tape.py).
 _TAPE_CELLS, _TAPE_EPOCHS = 1 << 22, 256
 # Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
@@ -77,8 +79,9 @@ def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Esti
     moments, weights = _moments(spec), size * spec.parameters
     # On a GPU the copies of a checkpoint are made in the host's memory.
     written = (0, 0.0) if gpu else (11, 1.5 * moments)
+    held = _scores(spec) + (_streamed(spec, size, gpu=gpu) if spec.streaming else members * _tensors(spec, size))
     return Estimate(
-        data=members * _tensors(spec, size) + _scores(spec) + (0 if gpu else members * _arrays(spec) + _reading(spec)),
+        data=held + (0 if gpu or spec.streaming else members * _arrays(spec) + _reading(spec)),
         parameters=weights * (8 * members + written[0]),
         optimizer=int(weights * (members * (2.5 + 2.5 * moments) + written[1])),
         activations=_activations(spec, size, members),
@@ -98,27 +101,42 @@ def _targets(spec: ResolvedSpec) -> int:
     return 1 if isinstance(spec.target, str) else len(spec.target)
 
 
-def _columns(spec: ResolvedSpec) -> int:
+def columns_of(spec: ResolvedSpec) -> int:
     """Of a design matrix: an embedded category is one code."""
     return spec.layers[0] - sum(embedding.width - 1 for embedding in spec.embeddings)
 
 
 def _reading(spec: ResolvedSpec) -> int:
-    """The raw columns and their parts; text takes two cells, and what became a code or more than one input was text."""
+    """The raw columns and their parts."""
+    return _READ_CELL * _cells(spec) + _READ_ROW * _rows(spec)
+
+
+def _cells(spec: ResolvedSpec) -> int:
+    """Of the raw columns; text takes two, and what became a code or more than one input was text."""
     features = len(spec.features)
-    cells = features + min(features, max(0, spec.layers[0] - features)) + _targets(spec) + 1
-    return _rows(spec) * (_READ_CELL * cells + _READ_ROW)
+    return _rows(spec) * (features + min(features, max(0, spec.layers[0] - features)) + _targets(spec) + 1)
 
 
 def _arrays(spec: ResolvedSpec) -> int:
     """Inputs and targets in float64, and the targets' tables before they are cast."""
-    return 8 * _rows(spec) * (_columns(spec) + _targets(spec) + 1) + 24 * spec.train_rows * (spec.layers[-1] + 1)
+    return 8 * _rows(spec) * (columns_of(spec) + _targets(spec) + 1) + 24 * spec.train_rows * (spec.layers[-1] + 1)
 
 
 def _tensors(spec: ResolvedSpec, size: int) -> int:
     """Design matrices with their column of ones, twice while they are stacked or in another order, and the targets' tables."""
     inputs = 2 * spec.train_rows + 2 * spec.validation_rows + spec.test_rows
-    return size * (inputs * (_columns(spec) + 1) + 2 * spec.train_rows * (spec.layers[-1] + 1))
+    return size * (inputs * (columns_of(spec) + 1) + 2 * spec.train_rows * (spec.layers[-1] + 1))
+
+
+def _streamed(spec: ResolvedSpec, size: int, *, gpu: bool) -> int:
+    """The window and what is one number a row: where each belongs, the targets and weights of those held out."""
+    window = spec.window.block_rows * spec.window.blocks if spec.window else 0
+    targets = 8 * (_targets(spec) + 1)
+    held_out = max(spec.validation_rows, spec.test_rows) * (targets + size * (spec.layers[-1] + 1))
+    if gpu:
+        return held_out
+    fitted = _rows(spec) * (_FITTED_ROW + 8 * (_targets(spec) - 1)) + _GROUP_CELL * min(_GROUP_CELLS, _cells(spec))
+    return max(fitted, min(window, spec.train_rows) * (size * columns_of(spec) + targets) + held_out + _rows(spec))
 
 
 def _scores(spec: ResolvedSpec) -> int:
@@ -133,6 +151,8 @@ def _activations(spec: ResolvedSpec, size: int, members: int) -> int:
     copies = (_BY_HAND if by_hand else _BY_AUTOGRAD) + (_MASKS if spec.network.dropout else 0)
     embedded = sum(embedding.width for embedding in spec.embeddings)
     batch = members * min(spec.batch_size, spec.train_rows) * (copies * sum(hidden) + _EMBEDDED * embedded + 4 * outputs)
+    if spec.streaming:  # a batch is gathered from the window
+        batch += 2 * min(spec.batch_size, spec.train_rows) * (columns_of(spec) + outputs + 2)
     held_out = spec.validation_rows * (max(spec.layers[1:]) + outputs)
     cells = spec.parameters + spec.train_rows * outputs + held_out
     kept = min(_TAPE_CELLS, _TAPE_EPOCHS * members * cells)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from app.domain.admission import device_of, fault_of, rooms_of
 from app.domain.errors import Invalid
+from app.domain.streaming import settled
 from app.persistence import workers
 from app.persistence.database import Database
 from app.persistence.jobs import NewJob
@@ -23,8 +24,9 @@ class Admission:
             return {"cpu": self._memory} | workers.memory(connection)
 
     def admit(self, new: NewJob, memory: Mapping[str, int]) -> NewJob:
-        """The job with the device that it fits on; Invalid where there is none."""
-        rooms = rooms_of(new.resolved_spec, memory)
+        """The job with the device that it fits on, its rows streamed where they do not; Invalid where there is none."""
+        spec = settled(new.resolved_spec, memory)
+        rooms = rooms_of(spec, memory)
         if fault := fault_of(rooms):
             raise Invalid([fault])
-        return replace(new, device=device_of(new.resolved_spec, rooms))
+        return replace(new, resolved_spec=spec, device=device_of(spec, rooms))

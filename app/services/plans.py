@@ -9,6 +9,7 @@ from app.domain.errors import Fault, Invalid
 from app.domain.planning import columns_of
 from app.domain.schema import Column
 from app.domain.spec import JobSpec, ResolvedSpec
+from app.domain.streaming import settled
 from app.persistence import datasets
 from app.persistence.database import Database
 from app.services.admission import Admission
@@ -49,9 +50,11 @@ class Plans:
             new = self._resolver.new_job(spec, self._resolver.facts(caller))
         except Invalid as error:
             return Plan(outlook=None, faults=error.faults)
-        rooms = rooms_of(new.resolved_spec, self._admission.memory())
+        memory = self._admission.memory()
+        resolved = settled(new.resolved_spec, memory)
+        rooms = rooms_of(resolved, memory)
         fault = fault_of(rooms)
-        outlook = Outlook(spec=new.resolved_spec, room=rooms[0], columns=self._columns(caller, new.resolved_spec))
+        outlook = Outlook(spec=resolved, room=rooms[0], columns=self._columns(caller, resolved))
         return Plan(outlook=outlook, warnings=new.warnings, faults=[fault] if fault else [])
 
     def _columns(self, caller: Caller, spec: ResolvedSpec) -> list[str]:

@@ -16,9 +16,8 @@ from app.tabular.json_lines import read_json_lines
 from app.tabular.kinds import typed
 from app.tabular.refusal import Refused
 from app.tabular.request import IngestRequest, Outcome
+from app.tabular.row_groups import group_rows
 from app.tabular.table import Table
-
-ROW_GROUP = 65_536
 
 
 def ingest(request: IngestRequest) -> Description:
@@ -29,7 +28,7 @@ def ingest(request: IngestRequest) -> Description:
     table = _read(request)
     columns = typed(table, kinds=request.kinds, markers=request.missing, limits=request.limits)
     frame = pl.DataFrame({name: series for name, (_, series) in columns.items()})
-    frame.write_parquet(request.destination, row_group_size=ROW_GROUP)
+    frame.write_parquet(request.destination, row_group_size=group_rows(len(columns)))
     return describe(columns)
 
 

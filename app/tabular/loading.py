@@ -20,7 +20,15 @@ Source = bytes | Path
 
 
 @dataclass(frozen=True)
-class Loaded:
+class Fitted:
+    """What was learned of the columns."""
+
+    columns: list[FittedColumn]
+    target: AnyTarget
+
+
+@dataclass(frozen=True)
+class Loaded(Fitted):
     """The arrays of a job, in file order within each part; `n` rows, `F` inputs.
 
     `x_…` is float64 `[n, F]`. `y_…` is `[n]`: class codes (int64), or numbers standardized by `target` (float64); with
@@ -28,8 +36,6 @@ class Loaded:
     `w_…` is float64 `[n]`, or None where all weights are 1. A part that was not asked for has no rows.
     """
 
-    columns: list[FittedColumn]
-    target: AnyTarget
     x_train: Matrix
     y_train: Codes | Vector
     w_train: Vector | None
@@ -66,15 +72,16 @@ def load(
         part = frame[rows] if own is None else _read(spec, own)
         y = encode_target(target, part)
         weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
-        _check_weights(weights, spec)
+        if weights is not None and len(weights):
+            check_weight(spec, float(weights.sum()))
         return transform(fitted, part), y, weights
 
     return Loaded(fitted, target, *arrays(parts.train), *arrays(parts.validation, validation), *arrays(parts.test, test))
 
 
-def _check_weights(weights: Vector | None, spec: ResolvedSpec) -> None:
-    """A part without weight has no mean loss."""
-    if weights is not None and len(weights) and not weights.any():
+def check_weight(spec: ResolvedSpec, weight: float) -> None:
+    """Raises InvalidData: a part without weight has no mean loss."""
+    if not weight:
         sentence = "of the training, validation or test rows every one has the weight 0: split otherwise."
         raise InvalidData(f"By the column {spec.sample_weight!r}, {sentence}")
 

@@ -24,7 +24,7 @@ def fit(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -
     from `training`, over the values that are there.
     """
     described = {column.name: column for column in columns}
-    return [_fit(spec, described[name], training[name]) for name in spec.features]
+    return [fit_column(spec, described[name], training[name]) for name in spec.features]
 
 
 def transform(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> Matrix:
@@ -63,7 +63,8 @@ def as_text(series: pl.Series) -> pl.Series:
     return series.replace_strict(found, [level_text(value) for value in found], default=None, return_dtype=pl.String)
 
 
-def _fit(spec: ResolvedSpec, column: Column, training: pl.Series) -> FittedColumn:
+def fit_column(spec: ResolvedSpec, column: Column, training: pl.Series) -> FittedColumn:
+    """One feature by itself; see `fit`."""
     kind = spec.columns.get(column.name, column.kind)
     if kind is Kind.CATEGORICAL:
         widths = {embedding.column: embedding.width for embedding in spec.embeddings}

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.domain.bundles import TEST, TRAIN, VALIDATION, deal
-from app.domain.sizes import sizes_of
+from app.domain.sizes import Sizes, sizes_of
 from app.domain.spec import ResolvedSpec
 from app.tabular.bundles import CELL, bundles_of, counted, in_order
 from app.tabular.drawing import drawn
@@ -25,7 +25,13 @@ class Parts:
 
 
 def split(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], rows: pl.DataFrame) -> Parts:
-    """The parts of the `n` rows whose target is known; a pure function of the spec's seed and split, `target` and `rows`.
+    """The parts of the `n` rows whose target is known: see `assign`."""
+    parts = assign(spec, target, rows)
+    return Parts(*(np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST)))
+
+
+def assign(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], rows: pl.DataFrame) -> NDArray[np.uint8]:
+    """The part of each of the `n` rows whose target is known; a function of the spec's seed and split, `target` and `rows`.
 
     `target` is `[n]`: the class codes where `spec.split.stratify` is true, else not looked at. Of `rows`, `[n]`, only the
     split's column is looked at.
@@ -33,22 +39,32 @@ def split(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], r
     """
     if spec.split.method != "random":
         return _dealt(spec, rows)
-    strata = target.astype(np.int64) if spec.split.stratify is True else np.zeros(len(rows), dtype=np.int64)
-    sizes = sizes_of(spec.split, np.bincount(strata).tolist())
-    order = np.lexsort((drawn(spec.seed, len(rows)), strata))
-    parts: tuple[list[Indices], list[Indices], list[Indices]] = ([], [], [])
+    numbers, parts = drawn(spec.seed, len(rows)), np.zeros(len(rows), dtype=np.uint8)
+    if spec.split.stratify is not True:
+        return _cut(numbers, sizes_of(spec.split, [len(rows)])[0])
+    strata = target.astype(np.int64)
+    order = np.argsort(strata, kind="stable")
+    counts = np.bincount(strata)
     start = 0
-    for size in sizes:
-        for chosen, count in zip(parts, (size.train, size.validation, size.test), strict=True):
-            chosen.append(order[start : start + count])
-            start += count
-    return Parts(*(np.sort(np.concatenate(chosen)) for chosen in parts))
+    for size, count in zip(sizes_of(spec.split, counts.tolist()), counts.tolist(), strict=True):
+        stratum = order[start : start + count]
+        parts[stratum] = _cut(numbers[stratum], size)
+        start += count
+    return parts
 
 
-def _dealt(spec: ResolvedSpec, rows: pl.DataFrame) -> Parts:
+def _cut(numbers: NDArray[np.uint64], size: Sizes) -> NDArray[np.uint8]:
+    """The smallest numbers train, the largest test; of equal ones the first come first."""
+    order = np.argsort(numbers, kind="stable")
+    parts = np.zeros(len(numbers), dtype=np.uint8)
+    parts[order[size.train :]] = VALIDATION
+    parts[order[size.train + size.validation :]] = TEST
+    return parts
+
+
+def _dealt(spec: ResolvedSpec, rows: pl.DataFrame) -> NDArray[np.uint8]:
     """Rows with the same cell of the split's column in the same part."""
     cells = rows.select(pl.col(spec.split.column or "").alias(CELL))
     counts = in_order(counted(cells.lazy()), spec.split, seed=spec.seed)
-    dealt = counts.with_columns(part=pl.Series(deal(spec.split, bundles_of(spec.split, counts)), dtype=pl.Int64))
-    part = cells.join(dealt, on=CELL, how="left", nulls_equal=True, maintain_order="left")["part"].to_numpy()
-    return Parts(*(np.flatnonzero(part == one) for one in (TRAIN, VALIDATION, TEST)))
+    dealt = counts.with_columns(part=pl.Series(deal(spec.split, bundles_of(spec.split, counts)), dtype=pl.UInt8))
+    return cells.join(dealt, on=CELL, how="left", nulls_equal=True, maintain_order="left")["part"].to_numpy()

@@ -1,12 +1,20 @@
+from collections.abc import Mapping
+
 import pytest
 
-from app.domain.admission import device_of, fault_of, rooms_of
+from app.domain.admission import Room, device_of, fault_of
+from app.domain.admission import rooms_of as rooms_as_it_is
 from app.domain.memory import estimate
 from app.domain.spec import ResolvedSpec
+from app.domain.streaming import settled, streamed
 from tests.domain.test_memory import shape
 
 SPEC = shape(50, 512)
-NEEDED = estimate(SPEC).resident
+NEEDED = estimate(streamed(SPEC, 0)).resident
+
+
+def rooms_of(spec: ResolvedSpec, budgets: Mapping[str, int]) -> list[Room]:
+    return rooms_as_it_is(settled(spec, budgets), budgets)
 
 
 def on(device: str) -> ResolvedSpec:
@@ -66,3 +74,51 @@ def test_rows_alone_refuse_no_job() -> None:
 
     assert estimate(spec).data > 10**9
     assert fault_of(rooms_of(spec, {"cpu": 10**9})) is None
+
+
+def many_rows(**changes: object) -> ResolvedSpec:
+    return shape(50, 8, train_rows=1_000_000, **changes)
+
+
+def test_rows_that_do_not_fit_are_streamed_for_good() -> None:
+    whole = estimate(many_rows()).total
+
+    chosen = settled(many_rows(), {"cpu": whole - 1})
+
+    assert settled(many_rows(), {"cpu": whole}) == many_rows()
+    assert chosen.streaming
+    assert chosen.window is not None
+    assert settled(chosen, {"cpu": 10 * whole}) == chosen
+    assert estimate(chosen).data < estimate(many_rows()).data / 5
+    assert chosen == many_rows(streaming=True, window=chosen.window)
+
+
+def test_a_job_that_fits_nowhere_even_without_its_rows_is_not_streamed() -> None:
+    spec = shape(50, 2048, 2048, train_rows=1_000_000)
+
+    assert settled(spec, {"cpu": estimate(spec).resident - 1}) == spec
+
+
+def test_a_job_whose_rows_fit_on_a_gpu_alone_waits_for_one_and_is_not_streamed() -> None:
+    budgets = {"cpu": estimate(many_rows()).total - 1, "cuda": 2**40}
+    spec = settled(many_rows(), budgets)
+
+    assert not spec.streaming
+    assert device_of(spec, rooms_as_it_is(spec, budgets)) == "cuda"
+
+
+def test_more_memory_is_a_larger_window_within_bounds() -> None:
+    windows = [streamed(many_rows(), budget).window for budget in (0, 200_000_000, 10**10)]
+    rows = [window.block_rows * window.blocks for window in windows if window]
+
+    assert 10_000 < rows[0] < rows[1] < rows[2] < 1_000_000
+
+
+def test_a_full_batch_that_does_not_fit_is_refused_at_the_batch_size() -> None:
+    spec = many_rows(batch_size=1_000_000)
+    budgets = {"cpu": estimate(spec).resident}
+
+    fault = fault_of(rooms_of(spec, budgets))
+
+    assert fault is not None
+    assert (fault.pointer, fault.code) == ("/batch_size", "too_large")

@@ -14,7 +14,7 @@ from app.domain.spec.losses import CrossEntropy, Focal, Huber, Quantile
 from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.dropout import epoch_masks
 from worker.engine.network import initial_weights, sequential
-from worker.engine.randomness import epoch_order
+from worker.engine.randomness import block_order, epoch_order, window_order
 
 DEFAULTS: dict[str, Any] = {
     "dataset": "ds_1",
@@ -166,6 +166,17 @@ class _Masked(nn.Module):
         return a * self.mask.T / (1 - self.rate) if self.training and self.mask is not None else a
 
 
+def order_of(spec: ResolvedSpec, epoch: int) -> Tensor:
+    """Which training row comes when; where they are streamed, blocks as drawn, then rows within each window of them."""
+    rows = torch.arange(spec.train_rows)
+    if spec.window is None:
+        return epoch_order(spec.seed, epoch, spec.train_rows)
+    blocks = rows.split(spec.window.block_rows)
+    read = [blocks[i] for i in block_order(spec.seed, epoch, len(blocks)).tolist()]
+    windows = [torch.cat(read[first : first + spec.window.blocks]) for first in range(0, len(read), spec.window.blocks)]
+    return torch.cat([rows[window_order(spec.seed, epoch, i, len(rows))] for i, rows in enumerate(windows)])
+
+
 def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     """One job, as a textbook has it."""
     spec, arrays = member.spec, member.arrays
@@ -187,7 +198,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             optimizer.param_groups[0]["lr"] = spec.optimizer.learning_rate * epoch / after
             scheduler = scheduler_of(spec, optimizer, steps) if epoch == after else None
         found.rates.append(optimizer.param_groups[0]["lr"])
-        order = epoch_order(spec.seed, epoch, len(x)) if steps > 1 else torch.arange(len(x))
+        order = order_of(spec, epoch) if steps > 1 else torch.arange(len(x))
         masks, total = epoch_masks(spec, epoch), 0.0
         for step in range(steps):
             rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]

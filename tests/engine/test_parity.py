@@ -128,6 +128,11 @@ def test_epochs_gathered_in_windows_of_batches_follow_torch(monkeypatch: pytest.
     assert_same(member)
 
 
+def test_a_window_of_a_single_smaller_batch_follows_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 2))
+    assert_same(member_of(spec_of(batch_size=5, epochs=12), weighted=True))
+
+
 def test_without_validation_nothing_but_the_training_loss_is_reported() -> None:
     member = member_of(spec_of(val=0, epochs=10))
     assert_same(member)

@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.engine import data
+from worker.engine import data, sources
 from worker.engine.data import Member
 from worker.engine.losses import Loss
-from worker.engine.randomness import epoch_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +39,21 @@ class Batches:
     def __init__(
         self, members: Sequence[Member], loss: Loss, *, like: Tensor, epochs: int, window: int, squeezed: bool
     ) -> None:
-        self._members, self._loss, self._squeezed = members, loss, squeezed
+        self._loss, self._squeezed = loss, squeezed
         parts = [data.train(member.arrays) for member in members]
         self.rows, self.size = parts[0].rows, min(members[0].spec.batch_size, parts[0].rows)
         self.steps = -(-self.rows // self.size)
         self.window, self.weights = window, np.array([part.weight for part in parts])
         self.units = self.weights if self.steps == 1 else np.full(len(parts), float(self.size))
-        self._weighted = self.steps > 1 and any(part.w is not None for part in parts)
-        self._x = torch.stack([design(part.x, like) for part in parts])
-        self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(self.units)[:, None]
-        targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]
-        self._table = torch.stack(targets).to(like)
-        self._w = self._w.to(like)
-        columns, (k, width, _) = min(self.rows, window * self.size), self._table.shape
-        self._shuffled = self._x if self.steps == 1 else self._x.new_zeros(k, columns, self._x.shape[-1])
-        self._tables = self._table[None] if self.steps == 1 else self._table.new_zeros(epochs, k, width, columns)
+        self._weighted = self.steps > 1 and any(part.weighted for part in parts)
+        self._source = sources.of(members, parts, loss, units=self.units, like=like)
+        k, columns = len(parts), min(self.rows, window * self.size)
+        if self.steps == 1:
+            self._shuffled, tables = self._source.all()
+            self._tables = tables[None]
+        else:
+            self._shuffled = like.new_ones(k, columns, parts[0].columns + 1)
+            self._tables = like.new_zeros(epochs, k, self._source.width, columns)
         self._logits = like.new_zeros(epochs, k, members[0].spec.layers[-1], columns)
         self._factors = like.new_ones(window, k, 1, 1)
         self._last_factor = like.new_full((k, 1, 1), self.size / self.rows_of(self.steps - 1))
@@ -65,18 +64,15 @@ class Batches:
 
     def begin(self, epoch: int) -> None:
         """Find the order of an epoch's rows."""
-        orders = [epoch_order(member.spec.seed, epoch, self.rows) for member in self._members]
-        self._order = torch.stack(orders).to(self._x.device)
+        self._source.begin(epoch)
 
     def fill(self, slot: int, first: int) -> None:
         """Gather the rows of the window that begins with the batch `first`; the epoch's logits will stand in `slot`."""
-        order = self._order[:, first * self.size : (first + self.window) * self.size]
-        columns = order.shape[1]
-        for position, chosen in enumerate(order):
-            torch.index_select(self._x[position], 0, chosen, out=self._shuffled[position, :columns])
-            torch.index_select(self._table[position], 1, chosen, out=self._tables[slot, position, :, :columns])
+        start, stop = first * self.size, min(self.rows, (first + self.window) * self.size)
+        columns = stop - start
+        self._source.fill(start, stop, self._shuffled[:, :columns], self._tables[slot, ..., :columns])
         if self._weighted:
-            self._weigh(self._w.gather(1, order))
+            self._weigh(self._source.weights())
 
     def batch(self, slot: int, index: int) -> Batch:
         """The batch `index` of the epoch in `slot`: views that hold for its place in the window, whatever was filled in."""
@@ -102,20 +98,8 @@ class Batches:
     def _weigh(self, w: Tensor) -> None:
         """The factors 1 / Σw of each batch; a batch without any weight teaches nothing."""
         whole = w.shape[1] // self.size
-        sums = [w[:, : whole * self.size].reshape(-1, whole, self.size).sum(-1)]
+        sums = [w[:, : whole * self.size].reshape(len(w), whole, self.size).sum(-1)]
         if whole * self.size < w.shape[1]:
             sums.append(w[:, whole * self.size :].sum(-1, keepdim=True))
         found = torch.cat(sums, 1).clamp_min_(torch.finfo(w.dtype).tiny).reciprocal_()
         self._factors[: found.shape[1]].copy_(found.T[..., None, None])
-
-
-def design(x: NDArray[np.float64], like: Tensor) -> Tensor:
-    """[n, F + 1] with ones in the last column."""
-    rows = torch.ones(x.shape[0], x.shape[1] + 1, dtype=like.dtype)
-    rows[:, :-1] = data.tensor(x)
-    return rows.to(like.device)
-
-
-def row_weights(part: data.Part) -> Tensor:
-    """float64 [n], ones where the member has none."""
-    return torch.ones(part.rows, dtype=torch.float64) if part.w is None else data.tensor(part.w)

@@ -1,7 +1,8 @@
 """What a member of a stack brings along: its spec and its arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from app.domain.spec import ResolvedSpec
 from worker.engine.custom_loss import CustomLoss
 
 Floats = NDArray[np.float64]
+Inputs = NDArray[np.float64] | NDArray[np.float32]
 Targets = NDArray[np.float64] | NDArray[np.int64]
 
 
@@ -38,20 +40,11 @@ class MemberArrays:
     target_scale: float | Floats = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """One job's place in a stack; where its spec names a custom loss, with that loss."""
-
-    spec: ResolvedSpec
-    arrays: MemberArrays
-    custom_loss: CustomLoss | None = None
-
-
 @dataclass(frozen=True)
 class Part:
     """Rows of one split of one member: x [n, F], y [n] or [n, O], w [n] or None."""
 
-    x: Floats
+    x: Inputs
     y: Targets
     w: Floats | None
 
@@ -61,24 +54,94 @@ class Part:
         return len(self.y)
 
     @property
+    def columns(self) -> int:
+        """F."""
+        return int(self.x.shape[1])
+
+    @property
+    def weighted(self) -> bool:
+        """True where rows differ in weight."""
+        return self.w is not None
+
+    @property
     def weight(self) -> float:
         """The sum of the row weights, n where there are none."""
         return float(self.rows if self.w is None else self.w.sum())
 
 
-def train(arrays: MemberArrays) -> Part:
+class StoredPart(Protocol):
+    """The same on disk: what is one number a row is read as a whole, x as it is needed."""
+
+    @property
+    def rows(self) -> int:
+        """N."""
+
+    @property
+    def columns(self) -> int:
+        """F."""
+
+    @property
+    def weighted(self) -> bool:
+        """True where rows differ in weight."""
+
+    @property
+    def weight(self) -> float:
+        """The sum of the row weights, n where there are none."""
+
+    @property
+    def y(self) -> Targets:
+        """The targets of all rows."""
+
+    @property
+    def w(self) -> Floats | None:
+        """The weights of all rows, or None."""
+
+    def read(self, runs: Sequence[slice]) -> Part:
+        """The rows of these runs, one after the other; its arrays are used again by the next call."""
+
+    def expect(self, runs: Sequence[slice]) -> None:
+        """Say that these runs will be read next."""
+
+
+AnyPart = Part | StoredPart
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRows:
+    """The rows of one member where they do not fit into memory; targets and units as in MemberArrays."""
+
+    train: StoredPart
+    validation: StoredPart | None = None
+    test: StoredPart | None = None
+    target_center: float | Floats = 0.0
+    target_scale: float | Floats = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One job's place in a stack; where its spec names a custom loss, with that loss.
+
+    Its rows are stored where the spec has a window in which they are shuffled.
+    """
+
+    spec: ResolvedSpec
+    arrays: MemberArrays | StoredRows
+    custom_loss: CustomLoss | None = None
+
+
+def train(arrays: MemberArrays | StoredRows) -> AnyPart:
     """The training rows."""
-    return Part(arrays.x_train, arrays.y_train, arrays.w_train)
+    return arrays.train if isinstance(arrays, StoredRows) else Part(arrays.x_train, arrays.y_train, arrays.w_train)
 
 
-def validation(arrays: MemberArrays) -> Part | None:
+def validation(arrays: MemberArrays | StoredRows) -> AnyPart | None:
     """The validation rows, None where there are none."""
-    return _part(arrays.x_val, arrays.y_val, arrays.w_val)
+    return arrays.validation if isinstance(arrays, StoredRows) else _part(arrays.x_val, arrays.y_val, arrays.w_val)
 
 
-def test(arrays: MemberArrays) -> Part | None:
+def test(arrays: MemberArrays | StoredRows) -> AnyPart | None:
     """The test rows, None where there are none."""
-    return _part(arrays.x_test, arrays.y_test, arrays.w_test)
+    return arrays.test if isinstance(arrays, StoredRows) else _part(arrays.x_test, arrays.y_test, arrays.w_test)
 
 
 def _part(x: Floats | None, y: Targets | None, w: Floats | None) -> Part | None:

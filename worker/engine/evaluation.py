@@ -8,10 +8,10 @@ from torch import Tensor
 
 from worker.engine import data, embeddings, forward, losses, metrics
 from worker.engine.activations import ACTIVATIONS
-from worker.engine.batches import design, row_weights
-from worker.engine.data import Member, Part
+from worker.engine.data import AnyPart, Member, Part
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.network import output_activation
+from worker.engine.sources import design, row_weights
 
 # One slab of rows: cells of the widest layer, and multiplications, so that a report is never kept waiting.
 _CELLS, _PRODUCTS = 1 << 21, 1 << 31
@@ -28,15 +28,16 @@ class Scores:
 class Evaluation:
     """One split of K members with equally many rows n."""
 
-    def __init__(self, members: Sequence[Member], parts: Sequence[Part], layout: Layout, *, like: Tensor) -> None:
-        self._members, self._parts, self._layout = members, parts, layout
+    def __init__(self, members: Sequence[Member], parts: Sequence[AnyPart], layout: Layout, *, like: Tensor) -> None:
+        self._members, self._parts, self._layout, self._like = members, parts, layout, like
         spec = members[0].spec
         self._loss = losses.of(members, dtype=like.dtype, device=like.device)
         self._embeddings = embeddings.of(layout, like)
         self._normalize = forward.evaluating(spec.network.normalization)
         self._activate = ACTIVATIONS[spec.network.activation].apply
         self._link = output_activation(spec)
-        self._x = torch.stack([design(part.x, like) for part in parts]).transpose(1, 2).contiguous()
+        held = [part for part in parts if isinstance(part, Part)]
+        self._rows, self._x = parts[0].rows, _inputs(held, like) if held else None
         weights = [row_weights(part) / part.weight for part in parts]
         tables = [self._loss.table(i, data.tensor(part.y), weights[i]) for i, part in enumerate(parts)]
         self._targets = self._loss.parts(torch.stack(tables).to(like))
@@ -51,9 +52,9 @@ class Evaluation:
         k, versions, _ = flat.shape
         layers = self._layout.views(flat.reshape(k * versions, -1))
         first = self._layout.views(flat)[0].augmented.flatten(1, 2)
-        z = flat.new_empty(k * versions, self._layout.widths[-1], self._x.shape[-1])
+        z = flat.new_empty(k * versions, self._layout.widths[-1], self._rows)
         for columns in self._slabs(k * versions):
-            z[..., columns] = self._logits(self._first(first, layers[0], self._x[..., columns]), layers)
+            z[..., columns] = self._logits(self._first(first, layers[0], self._slab(columns)), layers)
             yield
         logits = z.view(k, versions, *z.shape[1:])
         rows = self._loss.reported(logits.transpose(0, 1), self._targets)
@@ -62,9 +63,15 @@ class Evaluation:
         self.scores = [self._score(i, sums[:, i], outputs[i], names[i]) for i in range(k)]
 
     def _slabs(self, networks: int) -> Iterator[slice]:
-        rows, widest = self._x.shape[-1], max(self._layout.widths)
+        rows, widest = self._rows, max(self._layout.widths)
         step = max(1, min(_CELLS // (networks * widest), _PRODUCTS // (networks * (self._layout.total - self._layout.tables))))
-        return (slice(start, start + step) for start in range(0, rows, step))
+        return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+    def _slab(self, columns: slice) -> Tensor:
+        """[K, F + 1, m]: inputs of some rows, from disk where they are stored there."""
+        if self._x is not None:
+            return self._x[..., columns]
+        return _inputs([part.read([columns]) for part in self._parts if not isinstance(part, Part)], self._like)
 
     def _first(self, shared: Tensor, layer: LayerViews, x: Tensor) -> Tensor:
         """From `shared`, a member's first layers [K, C·out, F + 1]: [K, C·out, n]; where inputs are embedded [K·C, out, n]."""
@@ -93,6 +100,11 @@ class Evaluation:
         y, w = self._y[position], self._w[position]
         found = metrics.evaluate(task, outputs, y, w, center=center, scale=scale, names=names) if names else {}
         return Scores(loss * self._loss.factors[position], found)
+
+
+def _inputs(parts: Sequence[Part], like: Tensor) -> Tensor:
+    """[K, F + 1, n]."""
+    return torch.stack([design(part.x, like) for part in parts]).transpose(1, 2).contiguous()
 
 
 def grouped(members: Sequence[Member], layout: Layout, *, like: Tensor) -> list[tuple[list[int], Evaluation]]:

@@ -14,6 +14,8 @@ class Use(IntEnum):
     WEIGHTS = 1
     ORDER = 2
     DROPOUT = 3
+    BLOCKS = 4
+    WINDOW = 5
 
 
 def seeded(seed: int, use: Use, *place: int) -> torch.Generator:
@@ -27,6 +29,16 @@ def seeded(seed: int, use: Use, *place: int) -> torch.Generator:
 def epoch_order(seed: int, epoch: int, rows: int) -> Tensor:
     """The order of the training rows in an epoch (counted from 1): int64 [rows]."""
     return torch.randperm(rows, generator=seeded(seed, Use.ORDER, epoch))
+
+
+def block_order(seed: int, epoch: int, blocks: int) -> Tensor:
+    """The order in which an epoch reads the blocks of training rows that are streamed: int64 [blocks]."""
+    return torch.randperm(blocks, generator=seeded(seed, Use.BLOCKS, epoch))
+
+
+def window_order(seed: int, epoch: int, window: int, rows: int) -> Tensor:
+    """The order of the rows of the window with a number (from 0) in an epoch: int64 [rows]."""
+    return torch.randperm(rows, generator=seeded(seed, Use.WINDOW, epoch, window))
 
 
 def dropout_mask(generator: torch.Generator, rate: float, shape: tuple[int, ...]) -> Tensor:

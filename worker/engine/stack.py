@@ -237,12 +237,13 @@ def _filled(members: Sequence[Member | None]) -> list[Member]:
 
 def _check(members: Sequence[Member]) -> None:
     """Raise ValueError where the members cannot share a stack."""
-    first, columns = members[0].spec, members[0].arrays.x_train.shape[1]
+    first, columns = members[0].spec, data.train(members[0].arrays).columns
 
     def shape(member: Member) -> tuple[object, ...]:
         spec, network = member.spec, member.spec.network
         kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size)
-        return (spec.layers, spec.embeddings, network.activation, network.normalization, *kinds, member.arrays.x_train.shape)
+        rows = data.train(member.arrays)
+        return (spec.layers, spec.embeddings, network.activation, network.normalization, *kinds, rows.rows, rows.columns)
 
     if any(shape(member) != shape(members[0]) for member in members):
         raise ValueError("The members of a stack differ in task, shape, loss, optimizer, schedule or batch size.")

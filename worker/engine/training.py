@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.engine import clipping, losses, optimizers, tape
+from worker.engine import clipping, data, losses, optimizers, tape
 from worker.engine.activations import Call
 from worker.engine.batches import Batches
 from worker.engine.data import Member
@@ -150,8 +150,8 @@ class Training:
 
 def plan(members: Sequence[Member], layout: Layout) -> tuple[int, int]:
     """The epochs and the batches of an epoch that a stack's tape holds: functions of shapes alone."""
-    rows = len(members[0].arrays.y_train)
-    validation = max((0 if member.arrays.y_val is None else len(member.arrays.y_val)) for member in members)
+    rows = data.train(members[0].arrays).rows
+    validation = max(part.rows if (part := data.validation(member.arrays)) else 0 for member in members)
     spec, k = members[0].spec, len(members)
     epochs = tape.capacity(spec, layout, members=k, rows=rows, validation_rows=validation)
     return epochs, tape.window(spec, layout, epochs=epochs, members=k, rows=rows)

@@ -1,6 +1,6 @@
 """The spec of a job: blocks, discriminated unions, and the whole."""
 
-from app.domain.spec.blocks import Activation, Checkpoints, EarlyStopping, Embedding, Network, Preprocessing, Split
+from app.domain.spec.blocks import Activation, Checkpoints, EarlyStopping, Embedding, Network, Preprocessing, Split, Window
 from app.domain.spec.losses import Loss
 from app.domain.spec.optimizers import Optimizer
 from app.domain.spec.schedules import LrSchedule
@@ -19,4 +19,5 @@ __all__ = [
     "Preprocessing",
     "ResolvedSpec",
     "Split",
+    "Window",
 ]

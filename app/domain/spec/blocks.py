@@ -88,6 +88,13 @@ class EarlyStopping(Block):
     min_delta: Annotated[float, Field(ge=0)] = 0.0
 
 
+class Window(Block):
+    """Training rows that are shuffled together where they are streamed: `blocks` runs of `block_rows` rows from anywhere."""
+
+    block_rows: Count
+    blocks: Count
+
+
 class Checkpoints(Block):
     """Periodic checkpoints: one each `every` epochs, the newest `keep` of them; best and last always exist."""
 

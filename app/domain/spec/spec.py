@@ -16,6 +16,7 @@ from app.domain.spec.blocks import (
     Network,
     Preprocessing,
     Split,
+    Window,
 )
 from app.domain.spec.losses import Auto, Loss
 from app.domain.spec.optimizers import Adam, Optimizer
@@ -85,3 +86,6 @@ class ResolvedSpec(JobSpec):
     """In the order of the features; their vectors are the network's last inputs."""
     parameters: int
     streaming: bool = False
+    """True where the rows do not fit into memory: they are read from disk, epoch by epoch."""
+    window: Window | None = None
+    """What is shuffled together; None where all rows are."""

@@ -1,0 +1,114 @@
+"""From a stored dataset that does not fit into memory to the rows of a job, piece by piece, as `load` would have them.
+
+In memory are the columns that split the rows, then one column after the other while it is fitted, then one row group.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.domain.bundles import TEST, TRAIN, VALIDATION
+from app.domain.columns import AnyTarget, FittedColumn
+from app.domain.schema import Column
+from app.domain.spec import ResolvedSpec
+from app.tabular.loading import Fitted, check_weight
+from app.tabular.preprocessing import Matrix, Vector, fit_column, transform
+from app.tabular.row_groups import row_groups
+from app.tabular.split import assign
+from app.tabular.target import Codes, class_weights, describe_target, encode_target, fit_target, row_weights, target_columns
+
+_LEFT_OUT = 255
+# Cells of inputs that are transformed at once.
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a part, in file order: x [n, F], y and w as in Loaded, but that w is None where no row of the job has one."""
+
+    part: int
+    x: Matrix
+    y: Codes | Vector
+    w: Vector | None
+
+
+class Streamed:
+    """A dataset that was split and fitted, to be read again as pieces."""
+
+    def __init__(
+        self,
+        spec: ResolvedSpec,
+        columns: Sequence[Column],
+        parquet: Path,
+        *,
+        validation: Path | None = None,
+        test: Path | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """See `load`; `alive` is called now and then, for all this takes a while."""
+        self._spec, self._parquet, self._alive = spec, parquet, alive
+        self._own = {part: path for part, path in ((VALIDATION, validation), (TEST, test)) if path is not None}
+        target = self._split(columns)
+        described = {column.name: column for column in columns}
+        self.fitted = Fitted([self._fit(described[name]) for name in spec.features], target)
+
+    def pieces(self) -> Iterator[Piece]:
+        """All rows of all parts; each part's come in file order.
+
+        Raises InvalidData: as `load`.
+        """
+        weights: dict[int, float] = {}
+        for part, rows in self._rows():
+            for few in rows.iter_slices(max(1, _PIECE // self._spec.layers[0])):
+                piece = self._piece(part, few)
+                if piece.w is not None:
+                    weights[part] = weights.get(part, 0.0) + float(piece.w.sum())
+                yield piece
+            self._alive()
+        for weight in weights.values():
+            check_weight(self._spec, weight)
+
+    def _split(self, columns: Sequence[Column]) -> AnyTarget:
+        """Decide for each row of the file where it belongs, from the columns of target and split alone."""
+        spec, names = self._spec, target_columns(self._spec)
+        frame = pl.read_parquet(self._parquet, columns=list(dict.fromkeys([*names, *filter(None, [spec.split.column])])))
+        known = frame.select(pl.all_horizontal(pl.col(names).is_not_null())).to_series().to_numpy()
+        rows = frame.filter(pl.Series(known))
+        codes = encode_target(describe_target(spec, columns), rows)
+        parts = assign(spec, codes, rows)
+        training = parts == TRAIN
+        self._by_class = class_weights(spec, codes[training])
+        self._weighted = self._by_class is not None or spec.sample_weight is not None
+        self._part_of = np.full(len(known), _LEFT_OUT, np.uint8)
+        self._part_of[known] = parts
+        self._alive()
+        return fit_target(spec, columns, rows.filter(pl.Series(training)))
+
+    def _fit(self, column: Column) -> FittedColumn:
+        series = pl.read_parquet(self._parquet, columns=[column.name]).to_series()
+        fitted = fit_column(self._spec, column, series.filter(pl.Series(self._part_of == TRAIN)))
+        self._alive()
+        return fitted
+
+    def _rows(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        start, names = 0, self._names()
+        for group in row_groups(self._parquet, names):
+            part_of = self._part_of[start : start + len(group)]
+            start += len(group)
+            yield from ((part, group.filter(pl.Series(part_of == part))) for part in (TRAIN, VALIDATION, TEST))
+        for part, path in self._own.items():
+            yield from ((part, group.drop_nulls(target_columns(self._spec))) for group in row_groups(path, names))
+
+    def _names(self) -> list[str]:
+        spec = self._spec
+        return list(dict.fromkeys([*spec.features, *target_columns(spec), *filter(None, [spec.sample_weight])]))
+
+    def _piece(self, part: int, rows: pl.DataFrame) -> Piece:
+        y = encode_target(self.fitted.target, rows)
+        weight = rows[self._spec.sample_weight] if self._spec.sample_weight else None
+        w = row_weights(self._by_class, y, weight)
+        return Piece(part, transform(self.fitted.columns, rows), y, np.ones(len(y)) if w is None and self._weighted else w)

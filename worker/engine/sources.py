@@ -1,0 +1,145 @@
+"""Where a stack's training rows come from: gathered in the order of an epoch, from memory or window by window from disk."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worker.engine import data
+from worker.engine.data import AnyPart, Inputs, Member, Part, StoredPart
+from worker.engine.losses import Loss
+from worker.engine.randomness import epoch_order
+from worker.engine.windows import Windows
+
+
+class Source(ABC):
+    """Rows of K members as x [K, n, F + 1] with ones in the last column, tables [K, T, n] and weights [K, n].
+
+    Weights stand in `units`, [K]: a batch's sum of them is 1 where it weighs what is usual.
+    """
+
+    width: int
+    """T."""
+
+    @abstractmethod
+    def all(self) -> tuple[Tensor, Tensor]:
+        """X and the tables of all rows, in the order in which they were given."""
+
+    @abstractmethod
+    def begin(self, epoch: int) -> None:
+        """Find the order of an epoch's rows."""
+
+    @abstractmethod
+    def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
+        """Gather the rows from `start` to `stop` of the epoch: into x [K, m, F + 1], but for the ones, and tables [K, T, m]."""
+
+    @abstractmethod
+    def weights(self) -> Tensor:
+        """[K, m] of the rows gathered last."""
+
+
+class Held(Source):
+    """Rows in memory, on the device."""
+
+    def __init__(
+        self, members: Sequence[Member], parts: Sequence[Part], loss: Loss, *, units: NDArray[np.float64], like: Tensor
+    ) -> None:
+        self._seeds, self._rows = [member.spec.seed for member in members], parts[0].rows
+        self._x = torch.stack([design(part.x, like) for part in parts])
+        self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]
+        targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]
+        self._table = torch.stack(targets).to(like)
+        self._w = self._w.to(like)
+        self.width = self._table.shape[1]
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """See Source."""
+        return self._x, self._table
+
+    def begin(self, epoch: int) -> None:
+        """See Source."""
+        self._order = torch.stack([epoch_order(seed, epoch, self._rows) for seed in self._seeds]).to(self._x.device)
+
+    def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
+        """See Source."""
+        self._chosen = self._order[:, start:stop]
+        for position, chosen in enumerate(self._chosen):
+            torch.index_select(self._x[position], 0, chosen, out=x[position])
+            torch.index_select(self._table[position], 1, chosen, out=tables[position])
+
+    def weights(self) -> Tensor:
+        """See Source."""
+        return self._w.gather(1, self._chosen)
+
+
+class Streamed(Source):
+    """Rows on disk, of which each member has a window in memory."""
+
+    def __init__(
+        self, members: Sequence[Member], parts: Sequence[StoredPart], loss: Loss, *, units: NDArray[np.float64], like: Tensor
+    ) -> None:
+        self._parts, self._loss, self._units, self._like = parts, loss, units.tolist(), like
+        self._windows = [Windows(part, member.spec) for part, member in zip(parts, members, strict=True)]
+        self.width = self._table(0, parts[0].read([slice(0, 1)])).shape[0]
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """See Source."""
+        tables = [self._table(i, Part(_NOTHING, part.y, part.w)) for i, part in enumerate(self._parts)]
+        x = self._like.new_ones(len(self._parts), self._parts[0].rows, self._parts[0].columns + 1)
+        for into, windows in zip(x, self._windows, strict=True):
+            for run, read in windows.in_order():
+                into[run, :-1].copy_(data.tensor(read.x))
+        return x, torch.stack(tables).to(self._like)
+
+    def begin(self, epoch: int) -> None:
+        """See Source."""
+        for windows in self._windows:
+            windows.begin(epoch)
+
+    def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
+        """See Source; where the rows stand in several windows, piece by piece."""
+        self._w = self._like.new_empty(len(self._windows), stop - start)
+        for position, windows in enumerate(self._windows):
+            done = start
+            while done < stop:
+                rows = windows.take(done, stop)
+                piece = slice(done - start, done - start + rows.rows)
+                x[position, piece, :-1].copy_(data.tensor(rows.x))
+                tables[position, :, piece].copy_(self._table(position, rows))
+                self._w[position, piece] = row_weights(rows) / self._units[position]
+                done += rows.rows
+
+    def weights(self) -> Tensor:
+        """See Source."""
+        return self._w
+
+    def _table(self, position: int, rows: Part) -> Tensor:
+        return self._loss.table(position, data.tensor(rows.y), row_weights(rows) / self._units[position])
+
+
+_NOTHING: Inputs = np.empty((0, 0))
+
+
+def of(
+    members: Sequence[Member], parts: Sequence[AnyPart], loss: Loss, *, units: NDArray[np.float64], like: Tensor
+) -> Source:
+    """As the members' rows are kept, which is the same for all of them."""
+    held = [part for part in parts if isinstance(part, Part)]
+    stored = [part for part in parts if not isinstance(part, Part)]
+    return Held(members, held, loss, units=units, like=like) if held else Streamed(members, stored, loss, units=units, like=like)
+
+
+def design(x: Inputs, like: Tensor) -> Tensor:
+    """[n, F + 1] with ones in the last column."""
+    rows = torch.ones(x.shape[0], x.shape[1] + 1, dtype=like.dtype)
+    rows[:, :-1] = data.tensor(x)
+    return rows.to(like.device)
+
+
+def row_weights(part: AnyPart) -> Tensor:
+    """float64 [n], ones where the member has none."""
+    w = part.w
+    return torch.ones(part.rows, dtype=torch.float64) if w is None else data.tensor(w)
