@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -13,20 +13,48 @@ from app.domain.history import HeldOut
 from app.domain.job import Status, StopReason
 from app.domain.numbers import to_json
 from app.domain.spec import ResolvedSpec
-from app.persistence import leases, outages, recovery
+from app.persistence import leases, outages, recovery, reports
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
-from app.persistence.rows import JobRow
+from app.persistence.rows import JobRow, RecoveryRow
 from app.storage.storage import Storage
 from worker.engine.reports import EpochLosses, MemberReport
 from worker.engine.stack import Stack
 from worker.outage import reason_of, sentence
-from worker.publishing import Publisher
+from worker.publishing import Draft, Publisher
 from worker.pulse import Periods
 from worker.reporting import losses_of, progress_of
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What a member goes on from if its process dies now."""
+
+    epoch: int
+    point: Draft[RecoveryRow]
+    checkpoints: list[Draft[NewCheckpoint]]
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The files, by their keys."""
+        return self.point.contents | _contents(self.checkpoints)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What a member that ended leaves."""
+
+    report: MemberReport
+    checkpoints: list[Draft[NewCheckpoint]]
+    ending: Ending
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The files, by their keys."""
+        return _contents(self.checkpoints)
 
 
 class Attempt:
@@ -50,7 +78,7 @@ class Attempt:
 
     def record(self, connection: Connection, report: MemberReport, *, lease_seconds: float) -> Status:
         """Store a report's epochs; the status says what the caller asked for meanwhile."""
-        return leases.record(connection, self.fence, progress_of(report), lease_seconds=lease_seconds)
+        return reports.record(connection, self.fence, progress_of(report), lease_seconds=lease_seconds)
 
     def publish_periodic(self, report: MemberReport) -> None:
         """Publish the periodic checkpoints that fell due, as far as the storage takes them."""
@@ -58,18 +86,23 @@ class Attempt:
             for losses, weights in report.periodic:
                 self._publish([self._files.store(losses_of(losses), weights, kinds=["periodic"])])
 
-    def save(self, report: MemberReport) -> None:
-        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees.
+    def saving(self, report: MemberReport) -> Saving:
+        """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees."""
+        point = self._files.draft_state(self._stack.recovery_state(self._position))
+        return Saving(report.epoch, point, self._last_checkpoints(self._measured(report)))
 
-        Where the storage refuses them those before stay as they are, and the training goes on.
-        """
-        with self._tolerating(report.epoch):
-            point = self._files.store_state(self._stack.recovery_state(self._position))
+    def save(self, saving: Saving) -> None:
+        """Point at what is durable now."""
+        with self._tolerating(saving.epoch):
             with self._database.write() as connection:
                 leases.note(connection, self.fence)
-                old = recovery.add(connection, point)
+                old = recovery.add(connection, saving.point.row)
             self._files.discard_states(old)
-            self._publish(self._last_checkpoints(self._measured(report)))
+            self._publish([draft.row for draft in saving.checkpoints])
+
+    def go_without(self, saving: Saving, error: OSError) -> None:
+        """The storage refused the files: those before stay as they are, and the training goes on."""
+        self._note_outage(error, epoch=saving.epoch)
 
     @contextmanager
     def _tolerating(self, epoch: int) -> Iterator[None]:
@@ -123,20 +156,21 @@ class Attempt:
         with self._database.write() as connection:
             leases.unpack(connection, self.fence, limit=limit)
 
-    def finish(self, report: MemberReport, reason: StopReason, *, lease_seconds: float) -> None:
-        """The last checkpoints, the last epochs and the end of the job: one transaction, after the bytes are durable.
-
-        Raises OSError: the storage refuses them, and nothing has changed.
-        """
+    def closing(self, report: MemberReport, reason: StopReason) -> Closing:
+        """What is left of a member that ended: the last epochs, the last checkpoints, and why."""
         report = self._measured(report)
-        new = self._last_checkpoints(report)
         ending = Ending(reason=reason, message=report.message, test=self._test(report))
+        return Closing(report, self._last_checkpoints(report), ending)
+
+    def close(self, closing: Closing, *, lease_seconds: float) -> None:
+        """The last epochs, the last checkpoints and the end of the job in one transaction, now that the files are durable."""
         with self._database.write() as connection:
-            self.record(connection, report, lease_seconds=lease_seconds)
+            self.record(connection, closing.report, lease_seconds=lease_seconds)
+            new = [draft.row for draft in closing.checkpoints]
             superfluous = [id for one in new for id in self._files.publish(connection, one, final=True)]
             points = recovery.forget_all(connection, self.job.number)
-            outages.end(connection, self.job.number, epoch=report.epoch)
-            leases.finish(connection, self.fence, ending)
+            outages.end(connection, self.job.number, epoch=closing.report.epoch)
+            leases.finish(connection, self.fence, closing.ending)
         with suppress(OSError):  # the job is over either way; what stays the janitor removes
             self._files.discard(superfluous)
             self._files.discard_states(points)
@@ -172,21 +206,21 @@ class Attempt:
         missing = {f"val_{name}": value for name, value in measured.items() if f"val_{name}" not in losses.metrics}
         return replace(losses, metrics=losses.metrics | missing)
 
-    def _last_checkpoints(self, report: MemberReport) -> list[NewCheckpoint]:
+    def _last_checkpoints(self, report: MemberReport) -> list[Draft[NewCheckpoint]]:
         """Best and last; the last one also has what training would go on from.
 
         Where the watched metric never was a number no epoch is the best, and the last one stands for it.
         """
         if report.last is None:
             return []
-        store, weights, position = self._files.store, self._stack.weights, self._position
+        draft, weights, position = self._files.draft, self._stack.weights, self._position
         state = self._stack.recovery_state(position)
         best, last = losses_of(report.best or report.last), losses_of(report.last)
         if last.epoch == best.epoch:
-            return [store(best, weights(position, "best"), kinds=["best", "last"], state=state)]
+            return [draft(best, weights(position, "best"), kinds=["best", "last"], state=state)]
         return [
-            store(best, weights(position, "best"), kinds=["best"]),
-            store(last, weights(position, "last"), kinds=["last"], state=state),
+            draft(best, weights(position, "best"), kinds=["best"]),
+            draft(last, weights(position, "last"), kinds=["last"], state=state),
         ]
 
     def _test(self, report: MemberReport) -> HeldOut | None:
@@ -196,3 +230,7 @@ class Attempt:
         loss, metrics = self._stack.evaluate(self._position, "test", "best")
         named = {name: to_json(value) for name, value in metrics.items()}
         return HeldOut(epoch=chosen.epoch, loss=to_json(loss), metrics=named)
+
+
+def _contents(drafts: Sequence[Draft[NewCheckpoint]]) -> dict[str, bytes]:
+    return {key: data for draft in drafts for key, data in draft.contents.items()}

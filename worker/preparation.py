@@ -1,10 +1,8 @@
 """From a claimed job to what the engine takes: arrays, a member, and the state to continue from."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +11,7 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from app.domain.blobs import dataset_key, recovery_key
+from app.domain.blobs import recovery_key
 from app.domain.errors import InvalidData
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
@@ -24,6 +22,7 @@ from app.persistence.rows import DatasetRow, JobRow, RecoveryRow
 from app.storage.storage import Storage
 from app.tabular.loading import Fitted, Loaded, load
 from app.tabular.streaming import Streamed
+from worker.dataset_files import DatasetFiles
 from worker.engine.data import Member, MemberArrays, StoredRows
 from worker.engine.recovery import State
 from worker.plugins import load_loss
@@ -43,7 +42,7 @@ class Prepared:
     state: State | None
 
 
-def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callable[[], None]) -> Prepared:
+def prepare(job: JobRow, *, database: Database, storage: Storage, files: DatasetFiles, alive: Callable[[], None]) -> Prepared:
     """Read the datasets and the newest sound recovery point.
 
     Raises InvalidData: a dataset is gone, or not fit to be trained on.
@@ -54,7 +53,7 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
     spec = ResolvedSpec.model_validate(job.resolved_spec)
     custom_loss = load_loss(spec.loss.name, job=job.id)
     alive()
-    fitted, arrays = _load(job, spec, database=database, storage=storage, alive=alive)
+    fitted, arrays = _load(job, spec, database=database, files=files, alive=alive)
     alive()
     state = _state(job, database=database, storage=storage)
     alive()
@@ -85,29 +84,18 @@ def _writable(array: Rows) -> Rows:
 
 
 def _load(
-    job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage, alive: Callable[[], None]
+    job: JobRow, spec: ResolvedSpec, *, database: Database, files: DatasetFiles, alive: Callable[[], None]
 ) -> tuple[Fitted, MemberArrays | StoredRows]:
     with database.read() as connection:
         rows = {id: _dataset(connection, job, id) for id in job.dataset_ids}
     columns = [Column.model_validate(column) for column in rows[job.dataset_id].columns]
-    with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
-        paths: dict[str | None, Path] = {}
-        for id in rows:
-            paths[id] = _fetched(storage, id, Path(folder))
-            alive()
-        own = {"validation": paths.get(job.validation_dataset_id), "test": paths.get(job.test_dataset_id)}
-        if spec.streaming:
-            streamed = Streamed(spec, columns, paths[job.dataset_id], **own, alive=alive)
-            return streamed.fitted, store(streamed, spec)
-        loaded = load(spec, columns, paths[job.dataset_id], **own)
-        return loaded, arrays_of(loaded)
-
-
-def _fetched(storage: Storage, id: str, folder: Path) -> Path:
-    try:
-        return storage.fetch(dataset_key(id), folder / f"{id}.parquet")
-    except FileNotFoundError:
-        raise InvalidData(f"The bytes of the dataset {id} are gone from the storage: upload it again.") from None
+    own = {"validation": job.validation_dataset_id, "test": job.test_dataset_id}
+    parts = {part: files.path(id) for part, id in own.items() if id}
+    if spec.streaming:
+        streamed = Streamed(spec, columns, files.path(job.dataset_id), **parts, alive=alive)
+        return streamed.fitted, store(streamed, spec)
+    loaded = load(spec, columns, files.path(job.dataset_id), **parts, read=files.read)
+    return loaded, arrays_of(loaded)
 
 
 def _dataset(connection: Connection, job: JobRow, id: str) -> DatasetRow:

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import safetensors.numpy
 from sqlalchemy import Connection
@@ -15,6 +17,7 @@ from app.persistence import checkpoints, events
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.rows import JobRow, RecoveryRow
+from app.storage.many import put_all
 from app.storage.storage import Storage
 from app.tabular.loading import Fitted
 from worker.engine.export import manifest_json, to_onnx, write_weights
@@ -22,6 +25,16 @@ from worker.engine.network import Weights, output_activation
 from worker.engine.recovery import State, position_of
 
 Provenance = dict[str, str | int | float | bool | None]
+
+Row = TypeVar("Row", NewCheckpoint, RecoveryRow)
+
+
+@dataclass(frozen=True)
+class Draft(Generic[Row]):
+    """A row, and by their keys the files that must be durable before it may point at them."""
+
+    row: Row
+    contents: dict[str, bytes]
 
 
 class Publisher:
@@ -45,10 +58,16 @@ class Publisher:
         self._provenance = provenance
         self._unpublished: set[str] = set()
 
-    def store(
+    def store(self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str]) -> NewCheckpoint:
+        """Make the files of a checkpoint durable; no row points at them yet."""
+        draft = self.draft(losses, weights, kinds=kinds)
+        put_all(self._storage, draft.contents)
+        return draft.row
+
+    def draft(
         self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str], state: State | None = None
-    ) -> NewCheckpoint:
-        """Make the files of a checkpoint durable, with `state` what training goes on from; no row points at them yet.
+    ) -> Draft[NewCheckpoint]:
+        """A checkpoint, with `state` what training goes on from.
 
         Where a checkpoint stands at that epoch already it keeps its id and its files, and only gets what it lacks.
         """
@@ -57,13 +76,13 @@ class Publisher:
         id = standing.id if standing else new_id("ckpt")
         self._unpublished |= set() if standing else {id}
         files = [StoredFile.model_validate(file) for file in standing.files] if standing else []
-        contents = [] if standing else self._files(losses, weights)
+        contents = {} if standing else self._files(losses, weights)
         if state is not None and STATE not in {file.name for file in files}:
-            contents.append((STATE, safetensors.numpy.save(state)))
-        for name, data in contents:
-            self._storage.put(checkpoint_key(id, name), data)
-            files.append(StoredFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()))
-        return NewCheckpoint(
+            contents[STATE] = safetensors.numpy.save(state)
+        files += [
+            StoredFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()) for name, data in contents.items()
+        ]
+        row = NewCheckpoint(
             id=id,
             project_id=self._job.project_id,
             job_number=self._job.number,
@@ -71,8 +90,9 @@ class Publisher:
             losses=losses,
             files=files,
         )
+        return Draft(row, {checkpoint_key(id, name): data for name, data in contents.items()})
 
-    def _files(self, losses: EpochLosses, weights: Weights) -> list[tuple[str, bytes]]:
+    def _files(self, losses: EpochLosses, weights: Weights) -> dict[str, bytes]:
         fitted, spec = self._fitted, self._spec
         manifest = Manifest(
             spec=spec,
@@ -86,7 +106,7 @@ class Publisher:
             provenance=self._provenance,
         )
         onnx = to_onnx(columns=fitted.columns, target=fitted.target, spec=spec, weights=weights)
-        return [(WEIGHTS, write_weights(weights)), (MANIFEST, manifest_json(manifest)), (ONNX, onnx)]
+        return {WEIGHTS: write_weights(weights), MANIFEST: manifest_json(manifest), ONNX: onnx}
 
     def publish(self, connection: Connection, new: NewCheckpoint, *, final: bool) -> list[str]:
         """Point at stored files; answers the checkpoints whose files may go once this is committed.
@@ -110,13 +130,12 @@ class Publisher:
         self.discard(self._unpublished)
         self._unpublished.clear()
 
-    def store_state(self, state: State) -> RecoveryRow:
-        """Make a recovery point durable; no row points at it yet."""
+    def draft_state(self, state: State) -> Draft[RecoveryRow]:
+        """A recovery point."""
         data = safetensors.numpy.save(state)
         epoch, batch = position_of(state)
         id = new_id("rec")
-        self._storage.put(recovery_key(id), data)
-        return RecoveryRow(
+        row = RecoveryRow(
             id=id,
             job_number=self._job.number,
             attempt=self._job.attempt,
@@ -125,6 +144,7 @@ class Publisher:
             bytes=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
         )
+        return Draft(row, {recovery_key(id): data})
 
     def discard_states(self, ids: Iterable[str]) -> None:
         """Remove recovery points that no row points at any more."""

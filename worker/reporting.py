@@ -1,7 +1,7 @@
 """From the engine's plain numbers to what is stored."""
 
 from app.domain.history import EpochColumns, EpochLosses
-from app.persistence.leases import Progress
+from app.persistence.reports import Progress
 from worker.engine.reports import EpochLosses as Losses
 from worker.engine.reports import MemberReport
 

@@ -13,9 +13,12 @@ from app.domain.spec import ResolvedSpec
 from app.persistence import leases
 from app.persistence.database import Database
 from app.persistence.leases import Ending, LeaseLost
+from app.persistence.reports import record_all
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
-from worker.attempt import Attempt
+from worker.attempt import Attempt, Closing, Saving
+from worker.dataset_files import DatasetFiles, dataset_files
+from worker.durable import durable
 from worker.engine.recovery import position_of
 from worker.engine.reports import MemberReport
 from worker.engine.stack import Stack
@@ -24,6 +27,7 @@ from worker.preparation import Prepared, prepare
 from worker.provenance import provenance
 from worker.publishing import Publisher
 from worker.pulse import Periods, Pulse
+from worker.reporting import progress_of
 
 log = structlog.get_logger()
 
@@ -124,14 +128,18 @@ class Run:
     def _prepared(self) -> dict[int, Prepared]:
         """The members that can train, by their place; a job that cannot be read fails by itself."""
         prepared = {}
-        for position in list(self._attempts):
-            with self._about(position) as attempt:
-                try:
-                    prepared[position] = prepare(attempt.job, database=self._database, storage=self._storage, alive=self._alive)
-                except OSError as error:
-                    attempt.put_off(error)
-                    self._drop(position)
+        with dataset_files(self._storage, alive=self._alive) as files:
+            for position in list(self._attempts):
+                with self._about(position) as attempt:
+                    try:
+                        prepared[position] = self._read(attempt.job, files)
+                    except OSError as error:
+                        attempt.put_off(error)
+                        self._drop(position)
         return self._in_step(prepared)
+
+    def _read(self, job: JobRow, files: DatasetFiles) -> Prepared:
+        return prepare(job, database=self._database, storage=self._storage, files=files, alive=self._alive)
 
     def _alive(self) -> None:
         self._pulse.progress()
@@ -181,8 +189,7 @@ class Run:
                 with self._about(report.position, stack) as attempt:
                     attempt.publish_periodic(report)
                     self._pulse.progress()
-            if report.finished:
-                self._finish(report, report.finished, stack)
+        self._finish([report for report in here if report.finished and report.position in self._attempts], stack)
         going = [report for report in here if not report.finished and report.position in self._attempts]
         statuses = self._record(going, stack)
         for position in [position for position, status in statuses.items() if status is Status.CANCELLING]:
@@ -192,42 +199,54 @@ class Run:
             del statuses[position]
         self._leave_or_save([report for report in going if report.position in statuses], statuses, stack)
 
-    def _finish(self, report: MemberReport, reason: StopReason, stack: Stack) -> None:
-        with self._about(report.position, stack) as attempt:
-            try:
-                attempt.finish(report, reason, lease_seconds=self._periods.lease)
-            except OSError as error:
-                attempt.put_off(error)
-            self._drop(report.position)
-            self._pulse.progress()
+    def _finish(self, ended: Sequence[MemberReport], stack: Stack) -> None:
+        for position, closing, refused in durable(self._storage, self._closings(ended, stack)):
+            with self._about(position, stack) as attempt:
+                if refused:
+                    attempt.put_off(refused)
+                else:
+                    attempt.close(closing, lease_seconds=self._periods.lease)
+                self._drop(position)
+                self._pulse.progress()
+
+    def _closings(self, ended: Sequence[MemberReport], stack: Stack) -> Iterator[tuple[int, Closing]]:
+        for report in ended:
+            with self._about(report.position, stack) as attempt:
+                assert report.finished
+                yield report.position, attempt.closing(report, report.finished)
+
+    def _save(self, reports: Sequence[MemberReport], stack: Stack) -> None:
+        for position, saving, refused in durable(self._storage, self._savings(reports, stack)):
+            with self._about(position, stack) as attempt:
+                if refused:
+                    attempt.go_without(saving, refused)
+                else:
+                    attempt.save(saving)
+                self._pulse.progress()
+
+    def _savings(self, reports: Sequence[MemberReport], stack: Stack) -> Iterator[tuple[int, Saving]]:
+        for report in reports:
+            with self._about(report.position, stack) as attempt:
+                yield report.position, attempt.saving(report)
 
     def _record(self, reports: Sequence[MemberReport], stack: Stack) -> dict[int, Status]:
         """One transaction for all members; one whose lease is lost writes nothing and leaves."""
-        statuses: dict[int, Status] = {}
         if not reports:
-            return statuses
-        lost = []
+            return {}
+        new = {self._attempts[report.position].fence: progress_of(report) for report in reports}
         with self._database.write() as connection:
-            for report in reports:
-                attempt = self._attempts[report.position]
-                try:
-                    statuses[report.position] = attempt.record(connection, report, lease_seconds=self._periods.lease)
-                except LeaseLost:  # told by an update of no row: the transaction is whole
-                    lost.append(report.position)
-        for position in lost:
-            with self._about(position, stack) as attempt:
-                raise LeaseLost(attempt.fence)
-        return statuses
+            held = record_all(connection, new, lease_seconds=self._periods.lease)
+        positions = dict(zip(new, [report.position for report in reports], strict=True))
+        for fence in new.keys() - held.keys():
+            with self._about(positions[fence], stack):
+                raise LeaseLost(fence)
+        return {positions[fence]: status for fence, status in held.items()}
 
     def _leave_or_save(self, reports: Sequence[MemberReport], statuses: dict[int, Status], stack: Stack) -> None:
         stopping = self._stopping()
         leaving = {report.position for report in reports if stopping or statuses[report.position] is Status.PAUSING}
         due = time.monotonic() - self._saved_at >= self._periods.checkpoint
-        for report in reports:
-            if due or report.position in leaving:
-                with self._about(report.position, stack) as attempt:
-                    attempt.save(report)
-                    self._pulse.progress()
+        self._save([report for report in reports if due or report.position in leaving], stack)
         if due:
             self._saved_at = time.monotonic()
         for position in leaving & self._attempts.keys():

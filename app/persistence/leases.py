@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 
 from app.domain.crashes import Crash, verdict
-from app.domain.history import EpochColumns, EpochLosses, HeldOut
+from app.domain.history import HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
-from app.persistence import epochs, events
+from app.persistence import events
 from app.persistence.database import now
-from app.persistence.ranking import value_of
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
 
@@ -40,39 +39,8 @@ def renew(connection: Connection, fences: Iterable[Fence], *, lease_seconds: flo
     """Prolong leases by the database's clock; answers those that are no longer held."""
     until = now() + int(lease_seconds * SECOND)
     held = update(jobs).values(lease_expires_at=until)
-    return [fence for fence in fences if connection.execute(held.where(fence.holds)).rowcount != 1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What a report adds to a job."""
-
-    epochs: EpochColumns
-    epoch: int
-    seconds: float | None
-    latest: EpochLosses | None
-    best: EpochLosses | None
-
-
-def record(connection: Connection, fence: Fence, progress: Progress, *, lease_seconds: float) -> Status:
-    """Store a report and prolong the lease; the status says whether the caller asked to pause or cancel meanwhile."""
-    values: dict[str, Any] = {
-        "epoch": progress.epoch,
-        "lease_expires_at": now() + int(lease_seconds * SECOND),
-        "revision": jobs.c.revision + 1,
-    }
-    if progress.seconds is not None:
-        values["seconds"] = progress.seconds
-    if progress.latest:
-        values["latest"] = progress.latest.model_dump(mode="json")
-    if progress.best:
-        values |= {"best": progress.best.model_dump(mode="json"), "value": value_of(progress.best)}
-    # Only the status comes back: a stack of 64 reports to 64 rows four times a second.
-    status = connection.execute(update(jobs).where(fence.holds).values(values).returning(jobs.c.status)).scalar_one_or_none()
-    if status is None:
-        raise LeaseLost(fence)
-    epochs.add(connection, fence.number, progress.epochs)
-    return Status(status)
+    in_order = sorted(fences, key=lambda fence: fence.number)
+    return [fence for fence in in_order if connection.execute(held.where(fence.holds)).rowcount != 1]
 
 
 def note(connection: Connection, fence: Fence, **values: Any) -> JobRow:

@@ -2,20 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, null, or_, select
+from sqlalchemy import ColumnElement, and_, case, null, or_
 
 from app.domain.history import EpochLosses
 from app.domain.job import Status
 from app.domain.sweep import Mode
-from app.persistence.tables import jobs, sweeps
+from app.persistence.tables import jobs
 
 
-def value_of(best: EpochLosses) -> ColumnElement[Any]:
-    """What a report of a best epoch makes of the job's `value`; null unless it has a sweep, whose metric is finite there."""
-    named = {"train_loss": best.train_loss, "val_loss": best.val_loss, **best.metrics}
-    numbers = {name: float(value) for name, value in named.items() if isinstance(value, int | float)}
-    metric = select(sweeps.c.metric).where(sweeps.c.id == jobs.c.sweep_id).scalar_subquery()
-    return case(numbers, value=metric, else_=null()) if numbers else null()
+def value_of(best: EpochLosses, metric: str) -> float | None:
+    """What a report of a best epoch makes of the `value` of a sweep's trial: the sweep's metric, if it is finite there."""
+    found = {"train_loss": best.train_loss, "val_loss": best.val_loss, **best.metrics}.get(metric)
+    return float(found) if isinstance(found, int | float) else None
 
 
 def ranked(mode: Mode) -> ColumnElement[float | None]:

@@ -1,7 +1,7 @@
 """From a stored dataset to the arrays of a job: everything that training needs, read once."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,11 @@ from app.tabular.target import Codes, class_weights, describe_target, encode_tar
 
 Source = bytes | Path
 """A stored dataset."""
+
+
+def read_columns(parquet: Source, names: tuple[str, ...]) -> pl.DataFrame:
+    """The columns of a stored dataset, in this order."""
+    return pl.read_parquet(io.BytesIO(parquet) if isinstance(parquet, bytes) else parquet, columns=list(names))
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,16 @@ def load(
     *,
     validation: Source | None = None,
     test: Source | None = None,
+    read: Callable[[Source, tuple[str, ...]], pl.DataFrame] = read_columns,
 ) -> Loaded:
     """Reads the columns of the spec, leaves out rows without target, splits, fits on the training rows and transforms.
 
     `validation` and `test` are the datasets that are these parts, where the spec names such; `columns` are those of `parquet`.
+    `read` is as `read_columns`: whoever loads many jobs of one dataset need not read it as often.
 
     Raises InvalidData: a value is missing where the spec refuses that, or a part has rows but no weight.
     """
-    frame = _read(spec, parquet, spec.split.column)
+    frame = _known(spec, read(parquet, _names(spec, spec.split.column)))
     codes = encode_target(describe_target(spec, columns), frame)
     parts = split(spec, codes, frame)
     training = frame[parts.train]
@@ -69,7 +76,7 @@ def load(
     by_class = class_weights(spec, codes[parts.train])
 
     def arrays(rows: Indices, own: Source | None = None) -> tuple[Matrix, Codes | Vector, Vector | None]:
-        part = frame[rows] if own is None else _read(spec, own)
+        part = frame[rows] if own is None else _known(spec, read(own, _names(spec)))
         y = encode_target(target, part)
         weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
         if weights is not None and len(weights):
@@ -86,8 +93,11 @@ def check_weight(spec: ResolvedSpec, weight: float) -> None:
         raise InvalidData(f"By the column {spec.sample_weight!r}, {sentence}")
 
 
-def _read(spec: ResolvedSpec, parquet: Source, split_column: str | None = None) -> pl.DataFrame:
-    target = target_columns(spec)
-    names = dict.fromkeys([*spec.features, *target, *filter(None, (spec.sample_weight, split_column))])
-    source = io.BytesIO(parquet) if isinstance(parquet, bytes) else parquet
-    return pl.read_parquet(source, columns=list(names)).drop_nulls(target)
+def _names(spec: ResolvedSpec, split_column: str | None = None) -> tuple[str, ...]:
+    extra = filter(None, (spec.sample_weight, split_column))
+    return tuple(dict.fromkeys([*spec.features, *target_columns(spec), *extra]))
+
+
+def _known(spec: ResolvedSpec, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows with a target."""
+    return frame.drop_nulls(target_columns(spec))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from app.domain.bundles import TEST, TRAIN, VALIDATION
 from app.domain.columns import AnyTarget, FittedColumn

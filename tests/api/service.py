@@ -19,11 +19,12 @@ from app.domain.ids import new_id
 from app.domain.job import Status, StopReason
 from app.domain.schema import Column, Kind, StorageType
 from app.main import create_app
-from app.persistence import checkpoints, claims, datasets, events, jobs, leases
+from app.persistence import checkpoints, claims, datasets, events, jobs, leases, reports
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
-from app.persistence.leases import Ending, Fence, Progress
+from app.persistence.leases import Ending, Fence
+from app.persistence.reports import Progress
 from app.persistence.rows import JobRow
 from app.settings import Settings
 from app.storage.folder import Folder
@@ -172,7 +173,7 @@ class Trained:
         seconds = best.epoch / 1000
         progress = Progress(epochs=columns, epoch=best.epoch, seconds=seconds, latest=best, best=best)
         with self.service.database.write() as connection:
-            return leases.record(connection, self.fence, progress, lease_seconds=LEASE_SECONDS)
+            return reports.record(connection, self.fence, progress, lease_seconds=LEASE_SECONDS)
 
     def checkpoint(self, epoch: int, *kinds: str, files: Mapping[str, bytes] | None = None) -> str:
         """Keep a checkpoint, as the worker does: bytes, row, event."""

@@ -9,9 +9,10 @@ from sqlalchemy import insert, update
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import Status, StopReason, devices_taken
-from app.persistence import claims, epochs, events, jobs, leases, recovery
+from app.persistence import claims, epochs, events, jobs, leases, recovery, reports
 from app.persistence.database import Database, now
-from app.persistence.leases import Ending, Fence, LeaseLost, Progress
+from app.persistence.leases import Ending, Fence, LeaseLost
+from app.persistence.reports import Progress
 from app.persistence.rows import JobRow, RecoveryRow
 from app.persistence.tables import jobs as jobs_table
 from app.persistence.tables import projects
@@ -148,7 +149,7 @@ def test_a_report_stores_its_epochs_and_answers_the_status(database: Database) -
         jobs.change_status(connection, job.number, old=Status.RUNNING, new=Status.CANCELLING)
 
     with database.write() as connection:
-        answer = leases.record(connection, fence(job), trained(1, 3), lease_seconds=30)
+        answer = reports.record(connection, fence(job), trained(1, 3), lease_seconds=30)
 
     assert answer is Status.CANCELLING
     assert stored(database, job) == [1, 2, 3]
@@ -161,7 +162,7 @@ def test_a_worker_thought_dead_can_write_nothing(database: Database) -> None:
     claim(database, "host:2")
 
     with pytest.raises(LeaseLost), database.write() as connection:
-        leases.record(connection, fence(old), trained(1, 3), lease_seconds=30)
+        reports.record(connection, fence(old), trained(1, 3), lease_seconds=30)
 
     assert stored(database, old) == []
 
@@ -169,9 +170,9 @@ def test_a_worker_thought_dead_can_write_nothing(database: Database) -> None:
 def test_an_expired_job_returns_to_the_queue_and_its_epochs_beyond_the_recovery_point_go(database: Database) -> None:
     job = claimed(database)
     with database.write() as connection:
-        leases.record(connection, fence(job), trained(1, 5), lease_seconds=30)
+        reports.record(connection, fence(job), trained(1, 5), lease_seconds=30)
         recovery.add(connection, point(job, 5))
-        leases.record(connection, fence(job), trained(6, 9), lease_seconds=30)
+        reports.record(connection, fence(job), trained(6, 9), lease_seconds=30)
     expire(database, job)
 
     [lost] = bury(database)

@@ -1,0 +1,36 @@
+"""The stored datasets of a run: each fetched once and read once, however many of its jobs train on it."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from app.domain.blobs import dataset_key
+from app.domain.errors import InvalidData
+from app.storage.storage import Storage
+from app.tabular.loading import read_columns
+
+
+class DatasetFiles:
+    """Local files of datasets, and the columns that were read of them."""
+
+    def __init__(self, storage: Storage, folder: Path, *, alive: Callable[[], None]) -> None:
+        self._storage, self._folder, self._alive = storage, folder, alive
+        self.path, self.read = cache(self._fetch), cache(read_columns)
+
+    def _fetch(self, id: str) -> Path:
+        """Raises InvalidData: the bytes are gone."""
+        try:
+            path = self._storage.fetch(dataset_key(id), self._folder / f"{id}.parquet")
+        except FileNotFoundError:
+            raise InvalidData(f"The bytes of the dataset {id} are gone from the storage: upload it again.") from None
+        self._alive()
+        return path
+
+
+@contextmanager
+def dataset_files(storage: Storage, *, alive: Callable[[], None]) -> Iterator[DatasetFiles]:
+    """Datasets that are here as long as the block runs; `alive` is called after each that was fetched."""
+    with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
+        yield DatasetFiles(storage, Path(folder), alive=alive)
