@@ -54,23 +54,23 @@ def _warm_up(**_: object) -> None:
     assert _nursery is not None
     place, signs = current_process().index, _nursery.signs
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         ending_with(os.getppid())()
-        signal.signal(signal.SIGTERM, _depart)
+        Thread(target=_await_departure, name="departure", daemon=True).start()
         start_trainer(stopping, alive=lambda: signs.stamp(place))
     except Exception:  # Celery would keep a process that can train nothing; the parent replaces one that ends
         log.exception("trainer.cold")
         os._exit(1)
 
 
-def _depart(*_: object) -> None:
-    """Whoever signals the whole group, or a parent's death, means this process too: it gives its job back and goes."""
+def _await_departure() -> None:
+    """Whoever signals the whole group, or a parent's death, means this process too: it gives its job back and goes.
+
+    No handler: Celery puts its own in place, and an exception from a handler strikes anywhere, also around a COMMIT.
+    """
     global _departing
-    if not _departing:
-        _departing = True
-        Thread(target=_leave_and_exit, name="departure", daemon=True).start()
-
-
-def _leave_and_exit() -> None:
+    signal.sigwait({signal.SIGTERM})
+    _departing = True
     try:
         trainer().leave()
     finally:

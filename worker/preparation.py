@@ -1,8 +1,11 @@
 """From a claimed job to what the engine takes: arrays, a member, and the state to continue from."""
 
 import hashlib
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +31,9 @@ from worker.engine.recovery import State
 from worker.plugins import load_loss
 
 log = structlog.get_logger()
+
+COPIES = "trainyard-rows-"
+_LEFT_SECONDS = 86400
 
 Rows = TypeVar("Rows", bound=NDArray[np.float64] | NDArray[np.int64] | None)
 
@@ -58,6 +64,14 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, alive: Callabl
     alive()
     member = Member(spec=spec, arrays=arrays_of(loaded), custom_loss=custom_loss)
     return Prepared(loaded=loaded, member=member, state=state)
+
+
+def remove_left_copies() -> None:
+    """Copies of datasets from a bucket that a killed process left on this machine's disk."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{COPIES}*"):
+        with suppress(OSError):  # another process was quicker, or it is another user's
+            if time.time() - folder.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(folder)
 
 
 def arrays_of(loaded: Loaded) -> MemberArrays:
@@ -91,7 +105,7 @@ def _load(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Stora
     with database.read() as connection:
         rows = {id: _dataset(connection, job, id) for id in job.dataset_ids}
     columns = [Column.model_validate(column) for column in rows[job.dataset_id].columns]
-    with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
+    with tempfile.TemporaryDirectory(prefix=COPIES) as folder:
         paths: dict[str | None, Path] = {}
         for id in rows:
             paths[id] = _fetched(storage, id, Path(folder))

@@ -20,6 +20,7 @@ from app.domain.numbers import JsonNumber
 from app.domain.schema import Task
 from app.persistence import checkpoints, datasets, jobs, recovery
 from app.persistence.tables import jobs as jobs_table
+from app.storage.folder import Folder
 from tests.persistence.jobs import RESOLVED
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
@@ -382,6 +383,25 @@ def test_a_job_that_runs_out_of_memory_is_told_what_it_takes_and_what_to_change(
 
     message = yard.job(job.id).error_message or ""
     assert re.fullmatch(r"The training process ran out of memory. The job takes about \d+ MB \(data .*\): use .*\.", message)
+
+
+class Refusing(Folder):
+    """A storage for whose writes there is no memory."""
+
+    def put(self, key: str, data: bytes) -> None:
+        np.empty(1 << 60)
+
+
+def test_memory_that_is_short_while_a_checkpoint_is_written_ends_the_job_by_name_and_not_the_process(yard: Yard) -> None:
+    job, working = yard.submit(), yard.storage
+    yard.storage = Refusing(working.root)
+    yard.work(checkpoint=0)
+    yard.storage = working
+    good = yard.submit()
+    yard.work()
+
+    assert yard.job(job.id).stop_reason == StopReason.OUT_OF_MEMORY
+    assert yard.job(good.id).status is Status.SUCCEEDED
 
 
 def test_a_last_epoch_that_is_also_periodic_and_best_is_one_checkpoint_with_everything(yard: Yard) -> None:
