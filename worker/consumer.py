@@ -12,8 +12,12 @@ log = structlog.get_logger()
 class CaringConsumer(Consumer):  # type: ignore[misc]  # Celery carries no types
     """Named by the setting `worker_consumer`."""
 
+    first_connection_attempt: bool
+
     def ensure_connected(self, connection: Any) -> Any:
         """Try for ever. Celery's own waits without its event loop, and without that a process that died has no successor."""
+        if self.first_connection_attempt:
+            self.pool.register_with_event_loop(self.hub)  # as after each connection: else none of its places becomes free
         connected = connection.ensure_connection(_on_error, None, callback=self._care)
         self.first_connection_attempt = False
         return connected

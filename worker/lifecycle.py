@@ -18,6 +18,9 @@ from worker.wiring import nursery, start_trainer, trainer
 
 log = structlog.get_logger()
 
+# Importing torch takes seconds, on a busy machine many.
+WARM_UP_SECONDS = 120
+
 # One byte that the children inherit: the parent sets it when it is told to stop, the training loops look at it.
 _stop_flag = mmap.mmap(-1, 1)
 # The same for this process alone.
@@ -53,6 +56,7 @@ def _watch_children(**_: object) -> None:
 def _warm_up(**_: object) -> None:
     assert _nursery is not None
     place, signs = current_process().index, _nursery.signs
+    signs.stamp(place, ahead=WARM_UP_SECONDS)
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         ending_with(os.getppid())()
