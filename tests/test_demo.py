@@ -32,7 +32,7 @@ def test_the_demo_trains_draws_predicts_and_stops_what_it_started(tmp_path: Path
 
 
 def test_a_demo_whose_training_process_is_killed_ends_with_the_bits_of_an_undisturbed_run(tmp_path: Path) -> None:
-    process = start(tmp_path, "--kill", epochs=4000)
+    process = start(tmp_path, "--kill", "--kills", "2", epochs=3000)
     shown, _ = process.communicate(timeout=300)
 
     assert process.returncode == 0, shown
