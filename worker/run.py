@@ -123,15 +123,21 @@ class Run:
 
     def _prepared(self) -> dict[int, Prepared]:
         """The members that can train, by their place; a job that cannot be read fails by itself."""
-        prepared = {}
+        prepared: dict[int, Prepared] = {}
         for position in list(self._attempts):
             with self._about(position) as attempt:
-                try:
-                    prepared[position] = prepare(attempt.job, database=self._database, storage=self._storage, alive=self._alive)
-                except OSError as error:
-                    attempt.put_off(error)
-                    self._drop(position)
+                if one := self._prepare(attempt, position):
+                    prepared[position] = one
         return self._in_step(prepared)
+
+    def _prepare(self, attempt: Attempt, position: int) -> Prepared | None:
+        """None where the storage does not answer: the job waits until it may."""
+        try:
+            return prepare(attempt.job, database=self._database, storage=self._storage, alive=self._alive)
+        except OSError as error:
+            attempt.put_off(error)
+            self._drop(position)
+            return None
 
     def _alive(self) -> None:
         self._pulse.progress()
