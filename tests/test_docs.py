@@ -6,9 +6,16 @@ import pytest
 
 from app.api import http_errors
 from app.domain import errors
+from app.domain.job import StopReason
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+ALARMS = (
+    *("storage.failed", "database.failed", "database.unavailable", "doorbell.unheard", "broker.away"),
+    *("process.died", "process.silent", "process.spoiled", "worker.silent", "lease.expired", "lease.lost", "training.stalled"),
+    *("recovery_point.damaged", "checkpoint.damaged", "trainer.cold", "upkeep.failed", "lookout.failed", "pulse.failed"),
+    *("job.storage_failed", "job.storage_recovered", "job.worker_lost", "job.recovery_point_damaged"),
+)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
@@ -28,6 +35,18 @@ def _codes() -> set[str]:
 @pytest.mark.parametrize("code", sorted(_codes()))
 def test_every_error_code_is_documented(code: str) -> None:
     assert f"| `{code}` |" in (ROOT / "docs/errors.md").read_text()
+
+
+@pytest.mark.parametrize("reason", StopReason)
+def test_every_stop_reason_is_documented(reason: StopReason) -> None:
+    assert f"`{reason}`" in (ROOT / "docs/errors.md").read_text()
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_every_alarm_has_its_place_in_the_code_and_in_the_operators_page(alarm: str) -> None:
+    assert f"`{alarm}`" in (ROOT / "docs/operations.md").read_text()
+    code = [path for part in ("app", "worker") for path in (ROOT / part).rglob("*.py") if f'"{alarm}"' in path.read_text()]
+    assert code
 
 
 def test_the_readme_is_short() -> None:

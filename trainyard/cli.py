@@ -141,13 +141,18 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for what it writes")] = Path("demo-output"),
     epochs: Annotated[int, typer.Option(help="How long to train")] = 20_000,
     kill: Annotated[bool, typer.Option("--kill", help="Kill the training process on the way; the result is compared")] = False,
+    kills: Annotated[int, typer.Option(min=1, help="How many times --kill does")] = 4,
 ) -> None:
     """Train a small network on Iris with a service of its own."""
     from trainyard import demo, killing
     from trainyard.service import ServiceFailed
 
     try:
-        good = killing.run(output, epochs=epochs) if kill else demo.run(output, epochs=epochs)["status"] == "succeeded"
+        good = (
+            killing.run(output, epochs=epochs, kills=kills)
+            if kill
+            else demo.run(output, epochs=epochs)["status"] == "succeeded"
+        )
     except ServiceFailed as error:
         _fail(str(error))
     raise typer.Exit(0 if good else 1)

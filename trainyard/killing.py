@@ -15,7 +15,6 @@ from trainyard.demo import outcome, spec, table, terminable, write_iris
 from trainyard.screen import follow_on_screen
 from trainyard.service import own_service
 
-KILLS = 4
 SERVICE = {"TRAINYARD_CHECKPOINT_SECONDS": "0.5", "TRAINYARD_MAX_CRASHES": "10"}
 """A recovery point every half second instead of every 30 s, for a demo has no time to lose."""
 
@@ -65,16 +64,17 @@ class Killer:
         return attempt
 
 
-def run(folder: Path, *, epochs: int) -> bool:
+def run(folder: Path, *, epochs: int, kills: int) -> bool:
     """Train twice with a service of its own, once killing; True where both left the same."""
     console = Console(highlight=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)
-    console.print(f"[bold]Trainyard[/]: {epochs:,} epochs on Iris, while its training process is killed {KILLS} times\n")
+    console.print(f"[bold]Trainyard[/]: {epochs:,} epochs on Iris, while its training process is killed {kills} times\n")
     console.print("Starting the service: API, worker, Valkey, SQLite …")
     with terminable(), own_service(folder / "data", environment=SERVICE) as url, Client(url) as client:
         console.print(f"Service      {url}, a recovery point every half second")
         dataset = client.upload(write_iris(folder / "iris.csv"), name="iris")["id"]
-        killed, kills = _killed(client, dataset, epochs=epochs, console=console)
+        marks = [epochs * mark // (kills + 1) for mark in range(1, kills + 1)]
+        killed, kills = _killed(client, dataset, epochs=epochs, marks=marks, console=console)
         undisturbed = _undisturbed(client, dataset, epochs=epochs, console=console)
         same = _compare(client, killed, undisturbed, kills=kills, console=console)
         console.print("Stopping the service. To keep one running: scripts/up")
@@ -87,10 +87,10 @@ def _spec(dataset: str, *, epochs: int) -> dict[str, object]:
     return {**spec(dataset, epochs=epochs), "network": network, "optimizer": {"name": "adam"}, "batch_size": 16, "pack": False}
 
 
-def _killed(client: Client, dataset: str, *, epochs: int, console: Console) -> tuple[Job, int]:
+def _killed(client: Client, dataset: str, *, epochs: int, marks: list[int], console: Console) -> tuple[Job, int]:
     job = client.submit(_spec(dataset, epochs=epochs) | {"name": "killed"})
     console.print(f"Job          {job['id']}: to be killed\n")
-    killer = Killer(client, job, console, [epochs * mark // (KILLS + 1) for mark in range(1, KILLS + 1)])
+    killer = Killer(client, job, console, marks)
     job = follow_on_screen(client, job, console=console, pages=killer.following())
     console.print(f"\n{outcome(job)}")
     return job, len(killer.killed)
@@ -120,8 +120,9 @@ def _compare(client: Client, killed: Job, undisturbed: Job, *, kills: int, conso
         },
     }
     found = table("The killed run beside the undisturbed one")
-    found.add_column("what")
-    found.add_column("")
+    found.show_header = False
+    found.add_column()
+    found.add_column()
     for what, holds in checks.items():
         found.add_row(what, "[green]yes[/]" if holds else "[bold red]NO[/]")
     console.print(found)

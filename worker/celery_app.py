@@ -8,4 +8,5 @@ from worker.wiring import settings
 configure_logs(settings().log_level)
 app = make_celery(settings().resolved_redis_url)
 app.conf.imports = ["worker.tasks"]
+app.conf.worker_consumer = "worker.consumer:CaringConsumer"
 lifecycle.connect(app)

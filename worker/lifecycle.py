@@ -18,6 +18,9 @@ from worker.wiring import nursery, start_trainer, trainer
 
 log = structlog.get_logger()
 
+# Importing torch takes seconds, on a busy machine many.
+WARM_UP_SECONDS = 120
+
 # One byte that the children inherit: the parent sets it when it is told to stop, the training loops look at it.
 _stop_flag = mmap.mmap(-1, 1)
 # The same for this process alone.
@@ -53,24 +56,25 @@ def _watch_children(**_: object) -> None:
 def _warm_up(**_: object) -> None:
     assert _nursery is not None
     place, signs = current_process().index, _nursery.signs
+    signs.stamp(place, ahead=WARM_UP_SECONDS)
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         ending_with(os.getppid())()
-        signal.signal(signal.SIGTERM, _depart)
+        Thread(target=_await_departure, name="departure", daemon=True).start()
         start_trainer(stopping, alive=lambda: signs.stamp(place))
     except Exception:  # Celery would keep a process that can train nothing; the parent replaces one that ends
         log.exception("trainer.cold")
         os._exit(1)
 
 
-def _depart(*_: object) -> None:
-    """Whoever signals the whole group, or a parent's death, means this process too: it gives its job back and goes."""
+def _await_departure() -> None:
+    """Whoever signals the whole group, or a parent's death, means this process too: it gives its job back and goes.
+
+    No handler: Celery puts its own in place, and an exception from a handler strikes anywhere, also around a COMMIT.
+    """
     global _departing
-    if not _departing:
-        _departing = True
-        Thread(target=_leave_and_exit, name="departure", daemon=True).start()
-
-
-def _leave_and_exit() -> None:
+    signal.sigwait({signal.SIGTERM})
+    _departing = True
     try:
         trainer().leave()
     finally:

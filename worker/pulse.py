@@ -101,5 +101,5 @@ class Pulse:
             if not workers.beat(connection, self._name, job_id=next(iter(held.values()), None)):
                 self._register(connection)  # the machine slept, or the database was away: the housekeeper took us for dead
             lost = leases.renew(connection, held, lease_seconds=self._periods.lease)
-        if lost:  # the training loop meets it at its next report
-            log.warning("lease.lost", jobs=[held[fence] for fence in lost])
+        if jobs := [held[fence] for fence in lost if fence in self._held]:  # the others have ended meanwhile
+            log.warning("lease.lost", jobs=jobs)  # the training loop meets it at its next report

@@ -14,9 +14,9 @@ class Signs:
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _STAMP.size * _PLACES)
 
-    def stamp(self, place: int) -> None:
-        """Say that the process at that place lives."""
-        self._write(place, time.monotonic())
+    def stamp(self, place: int, *, ahead: float = 0.0) -> None:
+        """Say that the process at that place lives, and that nothing need be heard of it for some seconds."""
+        self._write(place, time.monotonic() + ahead)
 
     def clear(self, place: int) -> None:
         """The process at that place is gone, and the next one is not warm yet."""

@@ -14,6 +14,7 @@ from app.persistence.rows import JobRow
 from app.storage.storage import Storage
 from worker.lookout import Lookout
 from worker.plugins import loss_names
+from worker.preparation import remove_left_copies
 from worker.pulse import Periods, Pulse
 from worker.run import Run
 from worker.warming import train_a_little
@@ -55,6 +56,7 @@ class Trainer:
         """Set the threads, run the code once, and say that this process is ready."""
         torch.set_num_threads(self._threads)
         train_a_little(self._device)
+        remove_left_copies()
         with self._database.write() as connection:
             self._register(connection)
         self._pulse.start()

@@ -31,7 +31,8 @@ _SETTINGS = {
     "worker_send_task_events": False,
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,
-    "worker_proc_alive_timeout": 60,
+    # Celery would kill a process whose first word it has not read, and it reads none while the broker is away: we look.
+    "worker_proc_alive_timeout": 86400,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_transport_options": _TRANSPORT,

@@ -49,7 +49,9 @@ def test_the_overview_tells_who_trains_and_what_waits(service: Service) -> None:
     system = service.get("/v1/system")
 
     assert (system["queue_depth"], system["jobs"]) == (1, {"queued": 1, "running": 1})
-    assert [(worker["id"], worker["device"], worker["job"]) for worker in system["workers"]] == [("host:1", "cpu", None)]
+    assert [(worker["id"], worker["device"], worker["job"], worker["status"]) for worker in system["workers"]] == [
+        ("host:1", "cpu", None, "idle")
+    ]
 
 
 def test_the_front_page_leads_to_a_reference_that_loads_nothing_from_elsewhere(shared: Service) -> None:

@@ -256,6 +256,32 @@ def test_a_polite_return_counts_as_no_crash(database: Database) -> None:
     assert (row.status, row.crashes) == (Status.QUEUED, 0)
 
 
+def test_a_polite_return_does_not_start_the_count_of_crashes_again(database: Database) -> None:
+    job = claimed(database)
+    for _ in range(2):
+        expire(database, job)
+        bury(database)
+        again = claim(database)
+        assert again is not None
+        with database.write() as connection:
+            leases.give_back(connection, fence(again))
+        claim(database)
+    expire(database, job)
+
+    [ended] = bury(database)
+
+    assert (ended.status, ended.stop_reason) == (Status.FAILED, StopReason.WORKER_LOST)
+
+
+def test_a_job_that_waits_for_its_storage_is_not_due_before_its_time(database: Database) -> None:
+    job = claimed(database)
+    with database.write() as connection:
+        leases.give_back(connection, fence(job), wait_seconds=60)
+
+    assert status(database, job) is Status.QUEUED
+    assert claim(database) is None
+
+
 def test_the_end_of_a_job_is_final(database: Database) -> None:
     job = claimed(database)
     with database.write() as connection:

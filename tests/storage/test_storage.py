@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.storage.folder import TEMPORARY
 from app.storage.opening import open_storage
 from app.storage.storage import Storage
 from tests.servers.bucket import BUCKET, s3
@@ -118,3 +119,25 @@ def test_a_bucket_that_does_not_answer_fails_its_check_as_any_storage_does(monke
 
     with pytest.raises(OSError, match="the bucket failed"):
         open_storage("s3://trainyard/x").check()
+
+
+def test_folders_are_listed_by_the_age_of_their_newest_file(storage: Storage) -> None:
+    for key in ("recovery/rec_1/state", "recovery/rec_2/state", "recovery/rec_2/other", "datasets/ds_1/data"):
+        storage.put(key, b"1")
+
+    assert sorted(storage.folders("recovery", older_than=-60)) == ["rec_1", "rec_2"]
+    assert list(storage.folders("recovery", older_than=60)) == []
+    assert list(storage.folders("checkpoints", older_than=-60)) == []
+
+
+def test_what_a_probe_left_goes_when_it_is_old(storage: Storage) -> None:
+    storage.put(f"{TEMPORARY}probe", b"")
+    storage.put("kept/file", b"1")
+
+    young = storage.remove_temporaries(older_than=60)
+    old = storage.remove_temporaries(older_than=-60)
+
+    assert (young, old) == (0, 1)
+    assert storage.get("kept/file") == b"1"
+    with pytest.raises(FileNotFoundError):
+        storage.get(f"{TEMPORARY}probe")

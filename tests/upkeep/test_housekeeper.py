@@ -100,13 +100,38 @@ def test_the_thread_outlives_a_sweep_that_fails(database: Database) -> None:
     assert set(bell.rung) == {job.id}
 
 
-def test_a_process_that_went_silent_is_forgotten(database: Database) -> None:
+def test_a_process_that_went_silent_is_seen_as_such_counts_for_nothing_and_is_forgotten_later(database: Database) -> None:
+    register(database, "host:1")
+    with database.write() as connection:
+        [silent] = workers.mark_silent(connection, seconds=-1)
+        again = workers.mark_silent(connection, seconds=-1)
+    with database.read() as connection:
+        [row] = workers.every(connection)
+        counted = workers.count(connection), workers.idle(connection)
+    with database.write() as connection:
+        workers.forget_silent(connection, seconds=-1)
+        left = workers.every(connection)
+
+    assert (silent, again, row.status, counted, left) == ("host:1", [], "silent", (0, {}), [])
+
+
+def test_a_silent_process_that_is_heard_of_again_counts_again(database: Database) -> None:
+    register(database, "host:1")
+    with database.write() as connection:
+        workers.mark_silent(connection, seconds=-1)
+        heard = workers.beat(connection, "host:1", job_id=None)
+        [row] = workers.every(connection)
+
+    assert (heard, row.status) == (True, "idle")
+
+
+def test_a_sweep_marks_who_went_silent(database: Database) -> None:
     register(database, "host:1")
 
-    Housekeeper(database, RecordingBell(), period=1, max_crashes=3, silent_seconds=0).sweep()
+    Housekeeper(database, RecordingBell(), period=1, max_crashes=3, silent_seconds=1e-6).sweep()
 
     with database.read() as connection:
-        assert workers.every(connection) == []
+        assert [row.status for row in workers.every(connection)] in (["silent"], [])
 
 
 def test_five_housekeepers_at_once_count_one_crash(database: Database) -> None:

@@ -1,9 +1,7 @@
-"""What the janitor removes and what it leaves, on a folder with both databases and on a bucket."""
+"""What the janitor removes and what it leaves, on both databases; the storages have tests of their own."""
 
-import importlib.util
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,12 +17,9 @@ from app.persistence.database import Database
 from app.persistence.rows import RecoveryRow
 from app.persistence.tables import jobs
 from app.storage.folder import Folder
-from app.storage.opening import open_storage
 from app.storage.storage import Storage
 from app.upkeep.janitor import Janitor
 from tests.persistence.jobs import queued
-from tests.servers.bucket import BUCKET, s3
-from tests.servers.missing import missing
 
 HOUR = 3600
 
@@ -34,8 +29,8 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "files")
 
 
-def janitor(database: Database, storage: Storage, uploads: Path, *, age: float = HOUR) -> Janitor:
-    return Janitor(database, storage, uploads=uploads, age_seconds=age)
+def janitor(database: Database, storage: Storage, uploads: Path) -> Janitor:
+    return Janitor(database, storage, uploads=uploads, age_seconds=HOUR)
 
 
 def age(path: Path, *, seconds: float = 2 * HOUR) -> None:
@@ -141,31 +136,3 @@ def test_five_janitors_at_once_are_as_good_as_one(database: Database, folder: Fo
         list(pool.map(lambda _: janitor(database, folder, tmp_path / "uploads").sweep(), range(5)))
 
     assert files(folder.root) == kept
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    if importlib.util.find_spec("moto") is None:
-        missing("moto")
-    with s3(tmp_path / "s3") as environment:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield open_storage(f"s3://{BUCKET}/prefix")
-
-
-def test_a_bucket_is_tidied_likewise(sqlite_url: str, bucket: Storage, tmp_path: Path) -> None:
-    database = Database(sqlite_url)
-    kept = referenced(database, bucket)
-    for key in (*UNREFERENCED, checkpoint_key("ckpt_lost", "model.onnx"), ".tmp-probe"):
-        bucket.put(key, b"1")
-
-    janitor(database, bucket, tmp_path, age=HOUR).sweep()
-    young = [key for key in UNREFERENCED if bucket.get(key)]
-    janitor(database, bucket, tmp_path, age=-HOUR).sweep()
-    database.close()
-
-    assert young == list(UNREFERENCED)
-    assert [bucket.get(key) for key in kept] == [b"1", b"1"]
-    for key in (*UNREFERENCED, ".tmp-probe"):
-        with pytest.raises(FileNotFoundError):
-            bucket.get(key)

@@ -16,7 +16,7 @@ from app.persistence.rows import JobRow
 from app.upkeep.valkey import find_server
 from tests.servers.cluster import Cluster, cluster
 from tests.servers.missing import missing
-from tests.servers.processes import free_port, wait_until
+from tests.servers.processes import command_line, free_port, wait_until
 from tests.servers.service import PERIODS
 from tests.servers.valkey import valkey
 from tests.worker.yard import Yard
@@ -76,24 +76,27 @@ def test_jobs_are_trained_without_a_broker_and_with_a_frozen_one(place: Cluster,
     binary = find_server()
     if binary is None:
         missing("Valkey")
-    first = lone_yard.submit()
+    first = lone_yard.submit(**LONG)
     start(place)
-    wait_for(lone_yard, first, Status.SUCCEEDED)
+    wait_for_epochs(lone_yard, first)
+    os.kill(child(lone_yard), signal.SIGKILL)
+    wait_until(lambda: lone_yard.job(first.id).attempt > 1, seconds=PATIENCE, what="a successor that has the job")
+    lone_yard.ask(first, Status.CANCELLING)
+    wait_for(lone_yard, first, Status.CANCELLED)
 
     with ExitStack() as stack:
         stack.enter_context(valkey(binary, port=port))
-        [server] = [int(pid.name) for pid in Path("/proc").glob("[0-9]*") if listens_as(pid, port)]
+        [server] = [int(path.name) for path in Path("/proc").glob("[0-9]*") if is_server(path, port)]
         os.kill(server, signal.SIGSTOP)
         stack.callback(os.kill, server, signal.SIGCONT)
         second = lone_yard.submit()
         wait_for(lone_yard, second, Status.SUCCEEDED)
 
 
-def listens_as(process: Path, port: int) -> bool:
-    try:
-        return f"--port\0{port}\0" in (process / "cmdline").read_text()
-    except OSError:
-        return False
+def is_server(process: Path, port: int) -> bool:
+    """True for Valkey, which writes where it listens into its title."""
+    title = command_line(int(process.name))
+    return "-server " in title and title.rstrip().endswith(f":{port}")
 
 
 def test_a_training_process_that_hangs_is_replaced_and_its_job_goes_on(

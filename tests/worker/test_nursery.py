@@ -53,5 +53,7 @@ def test_signs_of_life_are_silent_from_the_last_one_on() -> None:
 
     assert before == 0
     assert 0 <= first <= signs.silent_for(3)
+    signs.stamp(3, ahead=60)
+    assert signs.silent_for(3) < 0
     signs.clear(3)
     assert signs.silent_for(3) == 0

@@ -1,16 +1,17 @@
 """A disk that is full, a storage or a database that is away: the jobs wait, go on, and end as if nothing had been."""
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+import structlog
+from sqlalchemy import Connection, event
 
 from app.domain.blobs import dataset_key
 from app.domain.job import Status, StopReason
+from app.logs import configure_logs
 from app.persistence.rows import JobRow
 from app.storage.folder import Folder
 from tests.worker.yard import Yard, without_seconds
@@ -43,7 +44,7 @@ def disk(yard: Yard) -> SmallDisk:
 
 
 def types(yard: Yard, job: JobRow) -> list[str]:
-    return [event.type for event in yard.events(job)]
+    return [found.type for found in yard.events(job)]
 
 
 def stored(yard: Yard) -> set[str]:
@@ -81,7 +82,7 @@ def test_training_goes_on_while_the_disk_is_full_and_the_log_says_so_once(yard: 
     during = {id for id, report in seen if 14 <= report < 24}
     assert len(during) == 1
     assert types(yard, job).count("job.storage_failed") == types(yard, job).count("job.storage_recovered") == 1
-    [failed] = [event for event in yard.events(job) if event.type == "job.storage_failed"]
+    [failed] = [found for found in yard.events(job) if found.type == "job.storage_failed"]
     assert failed.data["reason"] == "disk_full"
     assert_as(yard, job, other)
 
@@ -167,44 +168,39 @@ def test_a_dataset_whose_bytes_are_gone_ends_its_job_with_a_sentence(yard: Yard)
     assert "are gone from the storage" in str(ended.error_message)
 
 
-def full_sqlite(yard: Yard) -> Callable[[bool], None]:
-    """SQLite's own bound on its file stands for a full disk; the error is the same."""
-    state = {"full": False}
+def cut(yard: Yard, away: list[bool]) -> None:
+    """While `away` is true every transaction on PostgreSQL loses its connection, as by a restart."""
 
-    def bound(connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {1 if state['full'] else 2**30}")
-
-    event.listen(yard.database.engine, "begin", bound)
-    return lambda full: state.update(full=full)
-
-
-def cut_postgresql(yard: Yard) -> Callable[[bool], None]:
-    """Every connection is cut, as a restart does."""
-
-    def cut(away: bool) -> None:
+    def lose(connection: Connection) -> None:
         if away:
-            with yard.database.engine.connect() as connection:
-                others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-                connection.execute(text(f"{others} AND datname = current_database()"))
+            connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
 
-    return cut
+    event.listen(yard.database.engine, "begin", lose)
 
 
-def test_a_database_that_fails_for_a_while_is_no_crash_of_its_jobs(yard: Yard) -> None:
-    other, job = undisturbed(yard), yard.submit()
-    with yard.database.write() as connection:  # room for no more
-        connection.execute(text("DELETE FROM idempotency_keys"))
-    sqlite = yard.database.engine.dialect.name == "sqlite"
-    fail = full_sqlite(yard) if sqlite else cut_postgresql(yard)
-    asked: list[Any] = []
+@pytest.fixture
+def _patient_logs() -> Iterator[None]:
+    """As in a worker: with a full disk the log cannot be written either."""
+    configure_logs("info")
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_patient_logs")
+def test_a_database_that_is_full_or_away_for_a_while_is_no_crash_of_its_jobs(yard: Yard) -> None:
+    other, job, away = undisturbed(yard), yard.submit(), list[bool]()
+    if yard.database.engine.dialect.name == "postgresql":
+        cut(yard, away)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def disturb() -> None:
-        fail(yard.reports == 12)
-        asked.append(yard.reports)
+        away[:] = [True] * (yard.reports == 12)
+        if yard.database.engine.dialect.name == "sqlite":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 if away else before[0], before[1]))
 
     yard.on_report = disturb
     yard.work(checkpoint=0)
-    waiting = yard.job(job.id)
+    waiting, yard.on_report = yard.job(job.id), lambda: None
     yard.make_due(job)
     yard.work()
 

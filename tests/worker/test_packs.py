@@ -8,6 +8,7 @@ import pytest
 from app.domain.job import Status, StopReason
 from app.persistence import datasets
 from app.persistence.rows import JobRow
+from app.storage.folder import Folder
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
 
@@ -196,3 +197,25 @@ def test_a_custom_loss_that_fails_in_a_stack_ends_its_own_job_alone(
     for one, other in zip(jobs, undisturbed, strict=True):
         assert yard.job(one.id).status is Status.SUCCEEDED
         assert_close(yard, one, other)
+
+
+class Shelf(Folder):
+    """A storage that gives only two datasets at once: for the third there is no memory."""
+
+    given = 0
+
+    def fetch(self, key: str, destination: Path) -> Path:
+        self.given += 1
+        if self.given == 3:
+            np.empty(1 << 50)
+        return super().fetch(key, destination)
+
+
+def test_a_pack_that_is_too_large_to_be_loaded_is_tried_in_halves(yard: Yard) -> None:
+    jobs = submitted(yard)
+    yard.storage = Shelf(yard.storage.root)
+
+    yard.work()
+
+    assert [yard.job(job.id).status for job in jobs] == [Status.SUCCEEDED] * 3
+    assert [packed_as(yard, job) for job in jobs] == [(1, 0)] * 3

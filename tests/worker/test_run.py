@@ -20,6 +20,7 @@ from app.domain.numbers import JsonNumber
 from app.domain.schema import Task
 from app.persistence import checkpoints, datasets, jobs, recovery
 from app.persistence.tables import jobs as jobs_table
+from app.storage.folder import Folder
 from tests.persistence.jobs import RESOLVED
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
@@ -382,6 +383,52 @@ def test_a_job_that_runs_out_of_memory_is_told_what_it_takes_and_what_to_change(
 
     message = yard.job(job.id).error_message or ""
     assert re.fullmatch(r"The training process ran out of memory. The job takes about \d+ MB \(data .*\): use .*\.", message)
+
+
+def test_a_job_that_is_past_its_time_when_it_goes_on_ends_at_once(yard: Yard) -> None:
+    job = yard.submit(epochs=10_000, max_seconds=3600)
+    yard.stop_after = 10
+    yard.work()
+    left = yard.job(job.id)
+    with yard.database.write() as connection:
+        change = update(jobs_table).where(jobs_table.c.number == job.number)
+        connection.execute(change.values(resolved_spec={**left.resolved_spec, "max_seconds": 1e-6}))
+
+    yard.stop_after = math.inf
+    yard.work()
+
+    ended = yard.job(job.id)
+    assert (ended.status, ended.stop_reason) == (Status.SUCCEEDED, StopReason.TIME_LIMIT)
+    assert left.epoch <= ended.epoch <= left.epoch + 1
+
+
+def test_a_worker_that_stops_while_a_job_is_prepared_gives_it_back(yard: Yard) -> None:
+    job = yard.submit()
+    yard.stop_after = 2
+    yard.work()
+
+    left = yard.job(job.id)
+    assert (left.status, left.attempt, left.crashes, left.epoch) == (Status.QUEUED, 1, 0, 0)
+    assert yard.events(job)[-1].type == "job.yielded"
+
+
+class Refusing(Folder):
+    """A storage for whose writes there is no memory."""
+
+    def put(self, key: str, data: bytes) -> None:
+        np.empty(1 << 50)
+
+
+def test_memory_that_is_short_while_a_checkpoint_is_written_ends_the_job_by_name_and_not_the_process(yard: Yard) -> None:
+    job, working = yard.submit(), yard.storage
+    yard.storage = Refusing(working.root)
+    yard.work(checkpoint=0)
+    yard.storage = working
+    good = yard.submit()
+    yard.work()
+
+    assert yard.job(job.id).stop_reason == StopReason.OUT_OF_MEMORY
+    assert yard.job(good.id).status is Status.SUCCEEDED
 
 
 def test_a_last_epoch_that_is_also_periodic_and_best_is_one_checkpoint_with_everything(yard: Yard) -> None:

@@ -114,6 +114,10 @@ class Progress:
             return StopReason.EARLY_STOPPING
         return StopReason.MAX_EPOCHS if self.epoch >= self.spec.epochs else None
 
+    def told(self, reason: StopReason) -> str | None:
+        """What goes with the end of a restored member."""
+        return DIVERGED.format(what="loss", epoch=self.epoch) if reason is StopReason.NON_FINITE_LOSS else None
+
     def report(self) -> MemberReport | None:
         """What is new; None once the end was told."""
         if self._told:

@@ -222,7 +222,7 @@ class Stack:
             if state is not None:
                 self._keeper.restore(position, state)
             if self._progress[position].finished is None and (reason := self._progress[position].ended()):
-                self.stop(position, reason)
+                self.stop(position, reason, self._progress[position].told(reason))
 
 
 def _filled(members: Sequence[Member | None]) -> list[Member]:
