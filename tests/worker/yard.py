@@ -13,7 +13,7 @@ from app.domain.ids import new_id
 from app.domain.job import Status
 from app.domain.resolve import resolve
 from app.domain.schema import Column
-from app.domain.spec import JobSpec
+from app.domain.spec import JobSpec, Window
 from app.persistence import checkpoints, datasets, epochs, jobs, leases
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
@@ -76,7 +76,8 @@ class Yard:
             datasets.add(connection, new)
         return id
 
-    def submit(self, **changes: object) -> JobRow:
+    def submit(self, *, window: Window | None = None, **changes: object) -> JobRow:
+        """A queued job; with a window its rows are streamed."""
         spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
         columns = [Column.model_validate(column) for column in self.columns]
         resolved = resolve(spec, columns=columns, rows=100, custom_losses=["absent", *LOSSES])
@@ -84,7 +85,7 @@ class Yard:
             id=new_id("job"),
             project_id=DEFAULT_PROJECT,
             spec=spec,
-            resolved_spec=resolved.spec,
+            resolved_spec=resolved.spec.model_copy(update={"streaming": window is not None, "window": window}),
             warnings=resolved.warnings,
             dataset_sha256="0" * 64,
             device="auto",
