@@ -22,9 +22,9 @@ BUDGET = 74_000_000
 
 def test_a_streamed_job_ends_with_the_same_bits_however_often_it_is_killed(yard: Yard) -> None:
     fields: dict[str, object] = {"batch_size": 9, "epochs": 4}
-    undisturbed = yard.submit(window=WINDOW, **fields)
+    undisturbed = yard.submit_streamed(WINDOW, **fields)
     yard.work()
-    again = yard.submit(window=WINDOW, **fields)
+    again = yard.submit_streamed(WINDOW, **fields)
 
     def die() -> None:
         if yard.reports == 12:
@@ -45,8 +45,13 @@ def test_a_streamed_job_ends_with_the_same_bits_however_often_it_is_killed(yard:
 
 
 def test_a_streamed_job_is_prepared_and_tested_as_one_in_memory(yard: Yard) -> None:
-    fields: dict[str, object] = {"batch_size": "full", "epochs": 9, "split": {"validation": 0.2, "test": 0.1}, "class_weights": "balanced"}
-    streamed, held = yard.submit(window=WINDOW, **fields), yard.submit(**fields)
+    fields: dict[str, object] = {
+        "batch_size": "full",
+        "epochs": 9,
+        "split": {"validation": 0.2, "test": 0.1},
+        "class_weights": "balanced",
+    }
+    streamed, held = yard.submit_streamed(WINDOW, **fields), yard.submit(**fields)
 
     yard.work()
 
@@ -67,7 +72,7 @@ def test_the_rows_on_disk_go_with_the_job(yard: Yard, tmp_path: Path, monkeypatc
     def look() -> None:
         open_while_training.update(_open_below(scratch))
 
-    yard.submit(window=WINDOW, batch_size=9, epochs=2)
+    yard.submit_streamed(WINDOW, batch_size=9, epochs=2)
     yard.on_report = look
 
     yard.work()
@@ -101,6 +106,7 @@ def test_a_job_beyond_a_tiny_memory_is_streamed_and_survives_a_kill(tmp_path: Pa
             "epochs": 60,
         }
         plan = client.plan(spec)
+        assert plan["resolved_spec"] is not None
         assert plan["resolved_spec"]["streaming"]
         undisturbed = client.submit(spec)
         assert undisturbed["resolved_spec"] == plan["resolved_spec"]

@@ -1,7 +1,7 @@
 """A training process at work on real databases and a real folder: what its jobs leave behind."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import update
@@ -76,8 +76,13 @@ class Yard:
             datasets.add(connection, new)
         return id
 
-    def submit(self, *, window: Window | None = None, **changes: object) -> JobRow:
-        """A queued job; with a window its rows are streamed."""
+    def submit(self, **changes: object) -> JobRow:
+        return self._submit(changes, window=None)
+
+    def submit_streamed(self, window: Window, **changes: object) -> JobRow:
+        return self._submit(changes, window=window)
+
+    def _submit(self, changes: Mapping[str, object], *, window: Window | None) -> JobRow:
         spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
         columns = [Column.model_validate(column) for column in self.columns]
         resolved = resolve(spec, columns=columns, rows=100, custom_losses=["absent", *LOSSES])

@@ -123,13 +123,13 @@ class Streamed(Source):
 _NOTHING: Inputs = np.empty((0, 0))
 
 
-def of(
-    members: Sequence[Member], parts: Sequence[AnyPart], loss: Loss, *, units: NDArray[np.float64], like: Tensor
-) -> Source:
+def of(members: Sequence[Member], parts: Sequence[AnyPart], loss: Loss, *, units: NDArray[np.float64], like: Tensor) -> Source:
     """As the members' rows are kept, which is the same for all of them."""
     held = [part for part in parts if isinstance(part, Part)]
     stored = [part for part in parts if not isinstance(part, Part)]
-    return Held(members, held, loss, units=units, like=like) if held else Streamed(members, stored, loss, units=units, like=like)
+    return (
+        Held(members, held, loss, units=units, like=like) if held else Streamed(members, stored, loss, units=units, like=like)
+    )
 
 
 def design(x: Inputs, like: Tensor) -> Tensor:

@@ -51,7 +51,10 @@ class Windows:
 
 def _chosen(window: Part, order: torch.Tensor) -> Part:
     """Rows of a window, copied; torch gathers them several times as quickly as numpy."""
-    arrays = (None if array is None else torch.from_numpy(array).index_select(0, order).numpy() for array in (window.x, window.y, window.w))
+    arrays = (
+        None if array is None else torch.from_numpy(array).index_select(0, order).numpy()
+        for array in (window.x, window.y, window.w)
+    )
     x, y, w = arrays
     assert x is not None
     assert y is not None
