@@ -2,8 +2,8 @@
 
     python -m benchmarks.rows [--repeats 3] [--rows 1000000] [--columns 50] [--folder /tmp]
 
-Each training is a fresh process, warm as a worker's; the two kinds take turns. For each it prints the peak growth of its resident
-memory, and the training's rows a second, validation of each epoch included; reading and preparing the rows stands beside.
+Each training is a fresh process, warm as a worker's; the two kinds take turns. For each it prints the peak growth of its
+resident memory, and the training's rows a second, validation of each epoch included; preparing the rows stands beside.
 """
 
 import argparse

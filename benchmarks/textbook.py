@@ -9,12 +9,13 @@ from sklearn.neural_network import MLPClassifier
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from worker.engine.data import Member
+from worker.engine.data import Member, MemberArrays
 
 
 def loop(member: Member, *, loader: bool = False) -> float:
     """Seconds of the loop that everybody writes: zero_grad, backward, step, item; mini-batches sliced or by a DataLoader."""
     spec, size = member.spec, member.spec.batch_size
+    assert isinstance(member.arrays, MemberArrays)
     x, y = torch.from_numpy(member.arrays.x_train).float(), torch.from_numpy(member.arrays.y_train)
     layers: list[torch.nn.Module] = []
     for into, out in zip(spec.layers, spec.layers[1:], strict=False):
@@ -45,6 +46,7 @@ def _sliced(x: torch.Tensor, y: torch.Tensor, size: int) -> list[tuple[torch.Ten
 def scikit_learn(member: Member) -> float:
     """Seconds of MLPClassifier.fit for the same network, optimizer, batch size and number of epochs."""
     spec = member.spec
+    assert isinstance(member.arrays, MemberArrays)
     network = MLPClassifier(
         spec.network.hidden_layers,
         solver=spec.optimizer.name,

@@ -123,6 +123,7 @@ def _compare(
 
 def _upload(client: httpx2.Client, member: Member) -> str:
     arrays, text = member.arrays, io.StringIO()
+    assert isinstance(arrays, MemberArrays)
     assert arrays.x_val is not None
     assert arrays.y_val is not None
     x, y = np.concatenate([arrays.x_train, arrays.x_val]), np.concatenate([arrays.y_train, arrays.y_val])

@@ -128,4 +128,4 @@ class _File:
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
     """A view of a contiguous array."""
-    return memoryview(array).cast("B") if array.size else memoryview(b"")
+    return array.data.cast("B") if array.size else memoryview(b"")

@@ -79,9 +79,8 @@ def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Esti
     moments, weights = _moments(spec), size * spec.parameters
     # On a GPU the copies of a checkpoint are made in the host's memory.
     written = (0, 0.0) if gpu else (11, 1.5 * moments)
-    held = _scores(spec) + (_streamed(spec, size, gpu=gpu) if spec.streaming else members * _tensors(spec, size))
     return Estimate(
-        data=held + (0 if gpu or spec.streaming else members * _arrays(spec) + _reading(spec)),
+        data=_streamed(spec, size, gpu=gpu) if spec.streaming else _held(spec, size, members=members, gpu=gpu),
         parameters=weights * (8 * members + written[0]),
         optimizer=int(weights * (members * (2.5 + 2.5 * moments) + written[1])),
         activations=_activations(spec, size, members),
@@ -91,6 +90,12 @@ def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Esti
 def most_fitting(spec: ResolvedSpec, budget: int, *, most: int, gpu: bool) -> int:
     """How many members of this shape fit together, at most `most`; 0 where not even one does."""
     return bisect_right(range(1, most + 1), budget, key=lambda members: estimate(spec, members=members, gpu=gpu).total)
+
+
+def _held(spec: ResolvedSpec, size: int, *, members: int, gpu: bool) -> int:
+    """All rows, as the engine has them and on their way there."""
+    engine = members * _tensors(spec, size) + _scores(spec)
+    return engine if gpu else engine + members * _arrays(spec) + _reading(spec)
 
 
 def _rows(spec: ResolvedSpec) -> int:
@@ -129,14 +134,14 @@ def _tensors(spec: ResolvedSpec, size: int) -> int:
 
 
 def _streamed(spec: ResolvedSpec, size: int, *, gpu: bool) -> int:
-    """The window and what is one number a row: where each belongs, the targets and weights of those held out."""
-    window = spec.window.block_rows * spec.window.blocks if spec.window else 0
+    """At first a column after the other; then a window of training rows, and what is one number a row of those held out."""
+    window = min(spec.train_rows, spec.window.block_rows * spec.window.blocks) if spec.window else 0
     targets = 8 * (_targets(spec) + 1)
-    held_out = max(spec.validation_rows, spec.test_rows) * (targets + size * (spec.layers[-1] + 1))
+    held_out = max(spec.validation_rows, spec.test_rows) * (targets + size * (spec.layers[-1] + 1)) + _scores(spec)
     if gpu:
         return held_out
-    fitted = _rows(spec) * (_FITTED_ROW + 8 * (_targets(spec) - 1)) + _GROUP_CELL * min(_GROUP_CELLS, _cells(spec))
-    return max(fitted, min(window, spec.train_rows) * (size * columns_of(spec) + targets) + held_out + _rows(spec))
+    fitting = _rows(spec) * (_FITTED_ROW + 8 * (_targets(spec) - 1)) + _GROUP_CELL * min(_GROUP_CELLS, _cells(spec))
+    return max(fitting, _rows(spec) + window * (size * columns_of(spec) + targets) + held_out)
 
 
 def _scores(spec: ResolvedSpec) -> int:

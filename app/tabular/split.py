@@ -1,6 +1,7 @@
 """Which rows train, validate and test: sizes from counts alone, places from the seed or from the cells of a column."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,21 +31,20 @@ def split(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], r
     return Parts(*(np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST)))
 
 
-def assign(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], rows: pl.DataFrame) -> NDArray[np.uint8]:
+def assign(spec: ResolvedSpec, target: NDArray[Any], rows: pl.DataFrame) -> NDArray[np.uint8]:
     """The part of each of the `n` rows whose target is known; a function of the spec's seed and split, `target` and `rows`.
 
-    `target` is `[n]`: the class codes where `spec.split.stratify` is true, else not looked at. Of `rows`, `[n]`, only the
-    split's column is looked at.
+    `target` is `[n]`: the class codes where `spec.split.stratify` is true, else only its length matters. Of `rows`, `[n]`,
+    only the split's column is looked at, where there is one.
     Raises Invalid: as `sizes_of` and `deal`.
     """
     if spec.split.method != "random":
         return _dealt(spec, rows)
-    numbers, parts = drawn(spec.seed, len(rows)), np.zeros(len(rows), dtype=np.uint8)
     if spec.split.stratify is not True:
-        return _cut(numbers, sizes_of(spec.split, [len(rows)])[0])
-    strata = target.astype(np.int64)
-    order = np.argsort(strata, kind="stable")
-    counts = np.bincount(strata)
+        return _cut(drawn(spec.seed, len(target)), sizes_of(spec.split, [len(target)])[0])
+    counts = np.bincount(target.astype(np.int64, copy=False))
+    order = np.argsort(target, kind="stable").astype(np.uint32)
+    numbers, parts = drawn(spec.seed, len(target)), np.empty(len(target), dtype=np.uint8)
     start = 0
     for size, count in zip(sizes_of(spec.split, counts.tolist()), counts.tolist(), strict=True):
         stratum = order[start : start + count]
@@ -54,11 +54,13 @@ def assign(spec: ResolvedSpec, target: NDArray[np.int64] | NDArray[np.float64], 
 
 
 def _cut(numbers: NDArray[np.uint64], size: Sizes) -> NDArray[np.uint8]:
-    """The smallest numbers train, the largest test; of equal ones the first come first."""
-    order = np.argsort(numbers, kind="stable")
+    """The smallest numbers train, the largest test; the two at a cut are equal once in 2^64 times."""
+    held_out = [size.train, size.train + size.validation]
+    cuts = [cut for cut in held_out if cut < len(numbers)]
+    ranked = np.partition(numbers, cuts) if cuts else numbers
     parts = np.zeros(len(numbers), dtype=np.uint8)
-    parts[order[size.train :]] = VALIDATION
-    parts[order[size.train + size.validation :]] = TEST
+    for cut in cuts:
+        parts += numbers >= ranked[cut]
     return parts
 
 

@@ -1,17 +1,18 @@
 """From a stored dataset that does not fit into memory to the rows of a job, piece by piece, as `load` would have them.
 
-In memory are the columns that split the rows, then one column after the other while it is fitted, then one row group.
+In memory are a label for each row, then one column after the other while it is fitted, then one row group.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from app.domain.bundles import TEST, TRAIN, VALIDATION
-from app.domain.columns import AnyTarget, FittedColumn
+from app.domain.columns import AnyTarget, FittedColumn, FittedTarget
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 from app.tabular.loading import Fitted, check_weight
@@ -27,7 +28,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Piece:
-    """Some rows of a part, in file order: x [n, F], y and w as in Loaded, but that w is None where no row of the job has one."""
+    """Some rows of a part, in file order: x, y and w as in Loaded, but that w is None only where no row of the job has one."""
 
     part: int
     x: Matrix
@@ -72,24 +73,40 @@ class Streamed:
             check_weight(self._spec, weight)
 
     def _split(self, columns: Sequence[Column]) -> AnyTarget:
-        """Decide for each row of the file where it belongs, from the columns of target and split alone."""
-        spec, names = self._spec, target_columns(self._spec)
-        frame = pl.read_parquet(self._parquet, columns=list(dict.fromkeys([*names, *filter(None, [spec.split.column])])))
-        known = frame.select(pl.all_horizontal(pl.col(names).is_not_null())).to_series().to_numpy()
-        rows = frame.filter(pl.Series(known))
-        codes = encode_target(describe_target(spec, columns), rows)
-        parts = assign(spec, codes, rows)
-        training = parts == TRAIN
-        self._by_class = class_weights(spec, codes[training])
+        """Decide for each row of the file where it belongs, from its label and the split's column alone."""
+        spec, target = self._spec, describe_target(self._spec, columns)
+        known, labels = self._labels(target)
+        parts = assign(spec, labels, self._cells(known))
+        self._by_class = class_weights(spec, labels[parts == TRAIN])
         self._weighted = self._by_class is not None or spec.sample_weight is not None
         self._part_of = np.full(len(known), _LEFT_OUT, np.uint8)
         self._part_of[known] = parts
         self._alive()
-        return fit_target(spec, columns, rows.filter(pl.Series(training)))
+        if target.classes is not None or spec.preprocessing.target == "none":
+            return target
+        return fit_target(spec, columns, self._training(target_columns(spec)))
+
+    def _labels(self, target: AnyTarget) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """Which rows have a target, and the class codes of those, in a type as small as can be; zeros where there are none."""
+        names, known, labels = target_columns(self._spec), [], []
+        stratified = isinstance(target, FittedTarget) and target.classes is not None
+        for group in row_groups(self._parquet, names):
+            there = group.select(pl.all_horizontal(pl.col(names).is_not_null())).to_series()
+            codes = encode_target(target, group.filter(there)) if stratified else np.zeros(int(there.sum()))
+            known.append(there.to_numpy())
+            labels.append(codes.astype(np.min_scalar_type(len(target.classes or ()))))
+        return np.concatenate(known), np.concatenate(labels)
+
+    def _cells(self, known: NDArray[np.bool_]) -> pl.DataFrame:
+        """The split's column of the rows that have a target; nothing where there is none."""
+        column = self._spec.split.column
+        return pl.read_parquet(self._parquet, columns=[column]).filter(pl.Series(known)) if column else pl.DataFrame()
+
+    def _training(self, names: Sequence[str]) -> pl.DataFrame:
+        return pl.read_parquet(self._parquet, columns=list(names)).filter(pl.Series(self._part_of == TRAIN))
 
     def _fit(self, column: Column) -> FittedColumn:
-        series = pl.read_parquet(self._parquet, columns=[column.name]).to_series()
-        fitted = fit_column(self._spec, column, series.filter(pl.Series(self._part_of == TRAIN)))
+        fitted = fit_column(self._spec, column, self._training([column.name]).to_series())
         self._alive()
         return fitted
 

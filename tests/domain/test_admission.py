@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_rows_alone_refuse_no_job() -> None:
     assert fault_of(rooms_of(spec, {"cpu": 10**9})) is None
 
 
-def many_rows(**changes: object) -> ResolvedSpec:
+def many_rows(**changes: Any) -> ResolvedSpec:
     return shape(50, 8, train_rows=1_000_000, **changes)
 
 

@@ -171,7 +171,7 @@ def order_of(spec: ResolvedSpec, epoch: int) -> Tensor:
     rows = torch.arange(spec.train_rows)
     if spec.window is None:
         return epoch_order(spec.seed, epoch, spec.train_rows)
-    blocks = rows.split(spec.window.block_rows)
+    blocks = torch.split(rows, spec.window.block_rows)
     read = [blocks[i] for i in block_order(spec.seed, epoch, len(blocks)).tolist()]
     windows = [torch.cat(read[first : first + spec.window.blocks]) for first in range(0, len(read), spec.window.blocks)]
     return torch.cat([rows[window_order(spec.seed, epoch, i, len(rows))] for i, rows in enumerate(windows)])
@@ -180,6 +180,7 @@ def order_of(spec: ResolvedSpec, epoch: int) -> Tensor:
 def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     """One job, as a textbook has it."""
     spec, arrays = member.spec, member.arrays
+    assert isinstance(arrays, MemberArrays)
     net = sequential(spec).to(dtype)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in initial_weights(spec).items()})
     for index, module in enumerate(net):

@@ -11,7 +11,7 @@ from tests.engine.running import run
 from tests.engine.test_parity import assert_same
 from tests.engine.test_resume import assert_identical, run_in_pieces
 from tests.engine.test_stack import assert_as_alone, pack
-from worker.engine.data import Member
+from worker.engine.data import Member, MemberArrays
 from worker.engine.layout import Layout
 from worker.engine.network import initial_weights
 from worker.engine.stack import Stack
@@ -83,6 +83,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(members: list[Member], m
 
 def test_the_vector_of_what_is_unknown_stays_zero_and_a_level_that_training_never_saw_stays_where_it_began() -> None:
     member = member_of(spec_of(tables=[(400, 6)], epochs=5, optimizer={"name": "adam", "weight_decay": 0.0}))
+    assert isinstance(member.arrays, MemberArrays)
     stack, _ = run([member])
     begun, ended = (weights["embeddings.0.weight"] for weights in (initial_weights(member.spec), stack.weights(0, "last")))
     seen = np.unique(member.arrays.x_train[:, -1]).astype(int)

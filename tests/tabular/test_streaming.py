@@ -71,7 +71,7 @@ def assert_alike(folder: Path, rows: pl.DataFrame, own: Mapping[str, pl.DataFram
     theirs = {name: paths[name] for name in own}
 
     loaded = load(spec, described(rows), paths["rows"], **theirs)
-    streamed = Streamed(spec, described(rows), paths["rows"], **theirs)
+    streamed = Streamed(spec, described(rows), paths["rows"], validation=paths.get("validation"), test=paths.get("test"))
     pieces = list(streamed.pieces())
 
     assert (streamed.fitted.columns, streamed.fitted.target) == (loaded.columns, loaded.target)

@@ -1,7 +1,7 @@
 """A training process at work on real databases and a real folder: what its jobs leave behind."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import update
@@ -13,7 +13,7 @@ from app.domain.ids import new_id
 from app.domain.job import Status
 from app.domain.resolve import resolve
 from app.domain.schema import Column
-from app.domain.spec import JobSpec
+from app.domain.spec import JobSpec, Window
 from app.persistence import checkpoints, datasets, epochs, events, jobs, leases, recovery
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
@@ -77,6 +77,12 @@ class Yard:
         return id
 
     def submit(self, **changes: object) -> JobRow:
+        return self._submit(changes, window=None)
+
+    def submit_streamed(self, window: Window, **changes: object) -> JobRow:
+        return self._submit(changes, window=window)
+
+    def _submit(self, changes: Mapping[str, object], *, window: Window | None) -> JobRow:
         spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
         columns = [Column.model_validate(column) for column in self.columns]
         resolved = resolve(spec, columns=columns, rows=100, custom_losses=["absent", *LOSSES])
@@ -84,7 +90,7 @@ class Yard:
             id=new_id("job"),
             project_id=DEFAULT_PROJECT,
             spec=spec,
-            resolved_spec=resolved.spec,
+            resolved_spec=resolved.spec.model_copy(update={"streaming": window is not None, "window": window}),
             warnings=resolved.warnings,
             dataset_sha256="0" * 64,
             device="auto",
