@@ -1,8 +1,10 @@
 """The stored datasets of a run: each fetched once and read once, however many of its jobs train on it."""
 
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from app.domain.blobs import dataset_key
 from app.domain.errors import InvalidData
 from app.storage.storage import Storage
 from app.tabular.loading import read_columns
+
+COPIES = "trainyard-rows-"
+_LEFT_SECONDS = 86400
 
 
 class DatasetFiles:
@@ -32,5 +37,13 @@ class DatasetFiles:
 @contextmanager
 def dataset_files(storage: Storage, *, alive: Callable[[], None]) -> Iterator[DatasetFiles]:
     """Datasets that are here as long as the block runs; `alive` is called after each that was fetched."""
-    with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
+    with tempfile.TemporaryDirectory(prefix=COPIES) as folder:
         yield DatasetFiles(storage, Path(folder), alive=alive)
+
+
+def remove_left_copies() -> None:
+    """Copies of datasets from a bucket that a killed process left on this machine's disk."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{COPIES}*"):
+        with suppress(OSError):  # another process was quicker, or it is another user's
+            if time.time() - folder.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(folder)

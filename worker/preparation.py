@@ -1,14 +1,7 @@
 """From a claimed job to what the engine takes: arrays, a member, and the state to continue from."""
 
 import hashlib
-<<<<<<< HEAD
-=======
-import shutil
-import tempfile
-import time
->>>>>>> 84ca72a6ebd754b26b7f531a80158b97d59c0847
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,9 +29,6 @@ from worker.plugins import load_loss
 from worker.stored_rows import of_outputs, store
 
 log = structlog.get_logger()
-
-COPIES = "trainyard-rows-"
-_LEFT_SECONDS = 86400
 
 Rows = TypeVar("Rows", bound=NDArray[np.float64] | NDArray[np.int64] | None)
 
@@ -71,14 +61,6 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, files: Dataset
     return Prepared(fitted=fitted, member=member, state=state)
 
 
-def remove_left_copies() -> None:
-    """Copies of datasets from a bucket that a killed process left on this machine's disk."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{COPIES}*"):
-        with suppress(OSError):  # another process was quicker, or it is another user's
-            if time.time() - folder.stat().st_mtime > _LEFT_SECONDS:
-                shutil.rmtree(folder)
-
-
 def arrays_of(loaded: Loaded) -> MemberArrays:
     """What the engine takes of what was loaded."""
     return MemberArrays(
@@ -107,7 +89,6 @@ def _load(
     with database.read() as connection:
         rows = {id: _dataset(connection, job, id) for id in job.dataset_ids}
     columns = [Column.model_validate(column) for column in rows[job.dataset_id].columns]
-<<<<<<< HEAD
     own = {"validation": job.validation_dataset_id, "test": job.test_dataset_id}
     parts = {part: files.path(id) for part, id in own.items() if id}
     if spec.streaming:
@@ -115,22 +96,6 @@ def _load(
         return streamed.fitted, store(streamed, spec)
     loaded = load(spec, columns, files.path(job.dataset_id), **parts, read=files.read)
     return loaded, arrays_of(loaded)
-=======
-    with tempfile.TemporaryDirectory(prefix=COPIES) as folder:
-        paths: dict[str | None, Path] = {}
-        for id in rows:
-            paths[id] = _fetched(storage, id, Path(folder))
-            alive()
-        own = {"validation": paths.get(job.validation_dataset_id), "test": paths.get(job.test_dataset_id)}
-        return load(spec, columns, paths[job.dataset_id], **own)
-
-
-def _fetched(storage: Storage, id: str, folder: Path) -> Path:
-    try:
-        return storage.fetch(dataset_key(id), folder / f"{id}.parquet")
-    except FileNotFoundError:
-        raise InvalidData(f"The bytes of the dataset {id} are gone from the storage: upload it again.") from None
->>>>>>> 84ca72a6ebd754b26b7f531a80158b97d59c0847
 
 
 def _dataset(connection: Connection, job: JobRow, id: str) -> DatasetRow:

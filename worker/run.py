@@ -127,37 +127,22 @@ class Run:
 
     def _prepared(self) -> dict[int, Prepared]:
         """The members that can train, by their place; a job that cannot be read fails by itself."""
-<<<<<<< HEAD
-        prepared = {}
+        prepared: dict[int, Prepared] = {}
         with dataset_files(self._storage, alive=self._alive) as files:
             for position in list(self._attempts):
                 with self._about(position) as attempt:
-                    try:
-                        prepared[position] = self._read(attempt.job, files)
-                    except OSError as error:
-                        attempt.put_off(error)
-                        self._drop(position)
+                    if one := self._prepare(attempt, position, files):
+                        prepared[position] = one
         return self._in_step(prepared)
 
-    def _read(self, job: JobRow, files: DatasetFiles) -> Prepared:
-        return prepare(job, database=self._database, storage=self._storage, files=files, alive=self._alive)
-=======
-        prepared: dict[int, Prepared] = {}
-        for position in list(self._attempts):
-            with self._about(position) as attempt:
-                if one := self._prepare(attempt, position):
-                    prepared[position] = one
-        return self._in_step(prepared)
-
-    def _prepare(self, attempt: Attempt, position: int) -> Prepared | None:
+    def _prepare(self, attempt: Attempt, position: int, files: DatasetFiles) -> Prepared | None:
         """None where the storage does not answer: the job waits until it may."""
         try:
-            return prepare(attempt.job, database=self._database, storage=self._storage, alive=self._alive)
+            return prepare(attempt.job, database=self._database, storage=self._storage, files=files, alive=self._alive)
         except OSError as error:
             attempt.put_off(error)
             self._drop(position)
             return None
->>>>>>> 84ca72a6ebd754b26b7f531a80158b97d59c0847
 
     def _alive(self) -> None:
         self._pulse.progress()

@@ -12,9 +12,9 @@ from app.persistence import claims, workers
 from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
+from worker.dataset_files import remove_left_copies
 from worker.lookout import Lookout
 from worker.plugins import loss_names
-from worker.preparation import remove_left_copies
 from worker.pulse import Periods, Pulse
 from worker.run import Run
 from worker.warming import train_a_little

@@ -1,5 +1,6 @@
 """Jobs that train in one stack, against both databases: each leaves what it would have left alone."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_a_neighbour_that_is_cancelled_diverges_or_stops_early_changes_nothing(y
     first, cancelled, last = submitted(yard)
     diverging = yard.submit(**PACKED, optimizer={"name": "adam", "learning_rate": 1e300}, epochs=40)
     stopping = yard.submit(**PACKED, optimizer={"name": "adam"}, epochs=40, early_stopping={"patience": 1, "min_delta": 1e9})
-    yard.on_report = lambda: yard.ask(cancelled, Status.CANCELLING) if yard.reports == 8 else None
+    yard.on_report = lambda: yard.ask(cancelled, Status.CANCELLING) if yard.job(cancelled.id).epoch == 7 else None
     yard.work()
 
     ends = [yard.job(job.id).stop_reason for job in (first, cancelled, last, diverging, stopping)]
@@ -83,12 +84,12 @@ def test_a_killed_pack_goes_on_to_the_bits_of_an_undisturbed_one(yard: Yard) -> 
     yard.work()
     jobs = submitted(yard, precision="fp32")
 
-    def die() -> None:
-        if yard.reports == 9:
+    def die_at(epoch: int) -> None:
+        if yard.job(jobs[0].id).epoch == epoch:
             raise Killed
 
-    for _ in range(2):
-        yard.on_report = die
+    for epoch in (8, 16):
+        yard.on_report = partial(die_at, epoch)
         with pytest.raises(Killed):
             yard.work(checkpoint=0)
         yard.bury()
@@ -106,7 +107,7 @@ def test_a_member_that_was_paused_goes_on_among_empty_places_to_the_same_bits(ya
     undisturbed = submitted(yard, precision="fp32")
     yard.work()
     jobs = submitted(yard, precision="fp32")
-    yard.on_report = lambda: yard.ask(jobs[1], Status.PAUSING) if yard.reports == 8 else None
+    yard.on_report = lambda: yard.ask(jobs[1], Status.PAUSING) if yard.job(jobs[1].id).epoch == 7 else None
     yard.work()
     assert [yard.job(job.id).status for job in jobs] == [Status.SUCCEEDED, Status.PAUSED, Status.SUCCEEDED]
 
@@ -121,11 +122,12 @@ def test_a_member_that_was_paused_goes_on_among_empty_places_to_the_same_bits(ya
 
 def test_a_worker_that_stops_gives_its_whole_pack_back_and_all_go_on_together(yard: Yard) -> None:
     jobs = submitted(yard)
-    yard.stop_after = 9
+    yard.on_report = lambda: yard.stop() if yard.job(jobs[0].id).epoch == 8 else None
     yard.work()
     assert {yard.job(job.id).status for job in jobs} == {Status.QUEUED}
     assert {yard.job(job.id).epoch > 0 for job in jobs} == {True}
 
+    yard.on_report = lambda: None
     yard.stop_after = float("inf")
     yard.work()
 
@@ -134,7 +136,7 @@ def test_a_worker_that_stops_gives_its_whole_pack_back_and_all_go_on_together(ya
 
 def test_a_member_whose_lease_was_lost_leaves_and_the_others_go_on(yard: Yard) -> None:
     jobs = submitted(yard)
-    yard.on_report = lambda: yard.lose(jobs[0]) if yard.reports == 8 else None
+    yard.on_report = lambda: yard.lose(jobs[0]) if yard.job(jobs[0].id).epoch == 7 else None
 
     yard.work()
 

@@ -147,6 +147,10 @@ class Yard:
         with self.database.write() as connection:
             connection.execute(change.values(attempt=jobs_table.c.attempt + 1, lease_owner="thief"))
 
+    def stop(self) -> None:
+        """Tell the process to stop now."""
+        self.stop_after = 0
+
     def make_due(self, job: JobRow) -> None:
         """Its wait is over."""
         with self.database.write() as connection:
