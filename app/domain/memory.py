@@ -40,10 +40,6 @@ class Estimate:
         """What is needed however the rows come."""
         return self.parameters + self.optimizer + self.activations
 
-    def fits(self, budget: int) -> bool:
-        """True where the job can train within `budget` bytes, if need be with its rows read from disk."""
-        return self.resident <= budget
-
     def fits_without_data(self, budget: int) -> bool:
         """True where it is the rows that do not fit, and nothing else."""
         return self.total > budget >= self.resident

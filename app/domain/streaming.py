@@ -17,7 +17,7 @@ def settled(spec: ResolvedSpec, budgets: Mapping[str, int]) -> ResolvedSpec:
     rooms = rooms_of(spec, budgets)
     if any(room.enough for room in rooms):
         return spec
-    fitting = [room for room in rooms if room.budget is not None and room.estimate.fits(room.budget)]
+    fitting = [room for room in rooms if room.budget is not None and room.estimate.fits_without_data(room.budget)]
     if not fitting:
         return spec
     room = max(fitting, key=lambda room: room.budget or 0)
