@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from app.domain.bundles import TEST, TRAIN, VALIDATION
 from app.domain.columns import AnyTarget, FittedColumn, FittedTarget
