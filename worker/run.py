@@ -50,7 +50,7 @@ class Run:
         periods: Periods,
         device: str,
         stopping: Callable[[], bool],
-        interrupted: Callable[[], bool],
+        interrupted: Callable[[], bool] | None = None,
     ) -> None:
         self._pack = pack
         self._database = database
@@ -59,7 +59,7 @@ class Run:
         self._periods = periods
         self._device = device
         self._stopping = stopping
-        self._interrupted = interrupted
+        self._interrupted = interrupted or stopping
         self._saved_at = time.monotonic()
         self.spoiled = False
         """An error may have left this process unfit for another job."""

@@ -51,7 +51,7 @@ class Trainer:
         self._memory = memory
         self._periods = periods
         self._stopping = stopping
-        self._interrupted = interrupted or stopping
+        self._interrupted = interrupted
         self._replace = replace
         self._pulse = Pulse(database, name=name, periods=periods, register=self._register, alive=alive)
         self._lookout = Lookout(self._look, period=periods.idle)
