@@ -51,7 +51,10 @@ class Nursery:
     def _run(self) -> None:
         tick = Event()
         while not tick.wait(LOOK_SECONDS):
-            self._look({child.pid: child for child in active_children()})
+            try:
+                self._look({child.pid: child for child in active_children()})
+            except Exception:  # without this thread a dead process keeps its job until the lease runs out
+                log.exception("nursery.failed")
 
     def _look(self, now: dict[int, Child]) -> None:
         """A child's death is seen at once; its lease would take half a minute to say so."""

@@ -54,6 +54,7 @@ class Run:
         periods: Periods,
         device: str,
         stopping: Callable[[], bool],
+        interrupted: Callable[[], bool] | None = None,
     ) -> None:
         self._pack = pack
         self._database = database
@@ -62,6 +63,7 @@ class Run:
         self._periods = periods
         self._device = device
         self._stopping = stopping
+        self._interrupted = interrupted or stopping
         self._saved_at = time.monotonic()
         self.spoiled = False
         """An error may have left this process unfit for another job."""
@@ -146,7 +148,7 @@ class Run:
 
     def _alive(self) -> None:
         self._pulse.progress()
-        if self._stopping():
+        if self._interrupted():
             raise Stopped
 
     def _in_step(self, prepared: dict[int, Prepared]) -> dict[int, Prepared]:

@@ -23,7 +23,10 @@ log = structlog.get_logger()
 
 
 class Trainer:
-    """One per process; trains one pack of jobs after the other."""
+    """One per process; trains one pack of jobs after the other.
+
+    `stopping` is asked before each claim and after each report; `interrupted`, by default the same, while a job is prepared.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Trainer:
         memory: int | None = None,
         periods: Periods,
         stopping: Callable[[], bool],
+        interrupted: Callable[[], bool] | None = None,
         alive: Callable[[], None] = lambda: None,
         replace: Callable[[], None] = lambda: None,
     ) -> None:
@@ -47,6 +51,7 @@ class Trainer:
         self._memory = memory
         self._periods = periods
         self._stopping = stopping
+        self._interrupted = interrupted
         self._replace = replace
         self._pulse = Pulse(database, name=name, periods=periods, register=self._register, alive=alive)
         self._lookout = Lookout(self._look, period=periods.idle)
@@ -121,6 +126,7 @@ class Trainer:
             periods=self._periods,
             device="cpu" if pack[0].device == "cpu" else self._device,
             stopping=self._stopping,
+            interrupted=self._interrupted,
         )
         run.run()
         if run.spoiled:

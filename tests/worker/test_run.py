@@ -250,7 +250,7 @@ def test_no_checkpoint_is_beyond_the_point_that_a_damaged_job_falls_back_to(yard
     for point in points:
         yard.storage.delete(f"recovery/{point.id}")
 
-    yard.stop_after = 5
+    yard.stop_after = 1
     yard.work()
 
     with yard.database.read() as connection:
@@ -404,7 +404,7 @@ def test_a_job_that_is_past_its_time_when_it_goes_on_ends_at_once(yard: Yard) ->
 
 def test_a_worker_that_stops_while_a_job_is_prepared_gives_it_back(yard: Yard) -> None:
     job = yard.submit()
-    yard.stop_after = 2
+    yard.interrupted, yard.stop_after = True, 1
     yard.work()
 
     left = yard.job(job.id)

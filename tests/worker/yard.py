@@ -52,6 +52,7 @@ class Yard:
         self.storage = Folder(folder / "files")
         self.reports = 0
         self.stop_after = math.inf
+        self.interrupted = False
         self.on_report: Callable[[], None] = lambda: None
         self.dataset = self._upload(folder)
 
@@ -99,7 +100,7 @@ class Yard:
             return jobs.add(connection, new)
 
     def _asked(self) -> bool:
-        """Asked at each claim, after each report, and four times while a job is prepared."""
+        """Asked at each claim and after each report."""
         self.reports += 1
         self.on_report()
         return self.reports > self.stop_after
@@ -116,6 +117,7 @@ class Yard:
             threads=1,
             periods=periods,
             stopping=self._asked,
+            interrupted=lambda: self.interrupted,
         )
         trainer.work_off(hint="job_none")
 
