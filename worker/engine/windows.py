@@ -6,7 +6,7 @@ Which row comes when is a pure function of (seed, epoch, window), so an epoch ca
 from collections.abc import Iterator
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from app.domain.spec import ResolvedSpec
 from worker.engine.data import Part, StoredPart
@@ -44,18 +44,11 @@ class Windows:
 
     def _load(self, number: int) -> None:
         self._number, self._window = number, self._part.read(self._windows[number])
-        self._order = window_order(self._seed, self._epoch, number, self._window.rows)
+        self._order = window_order(self._seed, self._epoch, number, self._window.rows).numpy()
         if number + 1 < len(self._windows):
             self._part.expect(self._windows[number + 1])
 
 
-def _chosen(window: Part, order: torch.Tensor) -> Part:
-    """Rows of a window, copied; torch gathers them several times as quickly as numpy."""
-    arrays = (
-        None if array is None else torch.from_numpy(array).index_select(0, order).numpy()
-        for array in (window.x, window.y, window.w)
-    )
-    x, y, w = arrays
-    assert x is not None
-    assert y is not None
-    return Part(x, y, w)
+def _chosen(window: Part, order: NDArray[np.int64]) -> Part:
+    """Rows of a window, copied; `take` is twice as quick as an index."""
+    return Part(window.x.take(order, 0), window.y.take(order, 0), None if window.w is None else window.w.take(order, 0))
