@@ -8,8 +8,8 @@ not in it.
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
+from app.domain.custom import is_custom
 from app.domain.spec import ResolvedSpec
-from app.domain.spec.losses import is_custom
 
 # Bytes of a cell and of a row while a dataset is read, and of a row's output while metrics are computed (float64, sorted).
 _READ_CELL, _READ_ROW, _SCORED_CELL, _EPOCH_CELL = 21, 128, 150, 80

@@ -1,15 +1,17 @@
 """What a member of a stack brings along: its spec and its arrays."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.custom_loss import CustomLoss
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 Floats = NDArray[np.float64]
 Targets = NDArray[np.float64] | NDArray[np.int64]
@@ -42,7 +44,7 @@ class MemberArrays:
 class Member:
     """One job's place in a stack; where its spec names a custom loss, with that loss."""
 
-    spec: ResolvedSpec
+    spec: "ResolvedSpec"
     arrays: MemberArrays
     custom_loss: CustomLoss | None = None
 

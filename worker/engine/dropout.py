@@ -1,13 +1,16 @@
 """Dropout masks, drawn for a block of batches at a time because seeding a generator costs more than a small mask."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.network import dropout_rates
 from worker.engine.randomness import Use, dropout_mask, seeded
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 # Cells of one draw: about 0.1 ms. It depends on nothing but the layer, so a mask is the same in every stack.
 _BLOCK = 1 << 16
@@ -21,7 +24,7 @@ def block_of(width: int, batch_size: int) -> int:
     return 1 << max(1, min(_BLOCK // (width * batch_size), MASKS_OF_ONE_DRAW)).bit_length() - 1
 
 
-def draw(spec: ResolvedSpec, *, epoch: int, layer: int, block: int) -> Tensor:
+def draw(spec: "ResolvedSpec", *, epoch: int, layer: int, block: int) -> Tensor:
     """Booleans [batches of the block, width, batch_size] of a hidden layer (from 0) in an epoch (from 1)."""
     width, rate = spec.network.hidden_layers[layer], dropout_rates(spec)[layer]
     shape = (block_of(width, spec.batch_size), width, spec.batch_size)
@@ -31,7 +34,7 @@ def draw(spec: ResolvedSpec, *, epoch: int, layer: int, block: int) -> Tensor:
 class _LayerMasks:
     """One layer's scaled masks [K, batches, width, batch_size], for the block that was drawn last."""
 
-    def __init__(self, specs: Sequence[ResolvedSpec], layer: int, like: Tensor) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], layer: int, like: Tensor) -> None:
         self._specs, self._layer = specs, layer
         width, self._rows = specs[0].network.hidden_layers[layer], specs[0].batch_size
         self._count = block_of(width, self._rows)
@@ -60,7 +63,7 @@ class _LayerMasks:
 class Dropout:
     """The masks of all hidden layers; a layer that no member drops from has None."""
 
-    def __init__(self, specs: Sequence[ResolvedSpec], like: Tensor, *, squeezed: bool) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, *, squeezed: bool) -> None:
         self._squeezed = squeezed
         rates = zip(*(dropout_rates(spec) for spec in specs), strict=True)
         self._layers = [_LayerMasks(specs, layer, like) if any(each) else None for layer, each in enumerate(rates)]
@@ -78,7 +81,7 @@ class Dropout:
                 layer.prepare(epoch, batch)
 
 
-def epoch_masks(spec: ResolvedSpec, epoch: int) -> list[list[Tensor | None]]:
+def epoch_masks(spec: "ResolvedSpec", epoch: int) -> list[list[Tensor | None]]:
     """For each batch of an epoch the booleans [width, rows] of each hidden layer, None without dropout: for a plain loop."""
     dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), squeezed=True)
     starts = range(0, spec.train_rows, spec.batch_size)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from app.domain import metrics
-from app.domain.schema import Task
+from app.domain.kinds import Task
 from worker.engine.data import Floats
 from worker.engine.label_metrics import LABEL_METRICS, LabelScores
 from worker.engine.ranking import areas

@@ -5,13 +5,16 @@ and what is evaluated is always the whole tape: so no number depends on when a r
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.dropout import MASKS_OF_ONE_DRAW, block_of
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.network import dropout_rates
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 _LONGEST = 256
 # Cells of all buffers together (16 MB in float32), and seconds of training, that one tape may hold.
@@ -54,7 +57,7 @@ class Tape:
         return (self.flat[1:] * 0).sum(-1).double()
 
 
-def capacity(spec: ResolvedSpec, layout: Layout, *, members: int, rows: int, validation_rows: int) -> int:
+def capacity(spec: "ResolvedSpec", layout: Layout, *, members: int, rows: int, validation_rows: int) -> int:
     """C: how many epochs a tape holds, a power of two; 1 where the next epoch waits for this one's losses."""
     if spec.lr_schedule.name == "plateau":
         return 1
@@ -65,7 +68,7 @@ def capacity(spec: ResolvedSpec, layout: Layout, *, members: int, rows: int, val
     return 1 << max(0, fitting.bit_length() - 1)
 
 
-def window(spec: ResolvedSpec, layout: Layout, *, epochs: int, members: int, rows: int) -> int:
+def window(spec: "ResolvedSpec", layout: Layout, *, epochs: int, members: int, rows: int) -> int:
     """Batches that are gathered at once: all of an epoch, unless a single epoch's are too many; then a power of two."""
     size = min(spec.batch_size, rows)
     steps, cells = -(-rows // size), members * size * (layout.widths[0] + 2 * layout.widths[-1])
