@@ -56,8 +56,20 @@ class Batches:
         self._shuffled = self._x if self.steps == 1 else self._x.new_zeros(k, columns, self._x.shape[-1])
         self._tables = self._table[None] if self.steps == 1 else self._table.new_zeros(epochs, k, width, columns)
         self._logits = like.new_zeros(epochs, k, members[0].spec.layers[-1], columns)
+        self.bench = self._epochs = epochs
         self._factors = like.new_ones(window, k, 1, 1)
         self._last_factor = like.new_full((k, 1, 1), self.size / self.rows_of(self.steps - 1))
+
+    def add_bench(self) -> None:
+        """Make room for one more epoch, of number `bench`, which is no part of the sums."""
+        self._logits = self._logits.new_zeros(self.bench + 1, *self._logits.shape[1:])
+        if self.steps > 1:
+            self._tables = self._tables.new_zeros(self.bench + 1, *self._tables.shape[1:])
+
+    def keep_bench(self, slot: int) -> None:
+        """What the bench's batches left is the epoch's in `slot`."""
+        for kept in [self._logits, *[self._tables] * (self.steps > 1)]:
+            kept[slot].copy_(kept[self.bench])
 
     def rows_of(self, index: int) -> int:
         """The rows of a batch: the last one may have fewer."""
@@ -66,15 +78,19 @@ class Batches:
     def begin(self, epoch: int) -> None:
         """Find the order of an epoch's rows."""
         orders = [epoch_order(member.spec.seed, epoch, self.rows) for member in self._members]
-        self._order = torch.stack(orders).to(self._x.device)
+        self._order = data.sent(torch.stack(orders), self._x.device)
 
     def fill(self, slot: int, first: int) -> None:
         """Gather the rows of the window that begins with the batch `first`; the epoch's logits will stand in `slot`."""
         order = self._order[:, first * self.size : (first + self.window) * self.size]
         columns = order.shape[1]
-        for position, chosen in enumerate(order):
-            torch.index_select(self._x[position], 0, chosen, out=self._shuffled[position, :columns])
-            torch.index_select(self._table[position], 1, chosen, out=self._tables[slot, position, :, :columns])
+        if order.is_cuda:  # one launch for all members
+            torch.gather(self._x, 1, _along(order[:, :, None], self._x), out=self._shuffled[:, :columns])
+            torch.gather(self._table, 2, _along(order[:, None], self._table), out=self._tables[slot, ..., :columns])
+        else:
+            for position, chosen in enumerate(order):
+                torch.index_select(self._x[position], 0, chosen, out=self._shuffled[position, :columns])
+                torch.index_select(self._table[position], 1, chosen, out=self._tables[slot, position, :, :columns])
         if self._weighted:
             self._weigh(self._w.gather(1, order))
 
@@ -92,7 +108,8 @@ class Batches:
     def sums(self, first: int) -> NDArray[np.float64]:
         """[C, K, window]: the losses summed over each batch's rows, from the logits kept since batch `first`."""
         start, end = first * self.size, min(self.rows, (first + self.window) * self.size)
-        rows = self._loss.reported(self._logits[..., : end - start], self._loss.parts(self._tables[..., : end - start]))
+        logits, tables = (kept[: self._epochs, ..., : end - start] for kept in (self._logits, self._tables))
+        rows = self._loss.reported(logits, self._loss.parts(tables))
         whole = (end - start) // self.size
         usual = rows[..., : whole * self.size].view(*rows.shape[:-1], whole, self.size).sum(-1, dtype=torch.float64)
         if whole * self.size < end - start:
@@ -114,6 +131,11 @@ def design(x: NDArray[np.float64], like: Tensor) -> Tensor:
     rows = torch.ones(x.shape[0], x.shape[1] + 1, dtype=like.dtype)
     rows[:, :-1] = data.tensor(x)
     return rows.to(like.device)
+
+
+def _along(order: Tensor, like: Tensor) -> Tensor:
+    """The order for every cell of a row, without a copy."""
+    return order.expand(*(-1 if width > 1 else like.shape[axis] for axis, width in enumerate(order.shape)))
 
 
 def row_weights(part: data.Part) -> Tensor:

@@ -87,6 +87,11 @@ def _part(x: Floats | None, y: Targets | None, w: Floats | None) -> Part | None:
     return None if x is None or y is None or len(y) == 0 else Part(x, y, w)
 
 
+def sent(host: Tensor, device: torch.device) -> Tensor:
+    """The same on a device; to a GPU it is on its way, from memory that stays as it is until it has arrived."""
+    return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
+
+
 def tensor(array: NDArray[Any]) -> Tensor:
     """The array as a tensor of its own type; copied where it is read-only, which torch has no word for."""
     return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from worker.engine import data
 from worker.engine.network import dropout_rates
 from worker.engine.randomness import Use, dropout_mask, seeded
 
@@ -45,6 +46,10 @@ class _LayerMasks:
         """[K, width, rows]: 0 or 1 / (1 - rate), of whatever was prepared last for this batch."""
         return self._masks[:, batch % self._count, :, :rows]
 
+    def until(self, batch: int) -> int:
+        """The first batch after this one that needs another draw."""
+        return batch - batch % self._count + self._count
+
     def prepare(self, epoch: int, batch: int) -> None:
         """Draw the batch's block unless it is there."""
         block = batch // self._count
@@ -57,7 +62,7 @@ class _LayerMasks:
             rate = dropout_rates(spec)[self._layer]
             if rate > 0:
                 kept = draw(spec, epoch=epoch, layer=self._layer, block=block)
-                self._masks[position].copy_(kept).div_(1 - rate)
+                self._masks[position].copy_(data.sent(kept, self._masks.device)).div_(1 - rate)
 
 
 class Dropout:
@@ -73,6 +78,10 @@ class Dropout:
         """One [K, width, rows] (squeezed: [width, rows]) or None for each hidden layer: views on what `prepare` draws."""
         views = [layer.batch(batch, rows) if layer else None for layer in self._layers]
         return [mask[0] if self._squeezed and mask is not None else mask for mask in views]
+
+    def until(self, batch: int) -> int:
+        """The first batch after this one that needs another draw in any layer."""
+        return min(layer.until(batch) for layer in self._layers if layer)
 
     def prepare(self, epoch: int, batch: int) -> None:
         """Draw what a batch needs."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
     from app.domain.spec.schedules import OneCycle, Plateau

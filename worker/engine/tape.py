@@ -17,10 +17,23 @@ if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
 
 _LONGEST = 256
-# Cells of all buffers together (16 MB in float32), and seconds of training, that one tape may hold.
-_CELLS, _SECONDS = 1 << 22, 0.1
+# Seconds of training that one tape may hold.
+_SECONDS = 0.1
 # Cells of inputs, targets and logits that are gathered at once.
 _WINDOW = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Cells of all buffers of a tape together; about the seconds of a step, and of one parameter and row."""
+
+    cells: int
+    step: float
+    product: float
+
+
+# On a CPU a tape is 16 MB in float32, about its cache; on a GPU 2 GB, so that hundreds of members are judged rarely.
+ON_CPU, ON_GPU = Limits(1 << 22, 40e-6, 1.2e-9), Limits(1 << 29, 60e-6, 1e-12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class Tape:
     def __init__(self, layout: Layout, *, epochs: int, members: int, squeezed: bool, like: Tensor) -> None:
         self.epochs = epochs
         self.flat = like.new_zeros(epochs + 1, members, layout.total)
-        self.slots = [_slot(layout, flat[0] if squeezed else flat) for flat in self.flat]
+        self.slots = [slot_of(layout, flat[0] if squeezed else flat) for flat in self.flat]
 
     def before(self, epoch: int) -> int:
         """The slot of the parameters that an epoch (from 1) starts with; those after it stand in the next slot."""
@@ -57,14 +70,16 @@ class Tape:
         return (self.flat[1:] * 0).sum(-1).double()
 
 
-def capacity(spec: "ResolvedSpec", layout: Layout, *, members: int, rows: int, validation_rows: int) -> int:
+def capacity(
+    spec: "ResolvedSpec", layout: Layout, *, members: int, rows: int, validation_rows: int, limits: Limits = ON_CPU
+) -> int:
     """C: how many epochs a tape holds, a power of two; 1 where the next epoch waits for this one's losses."""
     if spec.lr_schedule.name == "plateau":
         return 1
     outputs, steps = spec.layers[-1], -(-rows // spec.batch_size)
     cells = layout.total + rows * outputs * (1 if steps == 1 else 3) + validation_rows * (max(spec.layers[1:]) + outputs)
-    seconds = steps * 40e-6 + members * layout.total * rows * 1.2e-9
-    fitting = min(_LONGEST, _CELLS // (members * cells), int(_SECONDS / seconds))
+    seconds = steps * limits.step + members * layout.total * rows * limits.product
+    fitting = min(_LONGEST, limits.cells // (members * cells), int(_SECONDS / seconds))
     return 1 << max(0, fitting.bit_length() - 1)
 
 
@@ -77,6 +92,7 @@ def window(spec: "ResolvedSpec", layout: Layout, *, epochs: int, members: int, r
     return steps if epochs > 1 else min(steps, whole)
 
 
-def _slot(layout: Layout, flat: Tensor) -> Slot:
+def slot_of(layout: Layout, flat: Tensor) -> Slot:
+    """Flat parameters [K, total] as a slot."""
     statistics = flat[..., layout.trained :] if layout.total > layout.trained else None
     return Slot(layout.views(flat), flat[..., : layout.trained], statistics)
