@@ -9,7 +9,6 @@ within a step, a value that it reads, or a tensor that it replaces is frozen, an
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

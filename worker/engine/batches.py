@@ -77,8 +77,9 @@ class Batches:
 
     def begin(self, epoch: int) -> None:
         """Find the order of an epoch's rows."""
-        orders = [epoch_order(member.spec.seed, epoch, self.rows) for member in self._members]
-        self._order = data.sent(torch.stack(orders), self._x.device)
+        seeds = [member.spec.seed for member in self._members]
+        orders = {seed: epoch_order(seed, epoch, self.rows) for seed in dict.fromkeys(seeds)}
+        self._order = data.sent(torch.stack([orders[seed] for seed in seeds]), self._x.device)
 
     def fill(self, slot: int, first: int) -> None:
         """Gather the rows of the window that begins with the batch `first`; the epoch's logits will stand in `slot`."""

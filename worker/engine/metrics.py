@@ -147,6 +147,9 @@ class _Scores:
     @cached_property
     def calls(self) -> Tensor:
         """[E, C]: the weight of the rows that were given each class."""
+        if self.w.is_cuda:  # where scatter_add_ sums in any order
+            chosen = torch.nn.functional.one_hot(self.predicted, self.classes)
+            return chosen.transpose(1, 2).double() @ self.w
         empty = self.w.new_zeros(len(self.outputs), self.classes)
         return empty.scatter_add_(1, self.predicted, self.w.expand_as(self.predicted))
 

@@ -123,7 +123,7 @@ class Stack:
 
     def _work(self) -> Iterator[None]:
         """Steps, epochs and decisions; pauses after each step, and within an evaluation that takes long."""
-        tape, place = self._training.tape, self._place
+        tape, place, leapt = self._training.tape, self._place, 0
         while live := self._live():
             full = place.epoch - place.epoch % tape.epochs + tape.epochs
             last = min(full, max(self._members[i].spec.epochs for i in live))
