@@ -8,7 +8,7 @@ import os
 from threading import Event, Lock, Thread
 
 import structlog
-from billiard.process import active_children
+from billiard.process import active_children, current_process
 from celery import Celery, signals
 
 from worker.wiring import process_name, reaper, start_trainer, trainer
@@ -44,7 +44,7 @@ def _raise_stop_flag(**_: object) -> None:
 
 def _warm_up(**_: object) -> None:
     try:
-        start_trainer(stopping)
+        start_trainer(stopping, slot=getattr(current_process(), "index", 0))
     except Exception:  # Celery would keep a process that can train nothing; the parent replaces one that ends
         log.exception("trainer.cold")
         os._exit(1)

@@ -19,7 +19,7 @@ from worker.attempt import Attempt
 from worker.engine.recovery import position_of
 from worker.engine.reports import MemberReport
 from worker.engine.stack import Stack
-from worker.failures import failure_of
+from worker.failures import DeviceLost, failure_of, is_device_lost, is_out_of_memory, release
 from worker.preparation import Prepared, prepare
 from worker.provenance import provenance
 from worker.publishing import Publisher
@@ -27,7 +27,8 @@ from worker.pulse import Periods, Pulse
 
 log = structlog.get_logger()
 
-DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+# bf16 rounds the factors of products alone.
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.float32}
 
 
 class Run:
@@ -63,8 +64,16 @@ class Run:
         except (DBAPIError, OSError) as error:  # the world, not the jobs: their leases run out and others continue them
             log.exception("run.abandoned", jobs=self._ids(), error=type(error).__name__)
         except Exception as error:
+            self._check_device(error)
             log.exception("run.failed", jobs=self._ids())
             self._break_up(error)
+            release(error)
+
+    def _check_device(self, error: Exception) -> None:
+        """A lost device is nobody's end: this process is, and its parent gives the jobs back as those of any that died."""
+        if is_device_lost(error, gpu=self._device == "cuda"):
+            log.error("device.lost", jobs=self._ids(), error=str(error))
+            raise DeviceLost from error
 
     def _ids(self) -> list[str]:
         return [attempt.job.id for attempt in self._attempts.values()]
@@ -206,6 +215,9 @@ class Run:
         except (DBAPIError, OSError):
             raise
         except Exception as error:
+            self._check_device(error)
+            if is_out_of_memory(error) and len(self._attempts) > 1:
+                raise  # the memory is the stack's: it is halved
             if isinstance(error, LeaseLost):
                 log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
             else:

@@ -1,5 +1,6 @@
 """A training process: warm, and then at work on whatever job is due."""
 
+import os
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -11,6 +12,8 @@ from app.persistence import claims, workers
 from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
+from worker.engine.precision import use_whole_float32
+from worker.failures import DeviceLost
 from worker.plugins import loss_names
 from worker.pulse import Periods, Pulse
 from worker.run import Run
@@ -47,6 +50,7 @@ class Trainer:
     def warm_up(self) -> None:
         """Set the threads, run the code once, and say that this process is ready."""
         torch.set_num_threads(self._threads)
+        use_whole_float32()
         train_a_little(self._device)
         with self._database.write() as connection:
             self._register(connection)
@@ -89,7 +93,7 @@ class Trainer:
         return pack
 
     def _run(self, pack: Sequence[JobRow]) -> None:
-        Run(
+        run = Run(
             pack,
             database=self._database,
             storage=self._storage,
@@ -97,4 +101,8 @@ class Trainer:
             periods=self._periods,
             device="cpu" if pack[0].device == "cpu" else self._device,
             stopping=self._stopping,
-        ).run()
+        )
+        try:
+            run.run()
+        except DeviceLost:
+            os._exit(1)  # CUDA does not come back within a process; the parent starts another
