@@ -46,23 +46,25 @@ class OneByOne:
 
 
 class CudaGraphs(OneByOne):
-    """CUDA graphs that share one pool of memory: they run one after the other, and nothing in it outlives a replay."""
+    """CUDA graphs that share one pool of memory: they run one after the other, and nothing in it outlives a replay.
+
+    `recorded` counts them.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle()
-        self._left = _MOST_GRAPHS
+        self.recorded, self._able = 0, True
         self._behind = deque[torch.cuda.Event]()
 
     def record(self, calls: Sequence[Call]) -> Call | None:
         """The graph's replay; after a first failure nothing more is tried, and the calls go on one by one."""
-        if self._left == 0:
+        if not self._able or self.recorded == _MOST_GRAPHS:
             return None
-        self._left -= 1
         try:
             return self._captured(calls)
         except RuntimeError as error:  # while capturing nothing is computed: no weight and no moment has changed
-            self._left = 0
+            self._able = False
             log.warning("A step cannot be recorded as a CUDA graph and is launched call by call: %s", error)
         return None
 
@@ -87,6 +89,7 @@ class CudaGraphs(OneByOne):
             finally:
                 graph.capture_end()
         current.wait_stream(self._stream)
+        self.recorded += 1
         return graph.replay
 
 
