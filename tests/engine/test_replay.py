@@ -10,7 +10,9 @@ from tests.engine.plain import member_of, spec_of
 from tests.engine.recording import Tape
 from tests.engine.running import run
 from tests.engine.test_resume import assert_identical, run_in_pieces
+from worker.engine import data
 from worker.engine.data import Member
+from worker.engine.evaluation import _alike
 from worker.engine.replay import OneByOne, Piece
 
 CASES: dict[str, dict[str, Any]] = {
@@ -109,3 +111,29 @@ def test_what_cannot_be_recorded_goes_on_call_by_call() -> None:
     for _ in range(3):
         piece()
     assert len(counts) == 3
+
+
+def test_rows_that_are_gathered_at_once_are_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = members_of({"batch_size": 11, "rows": 23, "optimizer": {"name": "adam"}}, count=3)
+    each = run(members, torch.float32)
+    monkeypatch.setattr("worker.engine.batches._at_once", lambda order: True)
+
+    assert_identical(run(members, torch.float32), each)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_members_with_the_same_held_out_rows_share_their_metrics(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields: dict[str, Any] = {"loss": {"name": loss}, "batch_size": 8}
+    own: list[dict[str, Any]] = [{"seed": 0, "epochs": 30}, {"seed": 1, "epochs": 20}, {"seed": 2, "epochs": 30}]
+    own[2] |= {"early_stopping": {"patience": 9, "metric": "val_mae" if loss == "mse" else "val_roc_auc"}}
+    members = [member_of(spec_of(**(fields | one)), seed=place // 2, weighted=True) for place, one in enumerate(own)]
+    _, each = run(members)
+    monkeypatch.setattr("worker.engine.evaluation._together", lambda members, parts, device: _alike(members, parts))
+    _, shared = run(members)
+
+    parts = [part for member in members if (part := data.validation(member.arrays))]
+    assert _alike(members, parts) == [[0, 1], [2]]
+    for one, other in zip(shared, each, strict=True):
+        assert one.columns.epoch == other.columns.epoch
+        for name, column in other.columns.metrics.items():
+            np.testing.assert_allclose(one.columns.metrics[name], column, rtol=1e-12)

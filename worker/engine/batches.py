@@ -85,9 +85,10 @@ class Batches:
         """Gather the rows of the window that begins with the batch `first`; the epoch's logits will stand in `slot`."""
         order = self._order[:, first * self.size : (first + self.window) * self.size]
         columns = order.shape[1]
-        if order.is_cuda:  # one launch for all members
-            torch.gather(self._x, 1, _along(order[:, :, None], self._x), out=self._shuffled[:, :columns])
-            torch.gather(self._table, 2, _along(order[:, None], self._table), out=self._tables[slot, ..., :columns])
+        if _at_once(order):
+            (_, _, width), (_, parts, _) = self._x.shape, self._table.shape
+            torch.gather(self._x, 1, order[:, :, None].expand(-1, -1, width), out=self._shuffled[:, :columns])
+            torch.gather(self._table, 2, order[:, None].expand(-1, parts, -1), out=self._tables[slot, ..., :columns])
         else:
             for position, chosen in enumerate(order):
                 torch.index_select(self._x[position], 0, chosen, out=self._shuffled[position, :columns])
@@ -134,9 +135,9 @@ def design(x: NDArray[np.float64], like: Tensor) -> Tensor:
     return rows.to(like.device)
 
 
-def _along(order: Tensor, like: Tensor) -> Tensor:
-    """The order for every cell of a row, without a copy."""
-    return order.expand(*(-1 if width > 1 else like.shape[axis] for axis, width in enumerate(order.shape)))
+def _at_once(order: Tensor) -> bool:
+    """True where one launch for all members is quicker than one for each that copies whole rows."""
+    return order.is_cuda
 
 
 def row_weights(part: data.Part) -> Tensor:

@@ -45,7 +45,7 @@ class Evaluation:
         self._targets = self._loss.parts(torch.stack(tables).to(like))
         self._y = [data.tensor(part.y).to(like.device) for part in parts]
         self._w = [None if part.w is None else data.tensor(part.w).to(like.device) for part in parts]
-        self._together = _alike(members, parts) if like.is_cuda else [[position] for position in range(len(members))]
+        self._together = _together(members, parts, like.device)
 
     def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
         """Evaluate parameters [K, C, total], asking each member for the metrics `names`; pauses after each slab of rows.
@@ -107,8 +107,12 @@ class Evaluation:
             yield position, {name: each[name][row] for name in names[position]}
 
 
+def _together(members: Sequence[Member], parts: Sequence[Part], device: torch.device) -> list[list[int]]:
+    """Positions whose metrics are one: on a GPU, where launches are what metrics cost, those with the same targets."""
+    return _alike(members, parts) if device.type == "cuda" else [[position] for position in range(len(members))]
+
+
 def _alike(members: Sequence[Member], parts: Sequence[Part]) -> list[list[int]]:
-    """Positions by their targets: on a GPU, where launches are what metrics cost, those with the same share them."""
     groups: dict[object, list[int]] = {}
     for position, (member, part) in enumerate(zip(members, parts, strict=True)):
         units = [np.asarray(value).tobytes() for value in (member.arrays.target_center, member.arrays.target_scale)]
