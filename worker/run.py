@@ -216,7 +216,7 @@ class Run:
             raise
         except Exception as error:
             self._check_device(error)
-            if is_out_of_memory(error) and len(self._attempts) > 1:
+            if is_out_of_memory(error) and (self._pack[0].stack_size or 1) > 1:
                 raise  # the memory is the stack's: it is halved
             if isinstance(error, LeaseLost):
                 log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)

@@ -33,7 +33,7 @@ class Limits:
 
 
 # On a CPU a tape is 16 MB in float32, about its cache; on a GPU 2 GB, so that hundreds of members are judged rarely.
-ON_CPU, ON_GPU = Limits(1 << 22, 40e-6, 1.2e-9), Limits(1 << 29, 60e-6, 1e-12)
+ON_CPU, ON_GPU = Limits(1 << 22, 40e-6, 1.2e-9), Limits(1 << 29, 60e-6, 3e-13)
 
 
 @dataclass(frozen=True, slots=True)
