@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from app.api.services import Services
-from app.domain.spec.losses import ENTRY_POINTS
+from app.domain.custom import ENTRY_POINTS
 from app.persistence.database import Database
 from app.queueing.celery import Doorbell
 from app.services.admission import Admission

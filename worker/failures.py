@@ -1,5 +1,8 @@
 """What an exception says of the job that it ended."""
 
+import gc
+import traceback
+
 import torch
 
 from app.domain.errors import TrainyardError
@@ -9,20 +12,43 @@ from app.domain.spec import ResolvedSpec
 from app.persistence.leases import Ending
 from worker.engine.custom_loss import LossFailed
 
-# torch's allocator of main memory has no exception of its own.
-_REFUSED = "DefaultCPUAllocator"
+# Where memory is refused without an exception of its own: torch's allocator of main memory, cuBLAS, and CUDA itself.
+_REFUSED = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """True for Python's, NumPy's, torch's and a GPU's ways to say so."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and _REFUSED in str(error)
+class DeviceLost(Exception):
+    """Raised when a process can do nothing on its GPU any more; only another process can."""
 
 
-def spoils_the_process(error: Exception) -> bool:
-    """True where what is left of the process's memory, or of the GPU's context, is not fit for another job."""
-    return is_out_of_memory(error) or isinstance(error, torch.AcceleratorError)
+def is_out_of_memory(error: BaseException) -> bool:
+    """True where memory was refused, the host's or the GPU's."""
+    refused = isinstance(error, RuntimeError) and any(words in str(error) for words in _REFUSED)
+    return refused or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def is_device_lost(error: BaseException, *, gpu: bool) -> bool:
+    """True after an error that CUDA repeats for ever, as an illegal access is: told by its kind, else by asking the GPU."""
+    if is_out_of_memory(error):
+        return False
+    return isinstance(error, torch.AcceleratorError) or (gpu and not _answers())
+
+
+def _answers() -> bool:
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def release(error: BaseException) -> None:
+    """Give back the memory that a failed stack still holds by the frames of its error, so that its halves find room."""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def failure_of(error: Exception, spec: ResolvedSpec, *, gpu: bool) -> Ending:

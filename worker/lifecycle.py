@@ -61,7 +61,7 @@ def _warm_up(**_: object) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         ending_with(os.getppid())()
         Thread(target=_await_departure, name="departure", daemon=True).start()
-        start_trainer(stopping, alive=lambda: signs.stamp(place))
+        start_trainer(stopping, slot=place, alive=lambda: signs.stamp(place))
     except Exception:  # Celery would keep a process that can train nothing; the parent replaces one that ends
         log.exception("trainer.cold")
         os._exit(1)

@@ -4,7 +4,7 @@ from importlib.metadata import entry_points
 
 import structlog
 
-from app.domain.spec.losses import CUSTOM, ENTRY_POINTS, is_custom
+from app.domain.custom import CUSTOM, ENTRY_POINTS, is_custom
 from worker.engine.custom_loss import CustomLoss, LossFailed
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ Facts = dict[str, str | int | float | bool | None]
 
 
 # What must be as it was where a job goes on, or its bits are not those of an undisturbed run.
-_DECISIVE = ("device", "threads", "stack_size", "stack_position", "torch", "machine")
+_DECISIVE = ("device", "gpu", "threads", "stack_size", "stack_position", "torch", "machine")
 
 
 def provenance(job: JobRow, spec: ResolvedSpec, *, device: str, continued: bool) -> Facts:
@@ -32,6 +32,7 @@ def _facts(job: JobRow, spec: ResolvedSpec, *, device: str) -> Facts:
         **job.hashes,
         "seed": spec.seed,
         "device": device,
+        "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         "threads": torch.get_num_threads(),
         "stack_size": job.stack_size,
         "stack_position": job.stack_position,

@@ -22,7 +22,7 @@ from worker.durable import durable
 from worker.engine.recovery import position_of
 from worker.engine.reports import MemberReport
 from worker.engine.stack import Stack
-from worker.failures import failure_of, is_out_of_memory, spoils_the_process
+from worker.failures import DeviceLost, failure_of, is_device_lost, is_out_of_memory, release
 from worker.preparation import Prepared, prepare
 from worker.provenance import provenance
 from worker.publishing import Publisher
@@ -31,7 +31,8 @@ from worker.reporting import progress_of
 
 log = structlog.get_logger()
 
-DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+# bf16 rounds the factors of products alone.
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.float32}
 # The database is away, locked or full: nothing about the jobs.
 _AWAY = (OperationalError, InterfaceError)
 _AGAIN_SECONDS = 0.25
@@ -81,8 +82,16 @@ class Run:
                 log.exception("database.failed", jobs=self._ids(), error=type(error).__name__)
                 self._return_all(wait_seconds=self._periods.pause)
             except Exception as error:
+                self._check_device(error)
                 log.exception("run.failed", jobs=self._ids())
                 self._break_up(error)
+                release(error)
+
+    def _check_device(self, error: Exception) -> None:
+        """A lost device is nobody's end: this process is, and its parent gives the jobs back as those of any that died."""
+        if is_device_lost(error, gpu=self._device == "cuda"):
+            log.error("device.lost", jobs=self._ids(), error=str(error))
+            raise DeviceLost from error
 
     def _return_all(self, *, wait_seconds: float = 0) -> None:
         """Give the jobs back, as soon as the database answers: its absence is nobody's crash."""
@@ -269,8 +278,9 @@ class Run:
         except (*_AWAY, Stopped):
             raise
         except Exception as error:
-            if len(self._pack) > 1 and is_out_of_memory(error):
-                raise
+            self._check_device(error)
+            if is_out_of_memory(error) and (self._pack[0].stack_size or 1) > 1:
+                raise  # the memory is the stack's: it is halved
             if isinstance(error, LeaseLost):
                 log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
             else:
@@ -287,7 +297,7 @@ class Run:
             log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
 
     def _failure(self, job: JobRow, error: Exception) -> Ending:
-        self.spoiled = self.spoiled or spoils_the_process(error)
+        self.spoiled = self.spoiled or is_out_of_memory(error)
         return failure_of(error, ResolvedSpec.model_validate(job.resolved_spec), gpu=self._device == "cuda")
 
     def _drop(self, position: int) -> None:

@@ -1,5 +1,6 @@
 """A training process: warm, and then at work on whatever job is due."""
 
+import os
 from collections.abc import Callable, Sequence
 from threading import Lock
 
@@ -13,6 +14,8 @@ from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
 from worker.dataset_files import remove_left_copies
+from worker.engine.precision import use_whole_float32
+from worker.failures import DeviceLost
 from worker.lookout import Lookout
 from worker.plugins import loss_names
 from worker.pulse import Periods, Pulse
@@ -60,6 +63,7 @@ class Trainer:
     def warm_up(self) -> None:
         """Set the threads, run the code once, and say that this process is ready."""
         torch.set_num_threads(self._threads)
+        use_whole_float32()
         train_a_little(self._device)
         remove_left_copies()
         with self._database.write() as connection:
@@ -128,7 +132,10 @@ class Trainer:
             stopping=self._stopping,
             interrupted=self._interrupted,
         )
-        run.run()
+        try:
+            run.run()
+        except DeviceLost:
+            os._exit(1)  # CUDA does not come back within a process; the parent starts another
         if run.spoiled:
             log.warning("process.spoiled", name=self._name)
             self._replace()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.persistence.database import Database
 from app.settings import Settings
 from app.storage.opening import open_storage
-from app.upkeep.machine import memory_budget
+from app.upkeep.machine import default_slots, gpu_of, gpus, memory_budget
 from worker.exits import SPOILED
 from worker.nursery import Nursery
 from worker.reaper import Reaper
@@ -31,8 +31,9 @@ def process_name(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"
 
 
-def start_trainer(stopping: Callable[[], bool], *, alive: Callable[[], None]) -> None:
-    """Build and warm up this child's trainer."""
+def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[], None]) -> None:
+    """Build and warm up this child's trainer; a child that takes the place of a dead one has its slot, and so its GPU."""
+    _bind(gpu_of(slot))
     from worker.pulse import Periods
     from worker.trainer import Trainer
 
@@ -78,9 +79,18 @@ def _memory(device: str) -> int:
     """Bytes that a job may use: what is free on the GPU now, before there is any, but for a tenth; else the process's share."""
     import torch
 
+    slots = settings().slots
     if device == "cuda":
-        return int(torch.cuda.mem_get_info()[0] * 0.9)
-    return settings().memory_bytes or memory_budget(settings().slots)
+        sharing = -(-(slots or default_slots()) // max(1, gpus()))
+        return int(torch.cuda.mem_get_info()[0] * 0.9) // sharing
+    return settings().memory_bytes or memory_budget(slots)
+
+
+def _bind(gpu: str | None) -> None:
+    """Show CUDA, which nothing has touched yet, one GPU, and have cuBLAS give the same bits each time."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def _device() -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from app.domain.custom import is_custom
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, Kind, Task
 from app.domain.spec import ResolvedSpec
-from app.domain.spec.losses import is_custom
 
 
 def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> None:

@@ -8,15 +8,19 @@ not in it.
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
+from app.domain.custom import is_custom
 from app.domain.spec import ResolvedSpec
-from app.domain.spec.losses import is_custom
 
 # Bytes of a cell and of a row while a dataset is read, and of a row's output while metrics are computed (float64, sorted).
 _READ_CELL, _READ_ROW, _SCORED_CELL, _EPOCH_CELL = 21, 128, 150, 80
 # Bytes of a row while a dataset is split and fitted column by column; of a cell of a row group on its way, and its most cells.
 _FITTED_ROW, _GROUP_CELL, _GROUP_CELLS = 48, 56, 1 << 20
-# Cells that the engine keeps of several epochs together, and the most of them (worker/engine/tape.py).
+# Cells that the engine keeps of several epochs together, and the most of them (worker/engine/tape.py); on a GPU more cells, but
+# no more steps than these.
 _TAPE_CELLS, _TAPE_EPOCHS = 1 << 22, 256
+_GPU_TAPE_CELLS, _GPU_TAPE_STEPS = 1 << 29, 1700
+# Of bf16, in float32's bytes: a step's rounded weights, twice, and its rounded activations.
+_ROUNDED_WEIGHTS, _ROUNDED = 1, 1.5
 # Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
 _BY_HAND, _MASKS, _BY_AUTOGRAD, _EMBEDDED = 3, 2, 12, 7
 
@@ -77,9 +81,9 @@ def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Esti
     written = (0, 0.0) if gpu else (11, 1.5 * moments)
     return Estimate(
         data=_streamed(spec, size, gpu=gpu) if spec.streaming else _held(spec, size, members=members, gpu=gpu),
-        parameters=weights * (8 * members + written[0]),
+        parameters=weights * ((8 + _ROUNDED_WEIGHTS * (spec.precision == "bf16")) * members + written[0]),
         optimizer=int(weights * (members * (2.5 + 2.5 * moments) + written[1])),
-        activations=_activations(spec, size, members),
+        activations=_activations(spec, size, members, gpu=gpu),
     )
 
 
@@ -145,7 +149,7 @@ def _scores(spec: ResolvedSpec) -> int:
     return _SCORED_CELL * max(spec.validation_rows, spec.test_rows) * max(2, spec.layers[-1])
 
 
-def _activations(spec: ResolvedSpec, size: int, members: int) -> int:
+def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> int:
     """Of a batch, and what is kept of several epochs of a small network."""
     hidden, outputs = spec.layers[1:-1], spec.layers[-1]
     by_hand = spec.network.normalization == "none" and spec.loss.name != "focal" and not is_custom(spec.loss.name)
@@ -156,9 +160,16 @@ def _activations(spec: ResolvedSpec, size: int, members: int) -> int:
         batch += 2 * min(spec.batch_size, spec.train_rows) * (columns_of(spec) + outputs + 2)
     held_out = spec.validation_rows * (max(spec.layers[1:]) + outputs)
     cells = spec.parameters + spec.train_rows * outputs + held_out
-    kept = min(_TAPE_CELLS, _TAPE_EPOCHS * members * cells)
+    most = _GPU_TAPE_CELLS if gpu else _TAPE_CELLS
+    kept = min(most, _epochs_kept(spec, gpu=gpu) * members * cells)
     scored = _EPOCH_CELL * kept * spec.validation_rows * max(2, outputs) // cells
-    return size * (batch + kept) + scored
+    rounded = _ROUNDED if spec.precision == "bf16" else 1
+    return int(size * (batch * rounded + kept)) + scored
+
+
+def _epochs_kept(spec: ResolvedSpec, *, gpu: bool) -> int:
+    steps = -(-spec.train_rows // spec.batch_size)
+    return min(_TAPE_EPOCHS, max(1, _GPU_TAPE_STEPS // steps)) if gpu else _TAPE_EPOCHS
 
 
 def _moments(spec: ResolvedSpec) -> int:

@@ -1,6 +1,6 @@
 """The metrics of validation and test, and which way is better."""
 
-from app.domain.schema import Task
+from app.domain.kinds import Task
 
 CLASSIFICATION = ("accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "brier")
 REGRESSION = ("rmse", "mae", "r2")

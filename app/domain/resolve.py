@@ -15,6 +15,7 @@ from app.domain.resolve_training import (
     check_sample_weight,
     check_stopping,
     resolve_batch,
+    resolve_device,
 )
 from app.domain.resolve_unsupported import refuse_unsupported
 from app.domain.schema import Column
@@ -101,6 +102,7 @@ def _complete(
         "split": split,
         "loss": loss,
         "batch_size": resolve_batch(spec, sizes.train, findings),
+        "device": resolve_device(spec, findings),
         "layers": layers,
         "embeddings": embeddings,
         "parameters": parameters,

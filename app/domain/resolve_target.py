@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from app.domain.custom import CUSTOM, is_custom
 from app.domain.resolve_findings import Findings
 from app.domain.schema import MAX_LEVELS, Column, Kind, Level, StorageType, Task
 from app.domain.spec import JobSpec, Loss
-from app.domain.spec.losses import CUSTOM, OF_CLASSES, OF_LABELS, OF_NUMBERS, STANDARDIZING, Bce, CrossEntropy, Mse, is_custom
+from app.domain.spec.losses import OF_CLASSES, OF_LABELS, OF_NUMBERS, STANDARDIZING, Bce, CrossEntropy, Mse
 
 MOST_CLASSES_OF_NUMBERS = 20
 

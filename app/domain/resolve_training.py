@@ -23,6 +23,15 @@ def _automatic(train_rows: int) -> int:
     return min(256, max(32, int(2 ** round(math.log2(train_rows / 16)))))
 
 
+def resolve_device(spec: JobSpec, findings: Findings) -> str:
+    """Where it trains; bf16 needs a GPU: a CPU is slower at it than at fp32."""
+    if spec.precision != "bf16":
+        return spec.device
+    if spec.device == "cpu":
+        findings.fault("precision", detail="bf16 is for a GPU; on a CPU there are fp32 and fp64.")
+    return "cuda"
+
+
 def check_stopping(spec: JobSpec, target: Target | None, findings: Findings, *, validated: bool) -> None:
     """Notes early stopping without validation, or on a metric that the task does not report."""
     if spec.early_stopping is None:

@@ -8,5 +8,3 @@ def refuse_unsupported(spec: JobSpec, findings: Findings) -> None:
     """Notes each such feature that the spec asks for."""
     if spec.recipe != "plain":
         findings.unsupported("recipe", what=f"The recipe {spec.recipe}")
-    if spec.precision == "bf16":
-        findings.unsupported("precision", what="bf16")

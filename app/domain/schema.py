@@ -1,47 +1,16 @@
 """What a dataset's columns are: kind, storage type, levels."""
 
-from enum import StrEnum
-
 from pydantic import BaseModel, ConfigDict
+
+from app.domain.kinds import Kind as Kind
+from app.domain.kinds import StorageType as StorageType
+from app.domain.kinds import Task as Task
 
 # A level of a column as it stood in the data: classes and predicted labels keep their own type.
 Level = bool | int | float | str
 
 # Levels are listed up to this many; a column with more has only its `distinct` count.
 MAX_LEVELS = 1000
-
-
-class Kind(StrEnum):
-    """How a column is read as a feature."""
-
-    NUMERIC = "numeric"
-    CATEGORICAL = "categorical"
-    BOOLEAN = "boolean"
-    DATETIME = "datetime"
-
-
-class StorageType(StrEnum):
-    """How a column's cells are stored."""
-
-    INT64 = "int64"
-    FLOAT64 = "float64"
-    BOOL = "bool"
-    STRING = "string"
-    DATETIME = "datetime"
-
-
-class Task(StrEnum):
-    """What a job predicts."""
-
-    REGRESSION = "regression"
-    BINARY = "binary"
-    MULTICLASS = "multiclass"
-    MULTILABEL = "multilabel"
-
-    @property
-    def is_classification(self) -> bool:
-        """True when the prediction is a label."""
-        return self is not Task.REGRESSION
 
 
 class Column(BaseModel):

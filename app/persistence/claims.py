@@ -89,8 +89,11 @@ def _by_sweep(connection: Connection, alike: ColumnElement[bool]) -> Counter[str
 
 def _most(connection: Connection, due: JobRow, *, waiting: int, owner: str, devices: Sequence[str]) -> int:
     """How many of the jobs that wait and are alike the owner may take at once."""
-    spec, memory = ResolvedSpec.model_validate(due.resolved_spec), _memory(connection, owner)
-    most = most_members(spec, gpu="cuda" in devices, memory=memory)
+    gpu = "cuda" in devices
+    on_gpu = gpu and due.device != "cpu"
+    # What a GPU's process says it has is the GPU's; of a job that asks for its CPU a pack is small by itself.
+    memory = _memory(connection, owner) if on_gpu == gpu else None
+    most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu=on_gpu, memory=memory)
     most = min(most, due.pack_limit or most)
     idle = _idle_others(connection, owner)
     if not idle and _others_wait(connection, due, devices):

@@ -4,6 +4,7 @@ import math
 import os
 from pathlib import Path
 
+_DEVICES = Path("/dev")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 # The rest is for the processes themselves, about 300 MB each, and for the system.
@@ -35,12 +36,21 @@ def _limit(path: Path) -> int | None:
 
 def gpus() -> int:
     """How many NVIDIA GPUs this process may use."""
-    devices = len([device for device in Path("/dev").glob("nvidia[0-9]*") if device.name[6:].isdigit()])
+    return len(_gpu_names())
+
+
+def gpu_of(slot: int) -> str | None:
+    """The GPU of a worker's training process, as CUDA_VISIBLE_DEVICES names it; where slots are more than GPUs, they share."""
+    names = _gpu_names()
+    return names[slot % len(names)] if names else None
+
+
+def _gpu_names() -> list[str]:
+    devices = len([device for device in _DEVICES.glob("nvidia[0-9]*") if device.name[6:].isdigit()])
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
-        return devices
-    names = [name for name in chosen.split(",") if name.strip() not in ("", "-1")]
-    return min(devices, len(names))
+        return [str(number) for number in range(devices)]
+    return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")][:devices]
 
 
 def cores() -> int:

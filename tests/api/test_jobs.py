@@ -235,6 +235,11 @@ def test_a_job_for_a_gpu_says_that_nobody_has_one(shared: Service) -> None:
     assert shared.submit(device="cuda")["queued_reason"] == "no_gpu_worker"
 
 
+def test_a_job_in_bf16_waits_for_a_gpu(shared: Service) -> None:
+    job = shared.submit(precision="bf16")
+    assert (job["queued_reason"], job["resolved_spec"]["device"]) == ("no_gpu_worker", "cuda")
+
+
 def test_waiting_ends_when_the_job_does(service: Service) -> None:
     id = service.submit()["id"]
     worker = Trained(service)

@@ -131,3 +131,17 @@ def test_the_cure_is_for_what_takes_most(spec: ResolvedSpec, word: str) -> None:
 @pytest.mark.parametrize(("size", "text"), [(0, "0 MB"), (12_400_000, "12 MB"), (2_560_000_000, "2.6 GB")])
 def test_sizes_are_written_for_people(size: int, text: str) -> None:
     assert readable(size) == text
+
+
+def test_bf16_takes_rounded_copies_beside_what_fp32_takes() -> None:
+    exact, rounded = (estimate(shape(50, 512, precision=precision), gpu=True) for precision in ("fp32", "bf16"))
+
+    assert (rounded.data, rounded.optimizer) == (exact.data, exact.optimizer)
+    assert rounded.parameters > exact.parameters
+    assert rounded.activations > exact.activations
+
+
+def test_a_gpu_keeps_more_of_small_networks_and_no_more_of_long_epochs() -> None:
+    small = shape(4, 8, train_rows=200, validation_rows=50, batch_size=200)
+    assert estimate(small, members=256, gpu=True).activations > 10 * estimate(small, members=256).activations
+    assert estimate(shape(50, 64, train_rows=1_000_000), gpu=True).activations < 600 * MB

@@ -173,7 +173,6 @@ def test_a_fault_is_named_with_its_pointer(change: dict[str, object], pointer: s
     ("change", "pointer"),
     [
         ({"recipe": "strong"}, "/recipe"),
-        ({"precision": "bf16"}, "/precision"),
     ],
 )
 def test_what_this_version_lacks_is_refused_by_name(change: dict[str, object], pointer: str) -> None:
@@ -181,6 +180,18 @@ def test_what_this_version_lacks_is_refused_by_name(change: dict[str, object], p
         resolved(**change)
 
     assert [(fault.pointer, fault.code) for fault in lacking.value.faults] == [(pointer, "not_supported")]
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_bf16_trains_on_a_gpu(device: str) -> None:
+    spec = resolved(precision="bf16", device=device).spec
+    assert (spec.precision, spec.device) == ("bf16", "cuda")
+
+
+def test_bf16_on_a_cpu_is_a_fault_of_the_precision() -> None:
+    found = faults(precision="bf16", device="cpu")
+    assert list(found) == ["/precision"]
+    assert "GPU" in found["/precision"]
 
 
 def test_all_faults_come_at_once() -> None:

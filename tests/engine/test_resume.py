@@ -80,18 +80,18 @@ def test_a_stack_goes_on_to_the_same_bits() -> None:
 
 
 def test_an_epoch_that_is_gathered_in_windows_goes_on_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 2))
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 2))
     member = member_of(spec_of(batch_size=3, epochs=6, optimizer={"name": "adam"}), weighted=True)
     whole = run([member], torch.float32)
-    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 8))
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 8))
     np.testing.assert_allclose(whole[1][0].columns.train_loss, run([member], torch.float32)[1][0].columns.train_loss, rtol=1e-6)
-    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 2))
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 2))
     assert_identical(whole, run_in_pieces([member], [3, 5, 11, 10_000]))
 
 
 def test_an_evaluation_in_many_slabs_goes_on_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.engine.evaluation._CELLS", 10)
-    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 8))
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 8))
     member = member_of(spec_of(batch_size=3, epochs=6))
     assert_identical(run([member], torch.float32), run_in_pieces([member], [9, 4, 11, 1, 10_000]))
 

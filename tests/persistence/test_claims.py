@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.job import StopReason
+from app.domain.job import StopReason, devices_taken
 from app.domain.memory import estimate
 from app.domain.packing import most_members, pack_key
 from app.domain.spec import Embedding
@@ -90,6 +90,19 @@ def test_a_pack_is_no_larger_than_what_fits_into_its_processs_memory(database: D
         queued(database, pack=True, other={"train_rows": 100_000})
 
     assert len(claim(database)) == 5
+
+
+def test_on_a_gpu_s_process_a_job_for_the_cpu_is_packed_as_on_any_cpu(database: Database) -> None:
+    with database.write() as connection:
+        workers.register(connection, OWNER, device="cuda", threads=1, torch="2", memory=10**11)
+    wide = {"layers": [100, 256, 128, 2], "parameters": 59_010, "batch_size": 256, "train_rows": 1000}
+    for device in ("cuda", "cpu") * 6:
+        queued(database, pack=True, device=device, other=wide | {"device": device})
+
+    with database.write() as connection:
+        packs = [claims.claim(connection, owner=OWNER, devices=devices_taken("cuda"), lease_seconds=30) for _ in range(2)]
+
+    assert [(pack[0].device, len(pack)) for pack in packs] == [("cuda", 6), ("cpu", 1)]
 
 
 def test_a_pack_leaves_a_share_to_idle_processes(database: Database) -> None:

@@ -14,6 +14,33 @@ def test_without_a_gpu_two_cores_make_a_slot(cores: int, slots: int, monkeypatch
     assert machine.default_slots() == slots
 
 
+@pytest.fixture
+def three_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(machine, "_DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_each_slot_has_a_gpu_of_its_own(three_gpus: None) -> None:
+    assert machine.default_slots() == 3
+    assert [machine.gpu_of(slot) for slot in range(4)] == ["0", "1", "2", "0"]
+
+
+def test_slots_get_the_gpus_that_were_chosen_by_their_names(three_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-8932f937")
+
+    assert machine.gpus() == 2
+    assert [machine.gpu_of(slot) for slot in range(3)] == ["2", "GPU-8932f937", "2"]
+
+
+@pytest.mark.parametrize("chosen", ["", "-1"])
+def test_no_slot_has_a_gpu_where_none_may_be_used(three_gpus: None, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+
+    assert (machine.gpus(), machine.gpu_of(0)) == (0, None)
+
+
 @pytest.mark.parametrize(
     ("limit", "granted"), [("1000000000", 1_000_000_000), ("max", None), (str(2**62), None)], ids=["limit", "none", "v1's none"]
 )

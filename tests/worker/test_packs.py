@@ -1,16 +1,21 @@
 """Jobs that train in one stack, against both databases: each leaves what it would have left alone."""
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
+import torch
 
 from app.domain.job import Status, StopReason
 from app.persistence import datasets
 from app.persistence.rows import JobRow
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
+from worker.engine.stack import Stack
 
 PACKED: dict[str, object] = {"pack": True, "precision": "fp64"}
 RATES = (0.001, 0.01, 0.05)
@@ -157,6 +162,65 @@ def test_a_pack_that_finds_no_memory_is_halved_until_a_job_is_alone_and_then_tha
     ends = [(yard.job(job.id).stop_reason, yard.job(job.id).stack_size) for job in jobs]
     assert ends[0] == (StopReason.OUT_OF_MEMORY, 1)
     assert ends[1:] == [("max_epochs", 1), ("max_epochs", 2), ("max_epochs", 2)]
+
+
+def test_memory_that_one_member_is_refused_is_what_the_stack_has_too_much_of(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, refused = [yard.submit(**PACKED, seed=seed) for seed in range(4)], iter([True])
+
+    def evaluate(stack: Stack, *where: Any) -> Any:
+        if next(refused, False):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return unharmed(stack, *where)
+
+    unharmed = Stack.evaluate
+    monkeypatch.setattr(Stack, "evaluate", evaluate)
+    yard.work()
+
+    ends = [(yard.job(job.id).stop_reason, yard.job(job.id).stack_size) for job in jobs]
+    assert ends == [("max_epochs", 2)] * 4
+
+
+def test_what_a_stack_held_is_free_before_its_halves_are_made(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, made = [yard.submit(**PACKED, seed=seed) for seed in range(4)], list[Any]()
+    unharmed = Stack.train
+
+    def train(stack: Stack) -> Any:
+        alive = [one for one in made if one() is not None]
+        made.append(ref(stack))
+        if len(made) == 1:
+            yield from islice(unharmed(stack), 1)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        assert not alive
+        yield from unharmed(stack)
+
+    monkeypatch.setattr(Stack, "train", train)
+    yard.work()
+
+    assert [yard.job(job.id).stop_reason for job in jobs] == ["max_epochs"] * 4
+    assert len(made) == 3
+
+
+def test_a_lost_device_ends_the_process_and_its_parent_gives_the_jobs_back(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, trouble = submitted(yard), iter([0, 1])
+
+    def end(code: int) -> None:
+        raise Killed(code)
+
+    def lose() -> None:
+        if yard.reports > 3 and next(trouble, 0):
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr("worker.trainer.os._exit", end)
+    yard.on_report = lose
+    with pytest.raises(Killed):
+        yard.work()
+    assert {yard.job(job.id).status for job in jobs} == {Status.RUNNING}
+    yard.bury()
+    yard.work()
+
+    assert {(yard.job(job.id).status, yard.job(job.id).attempt) for job in jobs} == {(Status.SUCCEEDED, 2)}
 
 
 def test_a_stack_that_fails_is_taken_apart_so_that_only_the_job_to_blame_fails(yard: Yard) -> None:

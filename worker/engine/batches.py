@@ -55,8 +55,20 @@ class Batches:
             self._shuffled = like.new_ones(k, columns, parts[0].columns + 1)
             self._tables = like.new_zeros(epochs, k, self._source.width, columns)
         self._logits = like.new_zeros(epochs, k, members[0].spec.layers[-1], columns)
+        self.bench = self._epochs = epochs
         self._factors = like.new_ones(window, k, 1, 1)
         self._last_factor = like.new_full((k, 1, 1), self.size / self.rows_of(self.steps - 1))
+
+    def add_bench(self) -> None:
+        """Make room for one more epoch, of number `bench`, which is no part of the sums."""
+        self._logits = self._logits.new_zeros(self.bench + 1, *self._logits.shape[1:])
+        if self.steps > 1:
+            self._tables = self._tables.new_zeros(self.bench + 1, *self._tables.shape[1:])
+
+    def keep_bench(self, slot: int) -> None:
+        """What the bench's batches left is the epoch's in `slot`."""
+        for kept in [self._logits, *[self._tables] * (self.steps > 1)]:
+            kept[slot].copy_(kept[self.bench])
 
     def rows_of(self, index: int) -> int:
         """The rows of a batch: the last one may have fewer."""
@@ -88,7 +100,8 @@ class Batches:
     def sums(self, first: int) -> NDArray[np.float64]:
         """[C, K, window]: the losses summed over each batch's rows, from the logits kept since batch `first`."""
         start, end = first * self.size, min(self.rows, (first + self.window) * self.size)
-        rows = self._loss.reported(self._logits[..., : end - start], self._loss.parts(self._tables[..., : end - start]))
+        logits, tables = (kept[: self._epochs, ..., : end - start] for kept in (self._logits, self._tables))
+        rows = self._loss.reported(logits, self._loss.parts(tables))
         whole = (end - start) // self.size
         usual = rows[..., : whole * self.size].view(*rows.shape[:-1], whole, self.size).sum(-1, dtype=torch.float64)
         if whole * self.size < end - start:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.custom_loss import CustomLoss
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 Floats = NDArray[np.float64]
 Inputs = NDArray[np.float64] | NDArray[np.float32]
@@ -124,7 +126,7 @@ class Member:
     Its rows are stored where the spec has a window in which they are shuffled.
     """
 
-    spec: ResolvedSpec
+    spec: "ResolvedSpec"
     arrays: MemberArrays | StoredRows
     custom_loss: CustomLoss | None = None
 
@@ -146,6 +148,11 @@ def test(arrays: MemberArrays | StoredRows) -> AnyPart | None:
 
 def _part(x: Floats | None, y: Targets | None, w: Floats | None) -> Part | None:
     return None if x is None or y is None or len(y) == 0 else Part(x, y, w)
+
+
+def sent(host: Tensor, device: torch.device) -> Tensor:
+    """The same on a device; to a GPU it is on its way, from memory that stays as it is until it has arrived."""
+    return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
 
 
 def tensor(array: NDArray[Any]) -> Tensor:

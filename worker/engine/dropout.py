@@ -1,13 +1,17 @@
 """Dropout masks, drawn for a block of batches at a time because seeding a generator costs more than a small mask."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
+from worker.engine import data
 from worker.engine.network import dropout_rates
 from worker.engine.randomness import Use, dropout_mask, seeded
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 # Cells of one draw: about 0.1 ms. It depends on nothing but the layer, so a mask is the same in every stack.
 _BLOCK = 1 << 16
@@ -21,7 +25,7 @@ def block_of(width: int, batch_size: int) -> int:
     return 1 << max(1, min(_BLOCK // (width * batch_size), MASKS_OF_ONE_DRAW)).bit_length() - 1
 
 
-def draw(spec: ResolvedSpec, *, epoch: int, layer: int, block: int) -> Tensor:
+def draw(spec: "ResolvedSpec", *, epoch: int, layer: int, block: int) -> Tensor:
     """Booleans [batches of the block, width, batch_size] of a hidden layer (from 0) in an epoch (from 1)."""
     width, rate = spec.network.hidden_layers[layer], dropout_rates(spec)[layer]
     shape = (block_of(width, spec.batch_size), width, spec.batch_size)
@@ -31,7 +35,7 @@ def draw(spec: ResolvedSpec, *, epoch: int, layer: int, block: int) -> Tensor:
 class _LayerMasks:
     """One layer's scaled masks [K, batches, width, batch_size], for the block that was drawn last."""
 
-    def __init__(self, specs: Sequence[ResolvedSpec], layer: int, like: Tensor) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], layer: int, like: Tensor) -> None:
         self._specs, self._layer = specs, layer
         width, self._rows = specs[0].network.hidden_layers[layer], specs[0].batch_size
         self._count = block_of(width, self._rows)
@@ -41,6 +45,10 @@ class _LayerMasks:
     def batch(self, batch: int, rows: int) -> Tensor:
         """[K, width, rows]: 0 or 1 / (1 - rate), of whatever was prepared last for this batch."""
         return self._masks[:, batch % self._count, :, :rows]
+
+    def until(self, batch: int) -> int:
+        """The first batch after this one that needs another draw."""
+        return batch - batch % self._count + self._count
 
     def prepare(self, epoch: int, batch: int) -> None:
         """Draw the batch's block unless it is there."""
@@ -54,13 +62,13 @@ class _LayerMasks:
             rate = dropout_rates(spec)[self._layer]
             if rate > 0:
                 kept = draw(spec, epoch=epoch, layer=self._layer, block=block)
-                self._masks[position].copy_(kept).div_(1 - rate)
+                self._masks[position].copy_(data.sent(kept, self._masks.device)).div_(1 - rate)
 
 
 class Dropout:
     """The masks of all hidden layers; a layer that no member drops from has None."""
 
-    def __init__(self, specs: Sequence[ResolvedSpec], like: Tensor, *, squeezed: bool) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, *, squeezed: bool) -> None:
         self._squeezed = squeezed
         rates = zip(*(dropout_rates(spec) for spec in specs), strict=True)
         self._layers = [_LayerMasks(specs, layer, like) if any(each) else None for layer, each in enumerate(rates)]
@@ -71,6 +79,10 @@ class Dropout:
         views = [layer.batch(batch, rows) if layer else None for layer in self._layers]
         return [mask[0] if self._squeezed and mask is not None else mask for mask in views]
 
+    def until(self, batch: int) -> int:
+        """The first batch after this one that needs another draw in any layer."""
+        return min(layer.until(batch) for layer in self._layers if layer)
+
     def prepare(self, epoch: int, batch: int) -> None:
         """Draw what a batch needs."""
         for layer in self._layers:
@@ -78,7 +90,7 @@ class Dropout:
                 layer.prepare(epoch, batch)
 
 
-def epoch_masks(spec: ResolvedSpec, epoch: int) -> list[list[Tensor | None]]:
+def epoch_masks(spec: "ResolvedSpec", epoch: int) -> list[list[Tensor | None]]:
     """For each batch of an epoch the booleans [width, rows] of each hidden layer, None without dropout: for a plain loop."""
     dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), squeezed=True)
     starts = range(0, spec.train_rows, spec.batch_size)

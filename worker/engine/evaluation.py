@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from worker.engine.sources import design, row_weights
 
 # One slab of rows: cells of the widest layer, and multiplications, so that a report is never kept waiting.
 _CELLS, _PRODUCTS = 1 << 21, 1 << 31
+_GPU_CELLS, _GPU_PRODUCTS = 1 << 25, 1 << 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Evaluation:
         self._targets = self._loss.parts(torch.stack(tables).to(like))
         self._y = [data.tensor(part.y).to(like.device) for part in parts]
         self._w = [None if part.w is None else data.tensor(part.w).to(like.device) for part in parts]
+        self._together = _together(members, parts, like.device)
 
     def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
         """Evaluate parameters [K, C, total], asking each member for the metrics `names`; pauses after each slab of rows.
@@ -60,11 +64,13 @@ class Evaluation:
         rows = self._loss.reported(logits.transpose(0, 1), self._targets)
         sums = rows.sum(-1, dtype=torch.float64)
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
-        self.scores = [self._score(i, sums[:, i], outputs[i], names[i]) for i in range(k)]
+        found = {position: scores for group in self._together for position, scores in self._measured(group, outputs, names)}
+        self.scores = [Scores(sums[:, i] * self._loss.factors[i], found[i]) for i in range(k)]
 
     def _slabs(self, networks: int) -> Iterator[slice]:
         rows, widest = self._rows, max(self._layout.widths)
-        step = max(1, min(_CELLS // (networks * widest), _PRODUCTS // (networks * (self._layout.total - self._layout.tables))))
+        cells, products = (_GPU_CELLS, _GPU_PRODUCTS) if self._like.is_cuda else (_CELLS, _PRODUCTS)
+        step = max(1, min(cells // (networks * widest), products // (networks * (self._layout.total - self._layout.tables))))
         return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
     def _slab(self, columns: slice) -> Tensor:
@@ -94,12 +100,32 @@ class Evaluation:
                 return torch.exp(logits)
         return logits
 
-    def _score(self, position: int, loss: Tensor, outputs: Tensor, names: Sequence[str]) -> Scores:
-        arrays, task = self._members[position].arrays, self._members[position].spec.task
+    def _measured(
+        self, group: Sequence[int], outputs: Tensor, names: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """The metrics of members that share their targets, from outputs [K, C, n, O]: as if one had all their versions."""
+        arrays, task = self._members[group[0]].arrays, self._members[group[0]].spec.task
         center, scale = arrays.target_center, arrays.target_scale
-        y, w = self._y[position], self._w[position]
-        found = metrics.evaluate(task, outputs, y, w, center=center, scale=scale, names=names) if names else {}
-        return Scores(loss * self._loss.factors[position], found)
+        y, w, wanted = self._y[group[0]], self._w[group[0]], list(dict.fromkeys(chain(*(names[i] for i in group))))
+        versions = outputs[group[0]] if len(group) == 1 else outputs[list(group)].flatten(0, 1)
+        found = metrics.evaluate(task, versions, y, w, center=center, scale=scale, names=wanted) if wanted else {}
+        each = {name: column.view(len(group), -1) for name, column in found.items()}
+        for row, position in enumerate(group):
+            yield position, {name: each[name][row] for name in names[position]}
+
+
+def _together(members: Sequence[Member], parts: Sequence[AnyPart], device: torch.device) -> list[list[int]]:
+    """Positions whose metrics are one: on a GPU, where launches are what metrics cost, those with the same targets."""
+    return _alike(members, parts) if device.type == "cuda" else [[position] for position in range(len(members))]
+
+
+def _alike(members: Sequence[Member], parts: Sequence[AnyPart]) -> list[list[int]]:
+    groups: dict[object, list[int]] = {}
+    for position, (member, part) in enumerate(zip(members, parts, strict=True)):
+        units = [np.asarray(value).tobytes() for value in (member.arrays.target_center, member.arrays.target_scale)]
+        key = (part.y.tobytes(), None if part.w is None else part.w.tobytes(), *units)
+        groups.setdefault(key, []).append(position)
+    return list(groups.values())
 
 
 def _inputs(parts: Sequence[Part], like: Tensor) -> Tensor:

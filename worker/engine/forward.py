@@ -25,13 +25,14 @@ def outputs(
     normalize: Normalize,
     activate: Callable[[Tensor], Tensor],
     masks: Masks | None = None,
+    affine: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.baddbmm,
 ) -> Tensor:
     """Logits [N, O, n] from the first layer's product [N, out, n]."""
     z = first
     for index, (layer, following) in enumerate(pairwise(layers)):
         a = activate(normalize(layer, z))
         mask = masks[index] if masks else None
-        z = torch.baddbmm(following.bias, following.weight, a if mask is None else a * mask)
+        z = affine(following.bias, following.weight, a if mask is None else a * mask)
     return z
 
 

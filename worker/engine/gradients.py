@@ -12,13 +12,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from worker.engine import embeddings, forward
+from worker.engine import embeddings, forward, precision
 from worker.engine.activations import ACTIVATIONS, Call
 from worker.engine.batches import Batch
 from worker.engine.dropout import Masks
 from worker.engine.embeddings import Lookup
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.losses import Loss
+from worker.engine.precision import Affine, Exact, Mixed, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,13 @@ class _Workspace:
 class ByHand:
     """∂L/∂parameters of a batch into `flat` [K, P] (K = 1: [P])."""
 
-    def __init__(self, layout: Layout, loss: Loss, *, activation: str, like: Tensor, dropping: Sequence[bool]) -> None:
+    def __init__(
+        self, layout: Layout, loss: Loss, *, activation: str, like: Tensor, dropping: Sequence[bool], mixed: bool = False
+    ) -> None:
         self._layout, self._loss, self._like, self._dropping = layout, loss, like, dropping
         self._activation = ACTIVATIONS[activation]
         self._squeezed = like.dim() == 1
-        self._product = torch.mm if self._squeezed else torch.bmm
+        self._products = (Mixed if mixed else Exact)(squeezed=self._squeezed)
         self.flat = torch.zeros_like(like)
         self._parts = layout.gradients(self.flat)
         if not self._squeezed:
@@ -65,6 +68,7 @@ class ByHand:
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
         """The calls that write the gradient at `layers` into `flat`, and the batch's logits where they belong."""
         space = self._spaces.get(batch.rows) or self._allocate(batch.rows)
+        self._products.begin()
         scale = [] if batch.factor is None else [partial(space.g.mul_, batch.factor)]
         joined = [] if self._squeezed else [partial(torch.cat, self._flat_parts, 1, out=self.flat)]
         gradient = self._loss.gradient(batch.logits, batch.targets, space.g)
@@ -75,13 +79,13 @@ class ByHand:
         lookup = space.lookup
         calls, source = (lookup.forward(layers[0], batch.x), lookup.inputs) if lookup else (list[Call](), batch.x)
         for layer, hidden, mask in zip(layers, space.hidden, masks, strict=False):
-            calls.append(partial(self._product, layer.augmented, source, out=hidden.z))
+            calls += self._products.calls(layer.augmented, source, hidden.z)
             calls += self._activated(hidden, mask)
             source = hidden.source
         if self._squeezed or batch.logits.is_contiguous():
-            return [*calls, partial(self._product, layers[-1].augmented, source, out=batch.logits)]
-        last = partial(self._product, layers[-1].augmented, source, out=space.logits)
-        return [*calls, last, partial(batch.logits.copy_, space.logits)]
+            return [*calls, *self._products.calls(layers[-1].augmented, source, batch.logits)]
+        last = self._products.calls(layers[-1].augmented, source, space.logits)
+        return [*calls, *last, partial(batch.logits.copy_, space.logits)]
 
     def _activated(self, hidden: _Hidden, mask: Tensor | None) -> list[Call]:
         write = self._activation.write
@@ -96,15 +100,15 @@ class ByHand:
         g = space.g
         for index in range(len(layers) - 1, 0, -1):
             hidden, mask = space.hidden[index - 1], masks[index - 1]
-            calls.append(partial(self._product, g, hidden.source_t, out=self._parts[index]))
-            calls.append(partial(self._product, layers[index].weight_t, g, out=hidden.g))
+            calls += self._products.calls(g, hidden.source_t, self._parts[index])
+            calls += self._products.calls(layers[index].weight_t, g, hidden.g)
             g = hidden.g
             if mask is not None:
                 calls.append(partial(g.mul_, mask))
             dropped = mask is not None and not self._activation.needs_input
             calls.append(self._activation.backward(g, hidden.z, hidden.z if dropped else hidden.a))
         lookup = space.lookup
-        calls.append(partial(self._product, g, lookup.inputs_t if lookup else batch.x_t, out=self._parts[0]))
+        calls += self._products.calls(g, lookup.inputs_t if lookup else batch.x_t, self._parts[0])
         return [*calls, *lookup.backward(layers[0], g, self._tables)] if lookup else calls
 
     def settled(self, layers: Sequence[LayerViews]) -> list[Call]:
@@ -131,8 +135,12 @@ class ByHand:
 class ByAutograd:
     """The same through torch's autograd, for normalized networks and losses without a formula; never squeezed."""
 
-    def __init__(self, layout: Layout, loss: Loss, *, activation: str, normalization: str, like: Tensor) -> None:
+    def __init__(
+        self, layout: Layout, loss: Loss, *, activation: str, normalization: str, like: Tensor, mixed: bool = False
+    ) -> None:
         self._loss = loss
+        self._product: Product = precision.mixed if mixed else torch.bmm
+        self._affine: Affine = precision.mixed_affine if mixed else torch.baddbmm
         self._activate = ACTIVATIONS[activation].apply
         self._batch_norm = forward.ByBatch()
         self._normalize = self._batch_norm if normalization == "batch" else forward.evaluating(normalization)
@@ -174,8 +182,8 @@ class ByAutograd:
 
     def _outputs(self, layers: Sequence[LayerViews], leaves: list[list[Tensor]], x: Tensor, masks: Masks) -> Tensor:
         tracked = [_tracked(layer, group) for layer, group in zip(layers, leaves, strict=True)]
-        first = torch.bmm(tracked[0].augmented, x)
-        return forward.outputs(first, tracked, normalize=self._normalize, activate=self._activate, masks=masks)
+        first, affine = self._product(tracked[0].augmented, x), self._affine
+        return forward.outputs(first, tracked, normalize=self._normalize, activate=self._activate, masks=masks, affine=affine)
 
 
 def _trained(layer: LayerViews) -> list[Tensor]:

@@ -9,11 +9,13 @@ normalization stand behind all that is trained.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Slot:
 class Layout:
     """The flat vector of one network."""
 
-    def __init__(self, spec: ResolvedSpec) -> None:
+    def __init__(self, spec: "ResolvedSpec") -> None:
         widths, kind = spec.layers, spec.network.normalization
         self.widths, self.embeddings = widths, tuple(spec.embeddings)
         self.tables = sum(embedding.size for embedding in self.embeddings)

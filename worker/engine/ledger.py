@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -51,7 +52,7 @@ class Ledger:
         factors = self._training.loss_factors / self._training.batches.weights
         self._train = totals * factors
         self._slots = np.array(slots, dtype=np.int64)
-        self._scores: dict[int, Scores] = {}
+        self._scores: dict[int, tuple[Floats, dict[str, Floats]]] = {}
         if not slots:
             return
         self._sound = np.isfinite(tape.sound().cpu().numpy())[self._slots]
@@ -60,18 +61,16 @@ class Ledger:
             assert versions is not None
             chosen = versions if len(positions) == len(versions) else versions[positions]
             yield from part.run(chosen, [self._names(position) for position in positions])
-            self._scores |= dict(zip(positions, part.scores, strict=True))
+            self._scores |= dict(zip(positions, _fetched(part.scores), strict=True))
 
     def block(self, position: int, *, first: int, seconds: Floats) -> Block:
         """What was measured of one member; `first` is the first epoch of the block."""
-        scores = self._scores.get(position)
+        losses, scores = self._scores.get(position, (None, {}))
         rates = self._training.rates[position].of_epochs(first, len(self._slots))
         return Block(
             train=self._train[:, position],
-            val=None if scores is None else scores.loss.cpu().numpy()[self._slots],
-            metrics={}
-            if scores is None
-            else {f"val_{name}": v.cpu().numpy()[self._slots] for name, v in scores.metrics.items()},
+            val=None if losses is None else losses[self._slots],
+            metrics={f"val_{name}": column[self._slots] for name, column in scores.items()},
             rates=rates,
             seconds=seconds,
             sound=self._sound[:, position],
@@ -102,6 +101,13 @@ class Ledger:
         later = later[..., 0] if batches.steps == 1 else np.add.accumulate(later, axis=-1)[..., -1]
         self._next = _added(np.zeros_like(self.partial), sums[current][:, :batch]), batch
         return np.concatenate((self.partial[None], later))
+
+
+def _fetched(scores: Sequence[Scores]) -> list[tuple[Floats, dict[str, Floats]]]:
+    """Losses and metrics of each member on the host, read back at once."""
+    columns = torch.stack([column for one in scores for column in (one.loss, *one.metrics.values())]).cpu().numpy()
+    rows = iter(columns)
+    return [(next(rows), {name: next(rows) for name in one.metrics}) for one in scores]
 
 
 def _added(start: Floats, row: Floats) -> Floats:

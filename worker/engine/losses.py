@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from app.domain.schema import Task
-from app.domain.spec.losses import Huber, Quantile
+from app.domain.kinds import Task
 from worker.engine.activations import Call
 from worker.engine.data import Floats, Member
 
@@ -190,7 +189,7 @@ class HuberLoss(_Residual):
 
     def prepare(self) -> None:
         """δ in trained units."""
-        deltas = [spec.delta for spec in self._specs if isinstance(spec, Huber)]
+        deltas = [getattr(spec, "delta", 1.0) for spec in self._specs]
         self.delta = self.column([delta / scale for delta, scale in zip(deltas, self._scales, strict=True)])
         self.negative_delta = -self.delta
 
@@ -211,7 +210,7 @@ class Pinball(_Residual):
 
     def prepare(self) -> None:
         """½ - q."""
-        self.tilt = self.column([0.5 - spec.q for spec in self._specs if isinstance(spec, Quantile)])
+        self.tilt = self.column([0.5 - getattr(spec, "q", 0.5) for spec in self._specs])
 
     def gradient(self, z: Tensor, parts: tuple[Tensor, ...], out: Tensor) -> list[Call]:
         """(½ - q + ½·sign(d))·w."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from app.domain import metrics
-from app.domain.schema import Task
+from app.domain.kinds import Task
 from worker.engine.data import Floats
 from worker.engine.label_metrics import LABEL_METRICS, LabelScores
 from worker.engine.ranking import areas
@@ -142,6 +142,9 @@ class _Scores:
     @cached_property
     def calls(self) -> Tensor:
         """[E, C]: the weight of the rows that were given each class."""
+        if self.w.is_cuda:  # where scatter_add_ sums in any order
+            chosen = torch.nn.functional.one_hot(self.predicted, self.classes)
+            return chosen.transpose(1, 2).double() @ self.w
         empty = self.w.new_zeros(len(self.outputs), self.classes)
         return empty.scatter_add_(1, self.predicted, self.w.expand_as(self.predicted))
 

@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.domain.schema import Task
-from app.domain.spec import Embedding, ResolvedSpec
-from app.domain.spec.losses import is_custom
+from app.domain.custom import is_custom
+from app.domain.kinds import Task
 from worker.engine.layout import Layout, Slot
 from worker.engine.randomness import Use, seeded
+
+if TYPE_CHECKING:
+    from app.domain.spec import Embedding, ResolvedSpec
 
 Weights = dict[str, NDArray[Any]]
 
@@ -34,7 +36,7 @@ _MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-def output_activation(spec: ResolvedSpec) -> Literal["softmax", "sigmoid", "identity", "exp"]:
+def output_activation(spec: "ResolvedSpec") -> Literal["softmax", "sigmoid", "identity", "exp"]:
     """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target.
 
     Of a custom loss it follows from the task alone.
@@ -48,7 +50,7 @@ def output_activation(spec: ResolvedSpec) -> Literal["softmax", "sigmoid", "iden
     return "exp" if loss == "poisson" else "identity"
 
 
-def dropout_rates(spec: ResolvedSpec) -> list[float]:
+def dropout_rates(spec: "ResolvedSpec") -> list[float]:
     """One rate for each hidden layer."""
     rate = spec.network.dropout
     return list(rate) if isinstance(rate, list) else [rate] * len(spec.network.hidden_layers)
@@ -57,7 +59,7 @@ def dropout_rates(spec: ResolvedSpec) -> list[float]:
 class Embedded(nn.Sequential):
     """Plain modules behind an nn.Embedding for each of the last columns of x [n, C], which hold codes."""
 
-    def __init__(self, embeddings: Sequence[Embedding], modules: Sequence[nn.Module]) -> None:
+    def __init__(self, embeddings: Sequence["Embedding"], modules: Sequence[nn.Module]) -> None:
         super().__init__()
         self.embeddings = nn.ModuleList(nn.Embedding(table.levels + 1, table.width, padding_idx=0) for table in embeddings)
         for index, module in enumerate(modules):
@@ -72,7 +74,7 @@ class Embedded(nn.Sequential):
         return z
 
 
-def sequential(spec: ResolvedSpec) -> nn.Sequential:
+def sequential(spec: "ResolvedSpec") -> nn.Sequential:
     """The network as plain modules, with torch's own random weights: Linear, normalization, activation, Dropout a layer."""
     modules: list[nn.Module] = []
     for into, out, rate in zip(spec.layers, spec.layers[1:-1], dropout_rates(spec), strict=False):
@@ -86,12 +88,12 @@ def sequential(spec: ResolvedSpec) -> nn.Sequential:
     return Embedded(spec.embeddings, modules) if spec.embeddings else nn.Sequential(*modules)
 
 
-def initial_weights(spec: ResolvedSpec) -> Weights:
+def initial_weights(spec: "ResolvedSpec") -> Weights:
     """The weights before the first epoch, float64: a pure function of seed and layer."""
     return named(spec, initial_vector(spec), steps=0)
 
 
-def initial_vector(spec: ResolvedSpec) -> NDArray[np.float64]:
+def initial_vector(spec: "ResolvedSpec") -> NDArray[np.float64]:
     """The weights before the first epoch as one flat vector [total]."""
     layout = Layout(spec)
     flat = torch.zeros(layout.total, dtype=torch.float64)
@@ -117,7 +119,7 @@ def _drawn(name: str, slot: Slot, generator: torch.Generator) -> tuple[Tensor, T
     return weight, torch.empty(slot.outputs, 1, dtype=torch.float64).uniform_(-bound, bound, generator=generator)
 
 
-def named(spec: ResolvedSpec, flat: NDArray[np.floating], *, steps: int) -> Weights:
+def named(spec: "ResolvedSpec", flat: NDArray[np.floating], *, steps: int) -> Weights:
     """A flat vector [total] as the state_dict of `sequential(spec)`; `steps` is what batch normalization has counted."""
     layout, index = Layout(spec), 0
     tables = enumerate(layout.split(torch.from_numpy(flat)))

@@ -6,13 +6,16 @@ float64 for S steps at a time. Parameters p, gradient g and moments are [K, P], 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
+
 
 Floats = NDArray[np.float64]
 
@@ -22,9 +25,9 @@ class Optimizer(ABC):
 
     moments: tuple[str, ...] = ()
 
-    def __init__(self, specs: Sequence[ResolvedSpec], like: Tensor) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor) -> None:
         self._like = like
-        self._specs = [spec.optimizer.model_dump() for spec in specs]
+        self._specs = [vars(spec.optimizer) for spec in specs]
         self.state = {name: torch.zeros_like(like) for name in self.moments}
         self._scratch, self._scratch2 = torch.empty_like(like), torch.empty_like(like)
         self.weight_decay = self.each("weight_decay")

@@ -1,14 +1,17 @@
 """torch.optim's optimizers, by name: SGD, RMSprop, Adagrad, and the Adam family from its own file."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.adam import Adam, AdamW, NAdam, RAdam
 from worker.engine.optimizer import Floats, Optimizer
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 
 class Sgd(Optimizer):
@@ -110,6 +113,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def of(specs: Sequence[ResolvedSpec], like: Tensor) -> Optimizer:
+def of(specs: Sequence["ResolvedSpec"], like: Tensor) -> Optimizer:
     """The optimizer that the specs share, for parameters like `like` [K, P] (or [P])."""
     return OPTIMIZERS[specs[0].optimizer.name](specs, like)

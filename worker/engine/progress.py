@@ -1,16 +1,19 @@
 """How far one member is: its finished epochs, its best one, why it ended; decided on the host, in the order of the epochs."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import metrics
 from app.domain.job import StopReason
-from app.domain.spec import ResolvedSpec
 from worker.engine.network import Weights
 from worker.engine.reports import EpochColumns, EpochLosses, MemberReport
 from worker.engine.stopping import Stopper, first_true, lower, watched
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +56,7 @@ class Row:
 class Progress:
     """One member's record."""
 
-    def __init__(self, spec: ResolvedSpec, *, position: int, validated: bool) -> None:
+    def __init__(self, spec: "ResolvedSpec", *, position: int, validated: bool) -> None:
         self.spec, self.position, self.validated = spec, position, validated
         self.watch = watched(spec, validated=validated)
         self.names = metrics.of_epochs(spec.task, watched=self.watch) if validated else ()

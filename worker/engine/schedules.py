@@ -5,12 +5,14 @@ OneCycle moves the learning rate alone, not the momentum.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.spec import ResolvedSpec
-from app.domain.spec.schedules import Cosine, Exponential, OneCycle, Plateau, Step
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
+    from app.domain.spec.schedules import OneCycle, Plateau
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -19,12 +21,12 @@ Steps = NDArray[np.int64]
 class Rates:
     """The learning rates of one member; steps and epochs count from 0."""
 
-    def __init__(self, spec: ResolvedSpec, *, steps: int) -> None:
+    def __init__(self, spec: "ResolvedSpec", *, steps: int) -> None:
         self._schedule = spec.lr_schedule
         self._base = spec.optimizer.learning_rate
         self._epochs = spec.epochs
         self._steps = steps
-        self.plateau = PlateauState(self._base) if isinstance(self._schedule, Plateau) else None
+        self.plateau = PlateauState(self._base) if self._schedule.name == "plateau" else None
 
     def at(self, step: Steps) -> Floats:
         """The rate of each step."""
@@ -39,26 +41,25 @@ class Rates:
 
     def after_epoch(self, epoch: int, loss: float) -> None:
         """Tell a plateau schedule the loss of an epoch (counted from 1)."""
-        if isinstance(self._schedule, Plateau) and self.plateau and epoch > self._schedule.warmup_epochs:
+        if self._schedule.name == "plateau" and self.plateau and epoch > self._schedule.warmup_epochs:
             self.plateau.take(self._schedule, loss)
 
     def _main(self, step: Steps) -> Floats:
         schedule, base = self._schedule, self._base
         epoch = step // self._steps
         last = max(1, self._epochs - schedule.warmup_epochs)
-        match schedule:
-            case Step():
-                return np.asarray(base * schedule.gamma ** (epoch // schedule.step_size))
-            case Exponential():
-                return np.asarray(base * schedule.gamma**epoch)
-            case Cosine():
-                return schedule.eta_min + (base - schedule.eta_min) * (1 + np.cos(np.pi * epoch / last)) / 2
-            case OneCycle():
-                return _one_cycle(schedule, base, step, last * self._steps)
+        if schedule.name == "step":
+            return np.asarray(base * schedule.gamma ** (epoch // schedule.step_size))
+        if schedule.name == "exponential":
+            return np.asarray(base * schedule.gamma**epoch)
+        if schedule.name == "cosine":
+            return schedule.eta_min + (base - schedule.eta_min) * (1 + np.cos(np.pi * epoch / last)) / 2
+        if schedule.name == "one_cycle":
+            return _one_cycle(schedule, base, step, last * self._steps)
         return np.full(step.shape, self.plateau.rate if self.plateau else base)
 
 
-def _one_cycle(schedule: OneCycle, peak: float, step: Steps, total: int) -> Floats:
+def _one_cycle(schedule: "OneCycle", peak: float, step: Steps, total: int) -> Floats:
     """Cosine from peak / div_factor up to the peak, then down to the start / final_div_factor."""
     start = peak / schedule.div_factor
     top, end = schedule.pct_start * total - 1, max(1, total - 1)
@@ -79,7 +80,7 @@ class PlateauState:
     best: float = np.inf
     bad: int = 0
 
-    def take(self, schedule: Plateau, loss: float) -> None:
+    def take(self, schedule: "Plateau", loss: float) -> None:
         """Count one epoch's loss; the change that torch's `eps` of 1e-8 ignores is ignored."""
         if loss < self.best * (1 - schedule.threshold):
             self.best, self.bad = loss, 0

@@ -61,14 +61,19 @@ class Held(Source):
 
     def begin(self, epoch: int) -> None:
         """See Source."""
-        self._order = torch.stack([epoch_order(seed, epoch, self._rows) for seed in self._seeds]).to(self._x.device)
+        orders = {seed: epoch_order(seed, epoch, self._rows) for seed in dict.fromkeys(self._seeds)}
+        self._order = data.sent(torch.stack([orders[seed] for seed in self._seeds]), self._x.device)
 
     def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
         """See Source."""
-        self._chosen = self._order[:, start:stop]
-        for position, chosen in enumerate(self._chosen):
-            torch.index_select(self._x[position], 0, chosen, out=x[position])
-            torch.index_select(self._table[position], 1, chosen, out=tables[position])
+        self._chosen = order = self._order[:, start:stop]
+        if _at_once(order):
+            torch.gather(self._x, 1, order[:, :, None].expand(-1, -1, x.shape[-1]), out=x)
+            torch.gather(self._table, 2, order[:, None].expand(-1, self.width, -1), out=tables)
+        else:
+            for position, chosen in enumerate(order):
+                torch.index_select(self._x[position], 0, chosen, out=x[position])
+                torch.index_select(self._table[position], 1, chosen, out=tables[position])
 
     def weights(self) -> Tensor:
         """See Source."""
@@ -137,6 +142,11 @@ def design(x: Inputs, like: Tensor) -> Tensor:
     rows = torch.ones(x.shape[0], x.shape[1] + 1, dtype=like.dtype)
     rows[:, :-1] = data.tensor(x)
     return rows.to(like.device)
+
+
+def _at_once(order: Tensor) -> bool:
+    """True where one launch for all members is quicker than one for each that copies whole rows."""
+    return order.is_cuda
 
 
 def row_weights(part: AnyPart) -> Tensor:

@@ -9,10 +9,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from app.domain.job import StopReason
 from app.domain.metrics import of_task
-from worker.engine import data, recovery
+from worker.engine import data, recovery, replay, tape
 from worker.engine.data import Member
 from worker.engine.evaluation import Evaluation, finished
 from worker.engine.keeping import Keeper, Place, Which
@@ -21,6 +22,7 @@ from worker.engine.ledger import Ledger
 from worker.engine.network import Weights
 from worker.engine.progress import Block, Progress
 from worker.engine.recovery import State
+from worker.engine.replayed import Replayed
 from worker.engine.reports import MemberReport
 from worker.engine.training import Training, plan
 
@@ -51,8 +53,7 @@ class Stack:
         # Whoever waits for a first epoch gets it at once; the pauses between reports double from there.
         self._patience = min(_FIRST_REPORT_SECONDS, self._report_seconds)
         self._like, self._layout = torch.empty(0, dtype=dtype, device=device), Layout(members[0].spec)
-        epochs, window = plan(members, self._layout)
-        self._training = Training(members, self._layout, epochs=epochs, window=window, like=self._like)
+        self._training = _training(members, self._layout, self._like)
         splits = [data.validation(member.arrays) is not None for member in members]
         self._progress = [Progress(member.spec, position=i, validated=splits[i]) for i, member in enumerate(members)]
         self._ledger = Ledger(self._training, self._progress, members, self._layout, like=self._like)
@@ -122,27 +123,34 @@ class Stack:
 
     def _work(self) -> Iterator[None]:
         """Steps, epochs and decisions; pauses after each step, and within an evaluation that takes long."""
-        tape, place = self._training.tape, self._place
+        tape, place, leapt = self._training.tape, self._place, 0
         while live := self._live():
             full = place.epoch - place.epoch % tape.epochs + tape.epochs
-            for epoch in range(place.epoch + 1, min(full, max(self._members[i].spec.epochs for i in live)) + 1):
-                yield from self._steps(epoch)
-                place.epoch, place.batch = epoch, 0
-                self._stamps.append(self._now())
+            last = min(full, max(self._members[i].spec.epochs for i in live))
+            while place.epoch < last:
+                leapt = self._training.leap(place.epoch + 1, last)
+                if leapt:
+                    place.epoch += leapt
+                    self._stamps += [self._now()] * leapt
+                else:
+                    yield from self._steps(place.epoch + 1)
+                    place.epoch, place.batch = place.epoch + 1, 0
+                    self._stamps.append(self._now())
             if tape.epochs == 1:
                 yield from self._decide()
             else:
                 finished(self._decide())
             if place.epoch == full:
                 tape.turn()
+            if leapt:
+                yield
 
     def _steps(self, epoch: int) -> Iterator[None]:
         training, place, window = self._training, self._place, self._training.batches.window
         steps = training.batches.steps
         training.begin(epoch, place.batch)
         while place.batch < steps:
-            training.step(epoch, place.batch)
-            place.batch += 1
+            place.batch += training.step(epoch, place.batch)
             if window < steps and (place.batch % window == 0 or place.batch == steps):
                 self._ledger.drain(place.batch)
             yield
@@ -225,6 +233,14 @@ class Stack:
                 self.stop(position, reason, self._progress[position].told(reason))
 
 
+def _training(members: Sequence[Member], layout: Layout, like: Tensor) -> Training:
+    recorder = replay.of(members, like.device)
+    epochs, window = plan(members, layout, limits=tape.ON_GPU if like.is_cuda else tape.ON_CPU)
+    if recorder is None:
+        return Training(members, layout, epochs=epochs, window=window, like=like)
+    return Replayed(members, layout, epochs=epochs, window=window, like=like, recorder=recorder)
+
+
 def _filled(members: Sequence[Member | None]) -> list[Member]:
     """Empty places get the tensors of a member that is there, not its custom loss; they are buried before the first step."""
     present = [member for member in members if member is not None]
@@ -241,7 +257,7 @@ def _check(members: Sequence[Member]) -> None:
 
     def shape(member: Member) -> tuple[object, ...]:
         spec, network = member.spec, member.spec.network
-        kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size)
+        kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size, spec.precision)
         rows = data.train(member.arrays)
         return (spec.layers, spec.embeddings, network.activation, network.normalization, *kinds, rows.rows, rows.columns)
 

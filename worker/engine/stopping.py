@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.metrics import lower_is_better
-from app.domain.spec import EarlyStopping, ResolvedSpec
+
+if TYPE_CHECKING:
+    from app.domain.spec import EarlyStopping, ResolvedSpec
 
 Floats = NDArray[np.float64]
 
 
-def watched(spec: ResolvedSpec, *, validated: bool) -> str:
+def watched(spec: "ResolvedSpec", *, validated: bool) -> str:
     """The metric by which a job's epochs are compared."""
     if not validated:
         return "train_loss"
@@ -38,7 +41,7 @@ class Stopper:
     best: float = np.inf
     wait: int = 0
 
-    def take(self, values: Floats, rule: EarlyStopping) -> int | None:
+    def take(self, values: Floats, rule: "EarlyStopping") -> int | None:
         """Count epochs; the index of the one at which patience ended, None if it did not."""
         for index, value in enumerate(values.tolist()):
             if value < self.best - rule.min_delta:

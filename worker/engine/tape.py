@@ -5,19 +5,35 @@ and what is evaluated is always the whole tape: so no number depends on when a r
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.dropout import MASKS_OF_ONE_DRAW, block_of
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.network import dropout_rates
 
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
+
 _LONGEST = 256
-# Cells of all buffers together (16 MB in float32), and seconds of training, that one tape may hold.
-_CELLS, _SECONDS = 1 << 22, 0.1
+# Seconds of training that one tape may hold.
+_SECONDS = 0.1
 # Cells of inputs, targets and logits that are gathered at once.
 _WINDOW = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Cells of all buffers of a tape together; about the seconds of a step, and of one parameter and row."""
+
+    cells: int
+    step: float
+    product: float
+
+
+# On a CPU a tape is 16 MB in float32, about its cache; on a GPU 2 GB, so that hundreds of members are judged rarely.
+ON_CPU, ON_GPU = Limits(1 << 22, 40e-6, 1.2e-9), Limits(1 << 29, 60e-6, 3e-13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ class Tape:
     def __init__(self, layout: Layout, *, epochs: int, members: int, squeezed: bool, like: Tensor) -> None:
         self.epochs = epochs
         self.flat = like.new_zeros(epochs + 1, members, layout.total)
-        self.slots = [_slot(layout, flat[0] if squeezed else flat) for flat in self.flat]
+        self.slots = [slot_of(layout, flat[0] if squeezed else flat) for flat in self.flat]
 
     def before(self, epoch: int) -> int:
         """The slot of the parameters that an epoch (from 1) starts with; those after it stand in the next slot."""
@@ -54,18 +70,20 @@ class Tape:
         return (self.flat[1:] * 0).sum(-1).double()
 
 
-def capacity(spec: ResolvedSpec, layout: Layout, *, members: int, rows: int, validation_rows: int) -> int:
+def capacity(
+    spec: "ResolvedSpec", layout: Layout, *, members: int, rows: int, validation_rows: int, limits: Limits = ON_CPU
+) -> int:
     """C: how many epochs a tape holds, a power of two; 1 where the next epoch waits for this one's losses."""
     if spec.lr_schedule.name == "plateau":
         return 1
     outputs, steps = spec.layers[-1], -(-rows // spec.batch_size)
     cells = layout.total + rows * outputs * (1 if steps == 1 else 3) + validation_rows * (max(spec.layers[1:]) + outputs)
-    seconds = steps * 40e-6 + members * layout.total * rows * 1.2e-9
-    fitting = min(_LONGEST, _CELLS // (members * cells), int(_SECONDS / seconds))
+    seconds = steps * limits.step + members * layout.total * rows * limits.product
+    fitting = min(_LONGEST, limits.cells // (members * cells), int(_SECONDS / seconds))
     return 1 << max(0, fitting.bit_length() - 1)
 
 
-def window(spec: ResolvedSpec, layout: Layout, *, epochs: int, members: int, rows: int) -> int:
+def window(spec: "ResolvedSpec", layout: Layout, *, epochs: int, members: int, rows: int) -> int:
     """Batches that are gathered at once: all of an epoch, unless a single epoch's are too many; then a power of two."""
     size = min(spec.batch_size, rows)
     steps, cells = -(-rows // size), members * size * (layout.widths[0] + 2 * layout.widths[-1])
@@ -74,6 +92,7 @@ def window(spec: ResolvedSpec, layout: Layout, *, epochs: int, members: int, row
     return steps if epochs > 1 else min(steps, whole)
 
 
-def _slot(layout: Layout, flat: Tensor) -> Slot:
+def slot_of(layout: Layout, flat: Tensor) -> Slot:
+    """Flat parameters [K, total] as a slot."""
     statistics = flat[..., layout.trained :] if layout.total > layout.trained else None
     return Slot(layout.views(flat), flat[..., : layout.trained], statistics)

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from worker.engine import clipping, data, losses, optimizers, tape
 from worker.engine.activations import Call
-from worker.engine.batches import Batches
+from worker.engine.batches import Batch, Batches
 from worker.engine.data import Member
 from worker.engine.dropout import Dropout
 from worker.engine.gradients import ByAutograd, ByHand
 from worker.engine.layout import Layout
-from worker.engine.optimizer import Optimizer
+from worker.engine.optimizer import Floats, Optimizer
 from worker.engine.schedules import Rates
-from worker.engine.tape import Tape
+from worker.engine.tape import Limits, Slot, Tape
 
 # Steps whose coefficients are computed at once.
 _AHEAD = 256
@@ -26,7 +26,7 @@ _Key = tuple[int, int, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
+class Program:
     """A step: calls that leave the gradient in its place, the parameters it was taken at, and where their successors go."""
 
     calls: list[Call]
@@ -39,9 +39,11 @@ class Coefficients:
 
     def __init__(self, optimizer: Optimizer, rates: Sequence[Rates], like: Tensor) -> None:
         self._optimizer, self._rates, self._like = optimizer, rates, like
+        self.shape = (*like.shape[:-1], 1)
         self._ended: set[int] = set()
         self._start = -1
         self._known: list[list[Tensor]] = []
+        self._block: tuple[int, Tensor] | None = None
 
     def at(self, step: int) -> list[Tensor]:
         """The coefficients, each [K, 1] (squeezed: [1]), of a step counted from 0."""
@@ -52,26 +54,48 @@ class Coefficients:
 
     def forget(self) -> None:
         """The rates have changed."""
-        self._start = -1
+        self._start, self._block = -1, None
 
     def end(self, position: int) -> None:
         """This member learns no more."""
         self._ended.add(position)
         self.forget()
 
+    def buffer(self, steps: int) -> Tensor:
+        """Zeros [steps, c, K]: room for `of`."""
+        return self._like.new_zeros(steps, *self._table(0).shape[1:])
+
+    def of(self, step: int, count: int) -> Tensor:
+        """[count, c, K] on the host: the coefficients of the steps that begin with `step`."""
+        parts = []
+        while count:
+            part = self._known_block(step - step % _AHEAD)[step % _AHEAD :][:count]
+            parts.append(part)
+            step, count = step + len(part), count - len(part)
+        return torch.cat(parts)
+
+    def _known_block(self, start: int) -> Tensor:
+        if self._block is None or self._block[0] != start:
+            self._block = start, torch.from_numpy(self._table(start)).to(self._like.dtype)
+        return self._block[1]
+
     def _fill(self, step: int) -> int:
         self._start = step - step % _AHEAD
-        steps = np.arange(self._start, self._start + _AHEAD)
+        table = self._table(self._start)
+        same = bool((table == table[0]).all())
+        tensor = torch.from_numpy(table[:1] if same else table).to(self._like)
+        rows = [list(row.view(-1, *self.shape).unbind(0)) for row in tensor.unbind(0)]
+        self._known = rows * _AHEAD if same else rows
+        return step - self._start
+
+    def _table(self, start: int) -> Floats:
+        """[_AHEAD, c, K]."""
+        steps = np.arange(start, start + _AHEAD)
         with np.errstate(all="ignore"):
             rates = np.stack([rate.at(steps) for rate in self._rates], 1)
             rates[:, list(self._ended)] = 0
             columns = self._optimizer.coefficients(steps[:, None].astype(np.float64) + 1, rates)
-        table = np.stack([np.broadcast_to(column, rates.shape) for column in columns], 1)
-        same = bool((table == table[0]).all())
-        tensor = torch.from_numpy(table[:1] if same else table).to(self._like)
-        rows = [list(row.view(-1, *self._like.shape[:-1], 1).unbind(0)) for row in tensor.unbind(0)]
-        self._known = rows * _AHEAD if same else rows
-        return step - self._start
+        return np.stack([np.broadcast_to(column, rates.shape) for column in columns], 1)
 
 
 class Training:
@@ -81,7 +105,8 @@ class Training:
         specs, network = [member.spec for member in members], members[0].spec.network
         loss = losses.of(members, dtype=like.dtype, device=like.device)
         by_hand = loss.by_hand and network.normalization == "none"
-        squeezed = by_hand and len(members) == 1
+        self.squeezed = squeezed = by_hand and len(members) == 1
+        mixed = members[0].spec.precision == "bf16"
         self.loss_factors = np.array(loss.factors)
         if squeezed:
             loss.squeeze()
@@ -89,52 +114,66 @@ class Training:
         self.batches = Batches(members, loss, like=like, epochs=epochs, window=window, squeezed=squeezed)
         self._dropout = Dropout(specs, like, squeezed=squeezed)
         shape = torch.empty_like(self.tape.slots[0].trained, memory_format=torch.contiguous_format)
-        self._gradient: ByHand | ByAutograd = (
-            ByHand(layout, loss, activation=network.activation, like=shape, dropping=self._dropout.active)
-            if by_hand
-            else ByAutograd(layout, loss, activation=network.activation, normalization=network.normalization, like=shape)
-        )
+        self._gradient: ByHand | ByAutograd
+        if by_hand:
+            dropping = self._dropout.active
+            self._gradient = ByHand(layout, loss, activation=network.activation, like=shape, dropping=dropping, mixed=mixed)
+        else:
+            kinds = {"activation": network.activation, "normalization": network.normalization}
+            self._gradient = ByAutograd(layout, loss, **kinds, like=shape, mixed=mixed)
         self.optimizer: Optimizer = optimizers.of(specs, shape)
         self._clipping = clipping.of([spec.gradient_clip_norm for spec in specs], shape)
         self.rates = [Rates(spec, steps=self.batches.steps) for spec in specs]
         self.coefficients = Coefficients(self.optimizer, self.rates, shape)
         self.by_hand = by_hand
         self._steps, self._drops = self.batches.steps, any(self._dropout.active)
-        self._programs: dict[_Key, _Program] = {}
+        self._programs: dict[_Key, Program] = {}
 
     def begin(self, epoch: int, index: int) -> None:
         """Put the rows in an epoch's order, to go on with the batch `index`."""
         if index < self._steps > 1:
             self.batches.begin(epoch)
-            self.batches.fill(self.tape.before(epoch), index - index % self.batches.window)
+            self.batches.fill(self._home(epoch), index - index % self.batches.window)
 
-    def step(self, epoch: int, index: int) -> None:
-        """Train on the batch `index` of an epoch."""
-        batches, slot = self.batches, (epoch - 1) % self.tape.epochs
+    def leap(self, first: int, last: int) -> int:
+        """How many epochs from `first` on, at most up to `last`, were trained at once; none, they are trained step by step."""
+        return 0
+
+    def step(self, epoch: int, index: int) -> int:
+        """Train on the batch `index` of an epoch; answers how many batches were trained on."""
+        batches, slot = self.batches, self._home(epoch)
         place = index % batches.window
         if place == 0 and index:
             batches.fill(slot, index)
         key = (slot, place, index == 0, index == self._steps - 1)
-        program = self._programs.get(key) or self._prepare(key, index)
+        program = self._programs.get(key) or self._program(key, index)
         if self._drops:
             self._dropout.prepare(epoch, index)
         for call in program.calls:
             call()
         coefficients = self.coefficients.at((epoch - 1) * self._steps + index)
         self.optimizer.update(program.source, self._gradient.flat, program.out, coefficients)
+        return 1
 
-    def _prepare(self, key: _Key, index: int) -> _Program:
-        slot, slots = key[0], self.tape.slots
-        source, out = slots[slot if index == 0 else slot + 1], slots[slot + 1]
-        batch = self.batches.batch(slot, index)
+    def _home(self, epoch: int) -> int:
+        """Where the batches of an epoch are gathered."""
+        return (epoch - 1) % self.tape.epochs
+
+    def _program(self, key: _Key, index: int) -> Program:
+        if key not in self._programs:
+            slot, slots = key[0], self.tape.slots
+            source = slots[slot if index == 0 else slot + 1]
+            self._programs[key] = self._made(source, slots[slot + 1], self.batches.batch(slot, index), index)
+        return self._programs[key]
+
+    def _made(self, source: Slot, out: Slot, batch: Batch, index: int) -> Program:
         calls = self._gradient.prepare(source.layers, batch, self._dropout.masks(index, batch.rows))
         if self._clipping is not None:
             calls.append(partial(self._clipping, self._gradient.flat))
         if out.statistics is not None and source.statistics is not None:
-            calls += [partial(out.statistics.copy_, source.statistics)] if index == 0 else []
+            calls += [partial(out.statistics.copy_, source.statistics)] if source is not out else []
             calls += self._gradient.settled(out.layers)
-        self._programs[key] = _Program(calls, source.trained, out.trained)
-        return self._programs[key]
+        return Program(calls, source.trained, out.trained)
 
     def bury(self, position: int) -> None:
         """Turn a member that ended into dead weight: zeros that stay zeros, so nothing slow or infinite is computed on."""
@@ -148,10 +187,10 @@ class Training:
         return {name: moment.view(len(self.rates), -1)[position] for name, moment in self.optimizer.state.items()}
 
 
-def plan(members: Sequence[Member], layout: Layout) -> tuple[int, int]:
+def plan(members: Sequence[Member], layout: Layout, *, limits: Limits = tape.ON_CPU) -> tuple[int, int]:
     """The epochs and the batches of an epoch that a stack's tape holds: functions of shapes alone."""
     rows = data.train(members[0].arrays).rows
     validation = max(part.rows if (part := data.validation(member.arrays)) else 0 for member in members)
     spec, k = members[0].spec, len(members)
-    epochs = tape.capacity(spec, layout, members=k, rows=rows, validation_rows=validation)
+    epochs = tape.capacity(spec, layout, members=k, rows=rows, validation_rows=validation, limits=limits)
     return epochs, tape.window(spec, layout, epochs=epochs, members=k, rows=rows)

@@ -4,19 +4,22 @@ Which row comes when is a pure function of (seed, epoch, window), so an epoch ca
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.spec import ResolvedSpec
 from worker.engine.data import Part, StoredPart
 from worker.engine.randomness import block_order, window_order
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 
 class Windows:
     """The training rows of one member, in the order of one epoch after the other."""
 
-    def __init__(self, part: StoredPart, spec: ResolvedSpec) -> None:
+    def __init__(self, part: StoredPart, spec: "ResolvedSpec") -> None:
         if spec.window is None:
             raise ValueError("Rows that are not in memory need a window in which they are shuffled.")
         self._part, self._seed, self._blocks = part, spec.seed, spec.window.blocks

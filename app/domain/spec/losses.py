@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from app.domain.custom import is_custom
 from app.domain.spec.blocks import Block
 
 Positive = Annotated[float, Field(gt=0)]
@@ -72,15 +73,6 @@ class Custom(Block):
     """A loss that the operator installed on the workers; `custom:mine` is the entry point `mine` of `trainyard.losses`."""
 
     name: Annotated[str, Field(pattern=r"^custom:[A-Za-z0-9_.-]+$")]
-
-
-# What a custom loss is installed as, and what stands before its name.
-ENTRY_POINTS, CUSTOM = "trainyard.losses", "custom:"
-
-
-def is_custom(name: str) -> bool:
-    """True for the name of a custom loss."""
-    return name.startswith(CUSTOM)
 
 
 def _tag(value: object) -> str:
