@@ -223,6 +223,7 @@ def epoch_of_engine(work: Work, device: str) -> float:
 def epoch_of_textbook(work: Work, device: str, epochs: int) -> float:
     """The same of the loop that everybody writes, its rows on the device: zero_grad, backward, step, item."""
     arrays = work.member().arrays
+    assert isinstance(arrays, MemberArrays)
     x, y = torch.from_numpy(arrays.x_train).float().to(device), torch.from_numpy(arrays.y_train).to(device)
     layers: list[torch.nn.Module] = []
     for into, out in zip(work.layers, work.layers[1:], strict=False):

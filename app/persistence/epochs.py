@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Dialect, delete, func, insert, or_, select
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -43,7 +43,7 @@ def add_all(connection: Connection, reports: Mapping[int, EpochColumns]) -> None
 
 @cache
 def _insertion(dialect: Dialect) -> SQLCompiler:
-    return cast(SQLCompiler, insert(epochs).compile(dialect=dialect))
+    return insert(epochs).compile(dialect=dialect)
 
 
 def _rows(number: int, columns: EpochColumns) -> Iterable[tuple[Any, ...]]:

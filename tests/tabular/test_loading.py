@@ -163,7 +163,7 @@ def test_datasets_of_one_s_own_are_read_as_the_job_s_and_teach_nothing() -> None
     own = {"validation": validation, "test": test}
     spec = resolved_with(own, PLACES, features=["x", "c"], preprocessing={"numeric": "minmax", "target": "none"}).spec
 
-    loaded = load(spec, described(PLACES), _parquet(PLACES), **{part: _parquet(rows) for part, rows in own.items()})
+    loaded = load(spec, described(PLACES), _parquet(PLACES), validation=_parquet(own["validation"]), test=_parquet(own["test"]))
 
     assert (spec.train_rows, spec.validation_rows, spec.test_rows) == (4, 2, 2)
     assert loaded.x_train[:, 0].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])

@@ -68,9 +68,8 @@ def assert_alike(folder: Path, rows: pl.DataFrame, own: Mapping[str, pl.DataFram
     paths = {name: folder / name for name in ("rows", *own)}
     for name, one in {"rows": rows, **own}.items():
         one.write_parquet(paths[name])
-    theirs = {name: paths[name] for name in own}
 
-    loaded = load(spec, described(rows), paths["rows"], **theirs)
+    loaded = load(spec, described(rows), paths["rows"], validation=paths.get("validation"), test=paths.get("test"))
     streamed = Streamed(spec, described(rows), paths["rows"], validation=paths.get("validation"), test=paths.get("test"))
     pieces = list(streamed.pieces())
 
