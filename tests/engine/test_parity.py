@@ -129,7 +129,7 @@ def test_epochs_gathered_in_windows_of_batches_follow_torch(monkeypatch: pytest.
 
 
 def test_a_window_of_a_single_smaller_batch_follows_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout: (1, 2))
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 2))
     assert_same(member_of(spec_of(batch_size=5, epochs=12), weighted=True))
 
 

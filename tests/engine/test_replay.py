@@ -116,7 +116,7 @@ def test_what_cannot_be_recorded_goes_on_call_by_call() -> None:
 def test_rows_that_are_gathered_at_once_are_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     members = members_of({"batch_size": 11, "rows": 23, "optimizer": {"name": "adam"}}, count=3)
     each = run(members, torch.float32)
-    monkeypatch.setattr("worker.engine.batches._at_once", lambda order: True)
+    monkeypatch.setattr("worker.engine.sources._at_once", lambda order: True)
 
     assert_identical(run(members, torch.float32), each)
 

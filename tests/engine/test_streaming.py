@@ -79,7 +79,7 @@ def assert_follows(member: Member, tolerance: float = 1e-9) -> None:
 def tape(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny rows are gathered an epoch at a time; large ones some batches at a time, across windows, and judged in slabs."""
     if request.param != "tape of many epochs":
-        monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, limits: (1, 2))
+        monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 2))
         monkeypatch.setattr("worker.engine.evaluation._CELLS", 12)
         monkeypatch.setattr("worker.engine.dropout.MASKS_OF_ONE_DRAW", 2)
 
