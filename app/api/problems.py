@@ -108,13 +108,19 @@ def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Except
 
     def on_absence(request: Request, exception: Exception) -> Response:
         log.error("database.unavailable", error=type(exception).__name__)
-        return problem(request, errors.Unavailable("The database does not answer."))
+        return problem(request, errors.Unavailable(_absence(exception)))
 
     app.add_exception_handler(TrainyardError, _on_trainyard_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, on_http)  # type: ignore[arg-type]  # starlette wants the widest exception
     for cls in unavailable:
         app.add_exception_handler(cls, on_absence)
+
+
+def _absence(exception: Exception) -> str:
+    """Without the database's own words, which have statements and paths in them."""
+    full = any(words in str(exception) for words in ("disk is full", "No space left", "disk I/O error"))
+    return "The database cannot be written: is its disk full?" if full else "The database does not answer."
 
 
 def _on_trainyard_error(request: Request, exception: Exception) -> Response:

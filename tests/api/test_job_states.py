@@ -1,5 +1,6 @@
 """Every verb on a job in every status, over HTTP against both databases, and what a lost lease makes of each."""
 
+import resource
 from collections.abc import Mapping
 
 import pytest
@@ -9,7 +10,7 @@ from app.domain.job import Status
 from app.persistence import claims, events, leases
 from app.persistence.database import now
 from app.persistence.tables import jobs
-from tests.api.service import Service, row_of
+from tests.api.service import Service, assert_problem, row_of
 
 OVER = {"succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
 CONFLICTS = dict.fromkeys(OVER, 409)
@@ -98,3 +99,16 @@ def test_a_cancelled_job_that_no_worker_ever_saw_is_over_at_once_and_stays_so(se
     with service.database.write() as connection:
         assert claims.claim(connection, owner="host:1", devices=["auto"], lease_seconds=30) == []
     assert service.post(f"/v1/jobs/{id}/cancel") == cancelled
+
+
+def test_a_database_whose_disk_is_full_says_so_and_nothing_else(small: Service) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    dataset = small.described()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        answer = small.client.post("/v1/jobs", json={"dataset": dataset, "target": "label"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert assert_problem(answer, 503, "unavailable")["detail"] == "The database cannot be written: is its disk full?"
+    assert small.get("/v1/jobs")["data"] == []
