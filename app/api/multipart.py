@@ -10,6 +10,7 @@ from app.services.uploads import Sink
 FILE = "file"
 FIELDS = frozenset({"name", "schema"})
 MOST_FIELD_BYTES = 1 << 20
+MOST_PARTS = 16
 
 
 class Form:
@@ -23,6 +24,7 @@ class Form:
         self._faults: list[Fault] = []
         self._seen_file = False
         self._part = ""
+        self._parts = 0
         self._buffer = bytearray()
         self._header = (bytearray(), bytearray())
         self._headers: dict[str, bytes] = {}
@@ -57,6 +59,9 @@ class Form:
         }
 
     def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise TooLarge(f"The form has more than {MOST_PARTS} parts.")
         self._headers = {}
         self._buffer = bytearray()
 

@@ -21,7 +21,7 @@ from app.domain.sweep import SweepSpec
 T = TypeVar("T")
 ME = Caller()
 SEEDS = (1, 2, 3)
-MOST_EPOCHS = 6
+MOST_EPOCHS = 4
 NETWORK = {"hidden_layers": [4]}
 
 

@@ -1,4 +1,4 @@
-"""A database and a storage whose every call may fail by a seeded chance: before it, or after it when only the answer is lost."""
+"""A database and a storage whose every call may fail by chance: before it, or after it, when only the answer is lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

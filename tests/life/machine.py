@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import select, update
 
 from app.api import datasets as datasets_api
@@ -42,11 +42,8 @@ class Life(RuleBasedStateMachine):
         self.world, self.model = world, Model()
         self.hands: list[Hand] = []
         self.kept: dict[str, tuple[int, str]] = {}
-
-    @initialize()
-    def begin(self) -> None:
         self.world.begin(0)
-        self.dataset, self.spare = self.world.dataset(), self.world.dataset()
+        self.dataset = self.world.dataset()
 
     def job(self, number: int) -> ModelJob:
         """One of the jobs that there are."""
@@ -115,7 +112,7 @@ class Life(RuleBasedStateMachine):
 
     def held_by(self, number: int) -> tuple[Hand, ModelJob | None]:
         """An attempt, of now or of once; its job where it may still write."""
-        hand = self.hands[number % len(self.hands)]
+        hand = self.hands[-1 - number % len(self.hands)]
         job = self.model.jobs.get(hand.job_id)
         return hand, job if job and job.held and job.attempt == hand.fence.attempt else None
 
@@ -130,22 +127,24 @@ class Life(RuleBasedStateMachine):
         job.epoch, job.expired = job.epoch + more, False
 
     @precondition(lambda self: self.hands)
-    @rule(number=pick)
-    def save(self, number: int) -> None:
+    @rule(number=pick, more=st.integers(0, 2))
+    def save(self, number: int, more: int) -> None:
         hand, job = self.held_by(number)
         if job is None:
             expect(LeaseLost, lambda: hand.save(1))
             return
+        self.report(number, more)
         hand.save(job.epoch)
         job.save()
 
     @precondition(lambda self: self.hands)
-    @rule(number=pick, kinds=kinds)
-    def publish(self, number: int, kinds: frozenset[str]) -> None:
+    @rule(number=pick, more=st.integers(0, 2), kinds=kinds)
+    def publish(self, number: int, more: int, kinds: frozenset[str]) -> None:
         hand, job = self.held_by(number)
         if job is None:
             expect(LeaseLost, lambda: hand.publish(1, kinds))
             return
+        self.report(number, more)
         hand.publish(job.epoch, kinds)
         job.publish(kinds)
 
@@ -189,15 +188,15 @@ class Life(RuleBasedStateMachine):
         if job:
             job.expired = False
 
-    @precondition(lambda self: self.model.jobs)
-    @rule(number=pick)
-    def expire(self, number: int) -> None:
-        """The lease of a whole process runs out, whether it is dead or sleeps."""
-        owner = self.job(number).owner
-        if owner:
-            self.world.expire(owner)
+    @precondition(lambda self: self.hands)
+    @rule(owner=st.sampled_from(OWNERS), noticed=st.booleans())
+    def expire(self, owner: str, noticed: bool) -> None:
+        """The leases of a process run out, whether it is dead or sleeps."""
+        self.world.expire(owner)
         for job in self.model.jobs.values():
             job.expired |= job.held and job.owner == owner
+        if noticed:
+            self.tidy()
 
     @rule()
     def tidy(self) -> None:

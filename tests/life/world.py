@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import torch
 from sqlalchemy import delete, update
 
 from app.domain.blobs import dataset_key
@@ -58,6 +59,7 @@ class World:
 
     def __init__(self, url: str, folder: Path, rows: Rows) -> None:
         self.database, self.storage, self.bell = Database(url), Folder(folder / "files"), RecordingBell()
+        torch.set_num_threads(1)  # as a training process does; tiny steps on two threads wait for each other
         self._rows = rows
         self.random = Random(0)
         self._calls, self._deadly = Luck(self.random), Luck(self.random, deadly=True)
