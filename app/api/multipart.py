@@ -23,6 +23,7 @@ class Form:
         self._sink = sink
         self._faults: list[Fault] = []
         self._seen_file = False
+        self._ended = False
         self._part = ""
         self._parts = 0
         self._buffer = bytearray()
@@ -41,6 +42,8 @@ class Form:
             parser.finalize()
         except MultipartParseError:
             raise Unparsable("The body is not multipart/form-data.") from None
+        if not self._ended:
+            raise Unparsable("The form breaks off before its last boundary.")
         if not self._seen_file:
             self._faults.append(Fault(pointer(FILE), "missing", "The part `file` is required."))
         if self._faults:
@@ -56,6 +59,7 @@ class Form:
             "on_headers_finished": self._recognize,
             "on_part_data": lambda data, start, end: self._take(data[start:end]),
             "on_part_end": self._end,
+            "on_end": self._end_form,
         }
 
     def _begin(self) -> None:
@@ -95,3 +99,6 @@ class Form:
     def _end(self) -> None:
         if self._part in FIELDS:
             self.fields[self._part] = self._buffer.decode("utf-8", "replace")
+
+    def _end_form(self) -> None:
+        self._ended = True

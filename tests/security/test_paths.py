@@ -10,36 +10,12 @@ from tests.api.service import Service, Trained
 from tests.security.routes import WITH_PARAMETERS, Operation
 
 SPELLINGS = [
-    "..",
-    "%2e%2e",
-    "..%2f..%2ftrainyard.db",
-    "%2e%2e%2f%2e%2e%2ftrainyard.db",
-    "..%5c..%5ctrainyard.db",
-    "....%2f%2ftrainyard.db",
-    "%252e%252e%252ftrainyard.db",
-    "..%c0%af..%c0%aftrainyard.db",
-    "%c0%ae%c0%ae%c0%aftrainyard.db",
-    "%ef%bc%8e%ef%bc%8e%ef%bc%8fx",
-    "%e2%80%a5%2fx",
-    "%2fetc%2fpasswd",
-    "file:%2f%2f%2fetc%2fpasswd",
-    "C:%5cwindows%5cwin.ini",
-    "model.json%00.txt",
-    "%00",
-    "%0d%0aX-A:b",
-    "%ff%fe",
-    "%ed%a0%80",
-    "%20",
-    "*",
-    "%25",
-    "'%20OR%201=1--",
-    "ckpt_%25",
-    "None",
-    "-1",
-    "%1b%5b2J",
-    "{job_id}",
-    "a" * 5000,
-]
+    "..", "%2e%2e", "..%2f..%2ftrainyard.db", "%2e%2e%2f%2e%2e%2ftrainyard.db", "..%5c..%5ctrainyard.db",
+    "....%2f%2ftrainyard.db", "%252e%252e%252ftrainyard.db", "..%c0%af..%c0%aftrainyard.db",
+    "%c0%ae%c0%ae%c0%aftrainyard.db", "%ef%bc%8e%ef%bc%8e%ef%bc%8fx", "%e2%80%a5%2fx", "%2fetc%2fpasswd",
+    "file:%2f%2f%2fetc%2fpasswd", "C:%5cwindows%5cwin.ini", "model.json%00.txt", "%00", "%0d%0aX-A:b", "%ff%fe",
+    "%ed%a0%80", "%20", "*", "%25", "'%20OR%201=1--", "ckpt_%25", "None", "-1", "%1b%5b2J", "{job_id}", "a" * 5000,
+]  # fmt: skip
 REFUSED = {400, 404, 405, 422}
 MARKS = ("SQLite format", "root:", "PAR1", "Traceback", "/work", "site-packages", "sqlalchemy")
 
