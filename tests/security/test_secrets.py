@@ -60,7 +60,7 @@ def test_no_secret_is_told_while_all_is_well_and_when_everything_is_away(
 ) -> None:
     running, url = parts
     address = f"http://127.0.0.1:{running.environment['TRAINYARD_PORT']}"
-    with Client(address, key=KEY, retries=0) as client:
+    with Client(address, key=KEY) as client:
         dataset = client.sample("iris")["id"]
         job = client.submit({"dataset": dataset, "target": "species", "epochs": 5})["id"]
         assert client.wait(job, timeout=120)["status"] == "succeeded"
