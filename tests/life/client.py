@@ -54,7 +54,9 @@ class Client:
     def submit(self, dataset: str) -> None:
         """A job or a sweep."""
         key = f"key-{len(self.pending) + len(self.accepted) + len(self.swept)}-{self.random.random()}"
-        self.pending[key] = self._sweep(key, dataset) if self.random.random() < 0.3 else JobSpec(**self._spec(key, dataset))
+        self.pending[key] = (
+            self._sweep(key, dataset) if self.random.random() < 0.3 else JobSpec.model_validate(self._spec(key, dataset))
+        )
         self.ask(key)
 
     def _spec(self, key: str, dataset: str) -> dict[str, object]:

@@ -57,7 +57,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture
-def broker(service: Service) -> Iterator["redis.Redis[bytes]"]:
+def broker(service: Service) -> Iterator[redis.Redis]:
     with redis.Redis(unix_socket_path=str(Settings(data=service.folder).socket)) as opened:
         yield opened
 
@@ -69,7 +69,7 @@ def trains(client: Client) -> bool:
 
 
 def test_no_message_changes_a_job_runs_other_code_or_ends_the_service(
-    service: Service, client: Client, broker: "redis.Redis[bytes]", tmp_path: Path
+    service: Service, client: Client, broker: redis.Redis, tmp_path: Path
 ) -> None:
     paused = client.submit({"dataset": client.sample("iris")["id"], **SPEC, "epochs": 10_000_000})["id"]
     httpx2.post(f"{service.url}/v1/jobs/{paused}/pause").raise_for_status()
@@ -102,7 +102,7 @@ def test_no_message_changes_a_job_runs_other_code_or_ends_the_service(
 
 
 @pytest.mark.parametrize("garbage", [b"\x80\xff not JSON", b"{}"], ids=["bytes", "nothing"])
-def test_after_garbage_the_worker_is_there_again(client: Client, broker: "redis.Redis[bytes]", garbage: bytes) -> None:
+def test_after_garbage_the_worker_is_there_again(client: Client, broker: redis.Redis, garbage: bytes) -> None:
     broker.lpush(CPU_QUEUE, garbage)
 
     assert trains(client)

@@ -60,7 +60,7 @@ def test_an_id_of_another_kind_and_one_of_nobody_are_told_alike(
     opened: Service, ids: dict[str, str], operation: Operation
 ) -> None:
     first = operation.parameters[0]
-    body = {"rows": [{}]} if operation.has_body else None
+    body: object = {"rows": [{}]} if operation.has_body else None
     others = [id for kind, id in ids.items() if kind != first]
 
     for id in [*others, new_id("job"), new_id("ds")]:
