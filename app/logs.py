@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
+from structlog.typing import EventDict
 
 
 class _Output:
@@ -28,9 +29,21 @@ def configure_logs(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _printable,
             # The default draws every local variable: seconds of work, and values that are nobody's business.
             structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Output())),
     )
+
+
+def _printable(logger: object, method: str, entry: EventDict) -> EventDict:
+    """A path comes from a caller: whatever is in it, the terminal that shows the log has nothing to obey."""
+    return {name: _escaped(value) if isinstance(value, str) else value for name, value in entry.items()}
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in text)

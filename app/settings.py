@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
+# A URL may hold a password, so it stands in no representation.
+Secret = Annotated[str, Field(repr=False)]
 
 
 class Settings(BaseSettings):
@@ -20,9 +22,9 @@ class Settings(BaseSettings):
     """Folder of everything the embedded service keeps."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    database_url: str = ""
+    database_url: Secret = ""
     """`sqlite:///…` or `postgresql+psycopg://…`; default: SQLite in the data folder."""
-    redis_url: str = ""
+    redis_url: Secret = ""
     """Unset: the service starts its own Valkey on a Unix socket in the data folder."""
     storage_url: str = ""
     """A folder or `s3://bucket/prefix`; default: `files` in the data folder."""

@@ -17,6 +17,7 @@ from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.plans import Plans
+from app.services.ports import Bell
 from app.services.predictions import Predictions
 from app.services.resolver import Resolver
 from app.services.scripts import Scripts
@@ -27,6 +28,7 @@ from app.services.watcher import Watcher
 from app.serving.sessions import Sessions
 from app.settings import Settings
 from app.storage.opening import open_storage
+from app.storage.storage import Storage
 from app.tabular.limits import Limits
 from app.upkeep.housekeeper import Housekeeper
 from app.upkeep.janitor import Janitor
@@ -67,16 +69,28 @@ def build(settings: Settings) -> Parts:
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
     janitor = Janitor(database, storage, uploads=uploads_folder(settings), age_seconds=settings.unreferenced_seconds)
+    return Parts(
+        database=database,
+        doorbell=doorbell,
+        watcher=watcher,
+        housekeeper=housekeeper,
+        janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
+        services=serve(settings, database=database, storage=storage, bell=doorbell, watcher=watcher),
+    )
+
+
+def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bell, watcher: Watcher) -> Services:
+    """The services over any database, storage and bell."""
     checkpoints = Checkpoints(database, storage)
     resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
-    jobs = Jobs(database, storage, doorbell, resolver=resolver, admission=admission)
-    services = Services(
+    jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission)
+    return Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
         jobs=jobs,
         plans=Plans(database, resolver, admission),
         sweeps=Sweeps(
-            database, storage, doorbell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials
+            database, storage, bell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials
         ),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
@@ -87,15 +101,7 @@ def build(settings: Settings) -> Parts:
         max_predict_rows=settings.max_predict_rows,
         idempotency=Idempotency(database),
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
-        health=Health(database, storage, doorbell, expect_worker=settings.expect_worker),
-    )
-    return Parts(
-        database=database,
-        doorbell=doorbell,
-        watcher=watcher,
-        housekeeper=housekeeper,
-        janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
-        services=services,
+        health=Health(database, storage, bell, expect_worker=settings.expect_worker),
     )
 
 

@@ -20,6 +20,7 @@ from trainyard import Client
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="also run the images' install steps, as CI does")
+    parser.addoption("--seeds", type=int, default=15, help="how many random programs tests/life plays on each database")
 
 
 def migrated(url: str) -> str:

@@ -7,6 +7,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.api.texts import may_be_bad, refuse_bad_texts
+from app.api.widths import refuse_wide
 from app.domain.errors import Invalid, Unparsable
 from app.domain.faults import validated
 from app.domain.schema import Kind
@@ -21,7 +22,7 @@ class DatasetSchema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     columns: dict[str, Kind] | None = None
-    missing: list[str] | None = None
+    missing: Annotated[list[str], Field(fail_fast=True)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -41,7 +42,7 @@ class DatasetBody(BaseModel):
 
     name: Name | None = None
     sample: str | None = Field(None, json_schema_extra={"enum": [*SAMPLES, None]})
-    rows: list[dict[str, object]] | None = None
+    rows: Annotated[list[dict[str, object]], Field(fail_fast=True)] | None = None
     columns: dict[str, list[object]] | None = None
     schema_: DatasetSchema | None = Field(None, alias="schema")
 
@@ -82,6 +83,7 @@ def read_body(raw: bytes) -> DatasetBody:
         raise Unparsable("The body is not JSON.") from None
     if may_be_bad(raw):
         refuse_bad_texts(value)
+    refuse_wide(value)
     body = validated(DatasetBody, value)
     if body.sources != 1:
         raise Invalid.at("", "Send exactly one of `sample`, `rows` and `columns`.", code="missing")

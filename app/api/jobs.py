@@ -14,6 +14,7 @@ from app.api.openapi import Responses, content, problems
 from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
+from app.api.widths import CheckedValues
 from app.domain.job import Status
 from app.domain.spec import JobSpec
 from app.services.idempotency import Transaction
@@ -36,7 +37,7 @@ class JobQuery(Paging):
     sweep: str | None = None
 
 
-@router.post("", status_code=201, operation_id="create_job", responses=_CREATED, dependencies=[CheckedText])
+@router.post("", status_code=201, operation_id="create_job", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
 def create(
     spec: Annotated[JobSpec, Body(openapi_examples=IRIS_BY_HAND)],
     caller: CallerOf,

@@ -10,6 +10,7 @@ from app.services.uploads import Sink
 FILE = "file"
 FIELDS = frozenset({"name", "schema"})
 MOST_FIELD_BYTES = 1 << 20
+MOST_PARTS = 16
 
 
 class Form:
@@ -22,7 +23,9 @@ class Form:
         self._sink = sink
         self._faults: list[Fault] = []
         self._seen_file = False
+        self._ended = False
         self._part = ""
+        self._parts = 0
         self._buffer = bytearray()
         self._header = (bytearray(), bytearray())
         self._headers: dict[str, bytes] = {}
@@ -39,6 +42,8 @@ class Form:
             parser.finalize()
         except MultipartParseError:
             raise Unparsable("The body is not multipart/form-data.") from None
+        if not self._ended:
+            raise Unparsable("The form breaks off before its last boundary.")
         if not self._seen_file:
             self._faults.append(Fault(pointer(FILE), "missing", "The part `file` is required."))
         if self._faults:
@@ -54,9 +59,13 @@ class Form:
             "on_headers_finished": self._recognize,
             "on_part_data": lambda data, start, end: self._take(data[start:end]),
             "on_part_end": self._end,
+            "on_end": self._end_form,
         }
 
     def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise TooLarge(f"The form has more than {MOST_PARTS} parts.")
         self._headers = {}
         self._buffer = bytearray()
 
@@ -90,3 +99,6 @@ class Form:
     def _end(self) -> None:
         if self._part in FIELDS:
             self.fields[self._part] = self._buffer.decode("utf-8", "replace")
+
+    def _end_form(self) -> None:
+        self._ended = True

@@ -12,6 +12,7 @@ from app.api.openapi import problems
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
+from app.api.widths import CheckedValues
 from app.domain import planning
 from app.domain.admission import Room
 from app.domain.spec import JobSpec
@@ -85,7 +86,7 @@ def _outlook(outlook: Outlook) -> dict[str, Any]:
     }
 
 
-@router.post("/plan", operation_id="plan_job", responses=problems(400, 413, 415), dependencies=[CheckedText])
+@router.post("/plan", operation_id="plan_job", responses=problems(400, 413, 415), dependencies=[CheckedValues, CheckedText])
 def plan(spec: Annotated[JobSpec, Body(openapi_examples=IRIS_BY_HAND)], caller: CallerOf, services: ServicesOf) -> Plan:
     """What a job of this spec would be, and every reason why it would be refused; nothing is stored and nothing runs."""
     return Plan.of(services.plans.plan(caller, spec))

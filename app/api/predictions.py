@@ -9,9 +9,10 @@ from fastapi import APIRouter, Body, Query, Response
 from app.api.access import CallerOf
 from app.api.answers import Answer
 from app.api.examples import PREDICT
-from app.api.openapi import problems
+from app.api.openapi import Responses, problems
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
+from app.api.widths import CheckedMembers
 from app.domain.numbers import JsonNumber
 from app.domain.schema import Level
 from app.serving.requests import PredictBody
@@ -45,7 +46,10 @@ class Prediction(Answer):
     warnings: Sequence[PredictionNote]
 
 
-@router.post("", operation_id="predict", responses={**problems(400, 404, 409, 413, 415), 200: {"model": Prediction}})
+_ANSWERS: Responses = {**problems(400, 404, 409, 413, 415), 200: {"model": Prediction}}
+
+
+@router.post("", operation_id="predict", responses=_ANSWERS, dependencies=[CheckedMembers])
 async def predict(
     job_id: str,
     body: Annotated[PredictBody, Body(openapi_examples=PREDICT)],

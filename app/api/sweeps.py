@@ -15,6 +15,7 @@ from app.api.queries import CheckedQuery, Paging
 from app.api.services import ServicesOf
 from app.api.sweep_answers import Sweep, TrialJob
 from app.api.texts import CheckedText
+from app.api.widths import CheckedValues
 from app.domain.errors import Invalid
 from app.domain.sweep import SweepSpec
 from app.services.idempotency import Transaction
@@ -31,7 +32,7 @@ class TrialQuery(Paging):
     sort: Literal["metric"] | None = Field(None, description="`metric`: the best first, those without a value last.")
 
 
-@router.post("", status_code=201, operation_id="create_sweep", responses=_CREATED, dependencies=[CheckedText])
+@router.post("", status_code=201, operation_id="create_sweep", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
 def create(
     sweep: Annotated[SweepSpec, Body(openapi_examples=SWEEP)],
     caller: CallerOf,

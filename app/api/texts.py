@@ -1,10 +1,12 @@
 """Texts of a JSON body that no database can keep: NUL and lone surrogates are refused where they stand."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from fastapi import Depends, Request
 
 from app.domain.errors import Fault, Invalid, pointer
+from app.domain.faults import MOST_FAULTS
 
 
 async def check_texts(request: Request) -> None:
@@ -20,9 +22,9 @@ def may_be_bad(raw: bytes) -> bool:
 
 
 def refuse_bad_texts(value: object) -> None:
-    """Invalid with the places of all such texts."""
+    """Invalid with the places of such texts, a hundred at most."""
     detail = "The text holds a character that cannot be kept."
-    if faults := [Fault(pointer(*place), "bad_format", detail) for place in _bad_texts(value)]:
+    if faults := [Fault(pointer(*place), "bad_format", detail) for place in islice(_bad_texts(value), MOST_FAULTS)]:
         raise Invalid(faults)
 
 

@@ -32,6 +32,9 @@ _CODES = {
     "less_than": "out_of_range",
     "less_than_equal": "out_of_range",
 }
+# More of them help nobody, and an answer may not grow with the number of things that can be wrong in a body.
+MOST_FAULTS = 100
+
 _DETAILS = {
     "missing": "This field is required.",
     "extra_forbidden": "There is no such field here.",
@@ -41,9 +44,11 @@ _DETAILS = {
 
 
 def faults_of(errors: Sequence[Mapping[str, Any]], place_of: Callable[[Mapping[str, Any]], str]) -> list[Fault]:
-    """All faults, those of one place (the branches of a union) told as one."""
+    """All faults up to a hundred, those of one place (the branches of a union) told as one."""
     found: dict[str, Fault] = {}
     for error in errors:
+        if len(found) == MOST_FAULTS:
+            break
         place, detail = place_of(error), _detail(error)
         before = found.get(place)
         if before is None:

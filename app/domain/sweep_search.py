@@ -11,14 +11,14 @@ LARGEST = 2**63 - 1
 KINDS = ("choice", "range", "uniform", "log_uniform")
 
 
-def _storable(value: JsonValue) -> JsonValue:
+def storable(value: JsonValue) -> JsonValue:
     """No integer that a database has no room for; numbers that are not finite are refused by the block."""
     if isinstance(value, dict):
         for item in value.values():
-            _storable(item)
+            storable(item)
     elif isinstance(value, list):
         for item in value:
-            _storable(item)
+            storable(item)
     elif isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError("It holds an integer of more than 64 bits")
     return value
@@ -50,7 +50,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Choice(Block):
     """One of some values, each as likely; a value may be a list, a block or null."""
 
-    choice: Annotated[list[Annotated[JsonValue, AfterValidator(_storable)]], Field(min_length=1, max_length=10_000)]
+    choice: Annotated[list[Annotated[JsonValue, AfterValidator(storable)]], Field(min_length=1, max_length=10_000)]
 
     @property
     def size(self) -> int:

@@ -56,6 +56,11 @@ def remove(connection: Connection, id: str) -> None:
     connection.execute(delete(datasets).where(datasets.c.id == id))
 
 
+def exists(connection: Connection, id: str) -> bool:
+    """True where there is a dataset of that id, whosever it is."""
+    return connection.execute(select(datasets.c.id).where(datasets.c.id == id)).first() is not None
+
+
 def hold(connection: Connection, id: str) -> bool:
     """Lock a dataset until the transaction ends, so that no job begins to need it while it is deleted; False if it is gone."""
     query = select(datasets.c.id).where(datasets.c.id == id).with_for_update()

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 from app.domain.crashes import Crash, verdict
 from app.domain.history import HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
-from app.persistence import events
+from app.persistence import events, recovery
 from app.persistence.database import now
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
@@ -105,6 +105,7 @@ def _after_release(connection: Connection, row: JobRow, event: str, **data: str 
     if row.status is Status.CANCELLED:
         values = {"finished_at": now(), "stop_reason": StopReason.CANCELLED}
         connection.execute(update(jobs).where(jobs.c.number == row.number).values(values))
+        recovery.forget_all(connection, row.number)  # their bytes are the janitor's: here is no storage
     name = event if row.status is Status.QUEUED else f"job.{row.status}"
     events.append(connection, row.number, name, attempt=row.attempt, epoch=row.epoch, **data)
 
@@ -144,6 +145,7 @@ def _crash(connection: Connection, job: JobRow, *, how: Crash, packed: bool, max
     fence = Fence(job.number, job.attempt)
     crashes, pack_crashes = job.crashes + (not packed), job.pack_crashes + packed
     if job.status is Status.RUNNING and not packed and crashes >= max_crashes:
+        recovery.forget_all(connection, job.number)
         return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=verdict(crashes, how)))
     wait = int(back_off * SECOND * (2 ** (job.crashes + job.pack_crashes) - 1))
     row = note(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.blobs import dataset_key
 from app.domain.caller import Caller
@@ -90,17 +91,26 @@ class Datasets:
         return id, self._folder / f"{id}.parquet"
 
     def _keep(self, caller: Caller, new: _New, before_commit: BeforeCommit) -> None:
-        """The bytes first, then the row; where the row does not come to be the bytes go again."""
+        """The bytes first, then the row; where it is certain that the row did not come to be the bytes go again."""
         try:
             stored_bytes = new.parquet.stat().st_size
             self._storage.put_file(dataset_key(new.id), new.parquet)
             with self._database.write() as connection:
                 before_commit(connection, datasets.add(connection, _row(caller, new, stored_bytes=stored_bytes)))
         except BaseException:
-            self._storage.delete(f"datasets/{new.id}")
+            if not self._may_stand(new.id):
+                self._storage.delete(f"datasets/{new.id}")
             raise
         finally:
             new.parquet.unlink(missing_ok=True)
+
+    def _may_stand(self, id: str) -> bool:
+        """A commit whose answer was lost may have happened: bytes that nobody names are better than a dataset without any."""
+        try:
+            with self._database.read() as connection:
+                return datasets.exists(connection, id)
+        except SQLAlchemyError:
+            return True
 
     def find(self, caller: Caller, id: str) -> DatasetRow:
         """One dataset, or NotFound."""

@@ -316,3 +316,18 @@ def test_the_event_log_tells_a_job_s_life_in_order(database: Database) -> None:
 
     assert [event.type for event in log] == ["job.started", "job.worker_lost", "job.started", "job.succeeded"]
     assert [event.sequence for event in log] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("asked", [Status.CANCELLING, Status.RUNNING])
+def test_a_job_that_ends_without_its_worker_keeps_nothing_to_go_on_from(database: Database, asked: Status) -> None:
+    job = claimed(database)
+    with database.write() as connection:
+        recovery.add(connection, point(job, 1))
+        jobs.change_status(connection, job.number, old=Status.RUNNING, new=asked)
+    expire(database, job)
+
+    [ended] = bury(database, max_crashes=1)
+
+    assert ended.status is (Status.CANCELLED if asked is Status.CANCELLING else Status.FAILED)
+    with database.read() as connection:
+        assert recovery.every(connection, job.number) == []

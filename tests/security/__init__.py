@@ -1,0 +1,1 @@
+"""Nobody reads, changes or stops what is not theirs: keys, paths, bodies, messages, secrets."""
