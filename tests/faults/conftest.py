@@ -1,19 +1,40 @@
-"""Services under test on each database; the longer faults run only when they are asked for."""
+"""Services under test on each database: one for all tests of a module, made whole again after each."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.subject import Subject, subject
+from tests.servers.postgres import create_database, drop_database
 from trainyard import Client
+
+# On every run one database is enough for what takes seconds; the other one is for --faults.
+ON_EACH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.faults)]
+
+
+@pytest.fixture(scope="module", params=ON_EACH)
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """A service with two workers."""
+    folder = tmp_path_factory.mktemp("faults")
+    if request.param == "sqlite":
+        path: Path = shutil.copy(request.getfixturevalue("sqlite_template"), folder / "trainyard.db")
+        with subject(f"sqlite:///{path}", folder) as made:
+            yield made
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    url = create_database(server, template=request.getfixturevalue("postgres_template"))
+    with subject(url, folder) as made:
+        yield made
+    drop_database(server, url)
 
 
 @pytest.fixture
-def served(database_url: str, tmp_path: Path) -> Iterator[Subject]:
-    """A service with two workers, once on each database."""
-    with subject(database_url, tmp_path) as started:
-        yield started
+def served(started: Subject) -> Iterator[Subject]:
+    """The service; whatever a test left dead is alive again afterwards."""
+    yield started
+    started.heal()
 
 
 @pytest.fixture
@@ -21,3 +42,10 @@ def client(served: Subject) -> Iterator[Client]:
     """A client of it."""
     with Client(served.url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def iris(started: Subject) -> str:
+    """The id of a dataset."""
+    with Client(started.url) as client:
+        return client.sample("iris")["id"]

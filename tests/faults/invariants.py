@@ -186,12 +186,16 @@ INVARIANTS: dict[str, Callable[[Record], Breaches]] = {
 }
 
 
+# What tells of a cause before what tells of its consequences.
+_CAUSES_FIRST = ("I3", "I4", "I7", "I5", "I1", "I2", "I6")
+
+
 def breaches(record: Record) -> list[str]:
-    """Every breach as a sentence, with the story of its job."""
+    """Every breach as a sentence, with the story of its job; the first explains the others."""
     return [
         f"{name}: {breach}" if number is None else f"{name}: {record.jobs[number].id}: {breach}\n    {story(record, number)}"
-        for name, invariant in INVARIANTS.items()
-        for number, breach in invariant(record)
+        for name in _CAUSES_FIRST
+        for number, breach in INVARIANTS[name](record)
     ]
 
 

@@ -53,6 +53,7 @@ class Yard:
         self.reports = 0
         self.stop_after = math.inf
         self.on_report: Callable[[], None] = lambda: None
+        self.trainer: type[Trainer] = Trainer
         self.dataset = self._upload(folder)
 
     def _upload(self, folder: Path) -> str:
@@ -102,7 +103,7 @@ class Yard:
         """Train what is due, as a fresh process would; every epoch is a report of its own."""
         self.reports = 0
         periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0)
-        trainer = Trainer(
+        trainer = self.trainer(
             database=self.database,
             storage=self.storage,
             name=OWNER,
