@@ -58,7 +58,7 @@ class Housekeeper:
     def tidy(self) -> None:
         """Remove what nobody will ask for any more."""
         with self._database.write() as connection:
-            idempotency.forget_expired(connection)
+            idempotency.forget_old(connection)
 
     def _run(self) -> None:
         tidied = time.monotonic()

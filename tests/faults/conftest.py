@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A service with two workers."""
     folder = tmp_path_factory.mktemp("faults")
     if request.param == "sqlite":
-        path: Path = shutil.copy(request.getfixturevalue("sqlite_template"), folder / "trainyard.db")
+        path = shutil.copy(request.getfixturevalue("sqlite_template"), folder / "trainyard.db")
         with subject(f"sqlite:///{path}", folder) as made:
             yield made
         return

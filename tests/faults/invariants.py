@@ -1,4 +1,4 @@
-"""What must hold of every run, whatever was done to it; each breach is one sentence, and a story of the job that it is about."""
+"""What must hold of every run, whatever was done to it; each breach is one sentence, and the story of its job."""
 
 import hashlib
 import json
@@ -57,7 +57,7 @@ def every_epoch_is_there_once(record: Record) -> Breaches:
 
 
 def one_attempt_writes_at_a_time(record: Record) -> Breaches:
-    """I3: a job is claimed when nobody holds it, and only who holds it adds epochs: in their order, from where it was claimed."""
+    """I3: a job is claimed when nobody holds it; only its holder adds epochs, in their order, from where it was claimed."""
     for number in record.jobs:
         yield from ((number, breach) for breach in _foreign_writes(record, number))
 
@@ -162,7 +162,7 @@ def _weights(record: Record, job: JobRow) -> dict[str, tuple[int, str]]:
 
 
 def _hash(row: CheckpointRow) -> str:
-    return next(file["sha256"] for file in row.files if file["name"] == "weights.safetensors")
+    return next(str(file["sha256"]) for file in row.files if file["name"] == "weights.safetensors")
 
 
 def no_message_changes_a_job(record: Record) -> Breaches:

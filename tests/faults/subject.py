@@ -3,15 +3,15 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from app.domain.job import TERMINAL
 from app.persistence.database import Database
 from app.persistence.tables import jobs, workers
 from app.upkeep.valkey import find_server
@@ -94,6 +94,11 @@ class Subject:
     def heal(self) -> None:
         """Start whatever is dead, and wait until all is as it was."""
         self.proxy.come_back()
+        self.revive()
+        self.wait_until_warm()
+
+    def revive(self) -> None:
+        """Start whatever is dead, as whatever watches over processes does."""
         if self.parts.parts["broker"].poll() is not None:
             self.start_broker()
         if self.parts.parts["api"].poll() is not None:
@@ -101,7 +106,6 @@ class Subject:
         for name in self.workers:
             if self.parts.parts[name].poll() is not None:
                 self.start_worker(name)
-        self.wait_until_warm()
 
     def training(self) -> dict[int, str]:
         """The worker of each living training process that the database knows."""
@@ -119,12 +123,25 @@ class Subject:
     def epoch_of(self, job: str) -> int:
         """How far a job is."""
         with self.database.read() as connection:
-            return connection.execute(select(jobs.c.epoch).where(jobs.c.id == job)).scalar_one()
+            return int(connection.execute(select(jobs.c.epoch).where(jobs.c.id == job)).scalar_one())
 
     def status_of(self, job: str) -> str:
         """Where a job stands."""
         with self.database.read() as connection:
-            return connection.execute(select(jobs.c.status).where(jobs.c.id == job)).scalar_one()
+            return str(connection.execute(select(jobs.c.status).where(jobs.c.id == job)).scalar_one())
+
+    def running(self, *, most_crashes: int) -> list[str]:
+        """Jobs that are being trained and have not crashed more often than that since their last recovery point."""
+        crashes = jobs.c.crashes + jobs.c.pack_crashes
+        with self.database.read() as connection:
+            query = select(jobs.c.id).where(jobs.c.status == "running", crashes <= most_crashes)
+            return list(connection.execute(query).scalars())
+
+    def live(self) -> int:
+        """How many jobs have not ended."""
+        with self.database.read() as connection:
+            query = select(func.count()).where(jobs.c.status.not_in(TERMINAL))
+            return connection.execute(query).scalar_one()
 
     def wait_for_epoch(self, job: str, epoch: int) -> None:
         """Return once a job has come beyond that epoch and is being trained."""
@@ -177,13 +194,18 @@ def kill_group(process: subprocess.Popen[bytes], how: signal.Signals = signal.SI
 
 @contextmanager
 def subject(
-    database_url: str, folder: Path, *, workers: int = 2, environment: Mapping[str, str] | None = None
+    database_url: str,
+    folder: Path,
+    *,
+    workers: int = 2,
+    periods: Mapping[str, str] = PERIODS,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Subject]:
     """A service on a migrated database with so many workers of one slot each; yields when all are warm."""
     broker = free_port()
     proxy = Proxy(broker)
     variables = {
-        **PERIODS,
+        **periods,
         "TRAINYARD_DATA": str(folder / "data"),
         "TRAINYARD_STORAGE_URL": str(folder / "files"),
         "TRAINYARD_DATABASE_URL": database_url,
@@ -205,8 +227,3 @@ def subject(
         finally:
             proxy.close()
             made.database.close()
-
-
-def micros() -> int:
-    """The clock that deeds and databases of this machine share."""
-    return time.time_ns() // 1000

@@ -72,7 +72,9 @@ def test_a_job_that_is_claimed_while_it_is_held_is_told(yard: Yard, trainer: typ
     if trainer is Trainer:
         assert told == []
     else:
-        assert told[0].startswith(f"I3: {job.id}: attempt 2 was claimed while attempt 1 held the job\n    created · claimed 1 at 0")
+        breach, story = told[0].split("\n    ")
+        assert breach == f"I3: {job.id}: attempt 2 was claimed while attempt 1 held the job"
+        assert story.startswith("created · claimed 1 at 0 · epochs 1–3 · claimed 2")
 
 
 def test_a_file_that_is_written_in_place_and_is_torn_is_told(yard: Yard) -> None:
@@ -84,7 +86,7 @@ def test_a_file_that_is_written_in_place_and_is_torn_is_told(yard: Yard) -> None
         if next(pieces) == 9:
             raise Killed
 
-    yard.storage.midway = die  # type: ignore[method-assign]
+    yard.storage.midway = die
     with pytest.raises(Killed):
         yard.work(checkpoint=0)
 

@@ -44,7 +44,9 @@ class Deaths:
         self._twins |= dict(zip(ids, self._undisturbed, strict=True))
         outcome = self.run(point)
         assert outcome.status == -9, f"the process came to its end before {point}"
-        if any(self.yard.job(id).status == "queued" for id in ids):  # it died before the claim: the next takes these by themselves
+        if any(
+            self.yard.job(id).status == "queued" for id in ids
+        ):  # it died before the claim: the next takes these by themselves
             self.run(None)
 
     def run(self, point: Point | None) -> Outcome:
