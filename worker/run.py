@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 import torch
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from app.domain.job import Status, StopReason
 from app.domain.spec import ResolvedSpec
@@ -26,6 +26,9 @@ from worker.publishing import Publisher
 from worker.pulse import Periods, Pulse
 
 log = structlog.get_logger()
+
+# Between two looks at a database that is away.
+_PATIENCE_SECONDS = 0.5
 
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
@@ -60,6 +63,9 @@ class Run:
         try:
             with self._pulse.holding(self._fences):
                 self._train()
+        except (OperationalError, InterfaceError) as error:  # the database is away; it is no fault of the jobs
+            log.exception("run.interrupted", jobs=self._ids(), error=type(error).__name__)
+            self._return()
         except (DBAPIError, OSError) as error:  # the world, not the jobs: their leases run out and others continue them
             log.exception("run.abandoned", jobs=self._ids(), error=type(error).__name__)
         except Exception as error:
@@ -68,6 +74,17 @@ class Run:
 
     def _ids(self) -> list[str]:
         return [attempt.job.id for attempt in self._attempts.values()]
+
+    def _return(self) -> None:
+        """Give the jobs back once the database answers; a lease that runs out before counts as a crash."""
+        end = time.monotonic() + self._periods.lease
+        while self._attempts and time.monotonic() < end and not self._stopping():
+            time.sleep(_PATIENCE_SECONDS)
+            with suppress(OperationalError, InterfaceError):
+                for position in list(self._attempts):
+                    with self._about(position) as attempt:
+                        attempt.give_back()
+                        self._drop(position)
 
     def _break_up(self, error: Exception) -> None:
         """The stack failed: a job that was alone in it fails, of several one may be to blame, so they go on apart."""

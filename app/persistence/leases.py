@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 
 from app.domain.history import EpochColumns, EpochLosses, HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
-from app.persistence import epochs, events
+from app.persistence import epochs, events, recovery
 from app.persistence.database import now
 from app.persistence.ranking import value_of
 from app.persistence.rows import JobRow
@@ -136,6 +136,7 @@ def _after_release(connection: Connection, row: JobRow, event: str) -> None:
     if row.status is Status.CANCELLED:
         values = {"finished_at": now(), "stop_reason": StopReason.CANCELLED}
         connection.execute(update(jobs).where(jobs.c.number == row.number).values(values))
+        recovery.forget_all(connection, row.number)
     name = event if row.status is Status.QUEUED else f"job.{row.status}"
     events.append(connection, row.number, name, attempt=row.attempt, epoch=row.epoch)
 
@@ -163,6 +164,7 @@ def _crash(connection: Connection, job: JobRow, *, packed: bool, max_crashes: in
     crashes, pack_crashes = job.crashes + (not packed), job.pack_crashes + packed
     if job.status is Status.RUNNING and not packed and crashes >= max_crashes:
         text = f"The training process died {crashes} times in a row without a new checkpointed epoch."
+        recovery.forget_all(connection, job.number)
         return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=text))
     wait = int(back_off * SECOND * (2 ** (job.crashes + job.pack_crashes) - 1))
     row = note(

@@ -62,7 +62,6 @@ class Soak:
         self._over.set()
         submitter.join()
         self.served.heal()
-        self._drain(time.monotonic() + 300)
 
     def _submit_all(self) -> None:
         with Client(self.served.url, timeout=10) as client:
@@ -174,10 +173,6 @@ class Soak:
         """PostgreSQL's `immediate` stop."""
         self.served.did("the database is stopped")
         self._restart_database()
-
-    def _drain(self, end: float) -> None:
-        while self.served.live() and time.monotonic() < end:
-            time.sleep(0.5)
 
 
 def forged(served: Subject) -> None:

@@ -25,6 +25,7 @@ from tests.servers.processes import free_port, wait_until, wait_until_listening
 from tests.servers.valkey import NOT_KEPT
 from trainyard import Client
 
+START_SECONDS = 120.0
 LOSSES = {name.lower(): name for name in ("Slow", "Suicidal", "Endless", "Greedy", "Diverging")}
 PERIODS = {
     "TRAINYARD_LEASE_SECONDS": "2",
@@ -71,8 +72,8 @@ class Subject:
 
     def start_api(self) -> None:
         """Start an API and wait until it answers."""
-        self.parts.start("api", ["trainyard", "api"])
-        wait_until_listening(self.parts.parts["api"], int(self.url.rpartition(":")[2]), log=self.parts.log("api"))
+        process, port = self.parts.start("api", ["trainyard", "api"]), int(self.url.rpartition(":")[2])
+        wait_until_listening(process, port, log=self.parts.log("api"), seconds=START_SECONDS)
 
     def start_broker(self) -> None:
         """Start an empty broker."""
@@ -89,13 +90,17 @@ class Subject:
     def wait_until_warm(self, count: int | None = None) -> None:
         """Return once that many training processes, one of each worker unless said otherwise, are warm and alive."""
         wanted = len(self.workers) if count is None else count
-        wait_until(lambda: len(self.training()) >= wanted, seconds=90, what=f"{wanted} warm training processes")
+        wait_until(lambda: len(self.training()) >= wanted, seconds=START_SECONDS, what=f"{wanted} warm training processes")
 
     def heal(self) -> None:
-        """Start whatever is dead, and wait until all is as it was."""
+        """Start whatever is dead, and wait until every worker is warm and nothing is left to do."""
         self.proxy.come_back()
-        self.revive()
-        self.wait_until_warm()
+
+        def whole() -> bool:
+            self.revive()
+            return len(self.training()) == len(self.workers) and not self.live()
+
+        wait_until(whole, seconds=2 * START_SECONDS, what=f"the service to be whole again, see {self.folder}")
 
     def revive(self) -> None:
         """Start whatever is dead, as whatever watches over processes does."""

@@ -94,7 +94,7 @@ def test_jobs_are_trained_though_no_message_ever_arrives(served: Subject, client
     try:
         served.settle(client, [job], seconds=25)
     finally:
-        served.proxy.come_back()
+        served.heal()
 
 
 def test_a_cancel_works_while_the_broker_is_dead(served: Subject, client: Client, iris: str) -> None:
