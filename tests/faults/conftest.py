@@ -2,11 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from app.persistence.database import Database
+from tests.faults.deaths import Deaths
+from tests.faults.points import Nursery, nursery
 from tests.faults.subject import Subject, subject
 from tests.servers.postgres import create_database, drop_database
+from tests.worker.yard import Yard
 from trainyard import Client
 
 # On every run one database is enough for what takes seconds; the other one is for --faults.
@@ -27,6 +32,19 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with subject(url, folder) as made:
         yield made
     drop_database(server, url)
+
+
+@pytest.fixture(scope="module")
+def born() -> Iterator[Nursery]:
+    """Where processes are born that die where they are told to."""
+    with nursery() as made:
+        yield made
+
+
+@pytest.fixture
+def deaths(database: Database, born: Nursery, tmp_path: Path) -> Deaths:
+    """Jobs for them, on a fresh database of each kind."""
+    return Deaths(Yard(database, tmp_path), born, tmp_path)
 
 
 @pytest.fixture

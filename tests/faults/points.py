@@ -6,6 +6,7 @@ for nothing may be forked that has used torch or has a database open.
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -37,8 +38,8 @@ class Trial:
     owner: str
     at: tuple[str, int] | None = None
     occurrence: int = 1
-    parts: str = "tests.faults.points:sound"
-    """What makes the trainer, so that a weakened part can be swapped in."""
+    file_bytes: int | None = None
+    """No file may grow beyond that, as on a disk that is full."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def nursery() -> Iterator[Nursery]:
         made.close()
 
 
-def sound(trial: Trial) -> Any:
+def _trainer(trial: Trial) -> Any:
     """A trainer as the wiring makes it, that reports each epoch by itself and writes recovery points all the time."""
     from app.persistence.database import Database
     from app.storage.folder import Folder
@@ -101,11 +102,10 @@ def sound(trial: Trial) -> Any:
 
 def _live(trial: Trial, answer: int) -> None:
     """The whole life of a forked process."""
-    import importlib
-
     os.dup2(2, 1)  # logs are not the answer
-    module, _, name = trial.parts.partition(":")
-    trainer = getattr(importlib.import_module(module), name)(trial)
+    if trial.file_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (trial.file_bytes, trial.file_bytes))
+    trainer = _trainer(trial)
     lines: dict[tuple[str, int], int] = {}
     sys.settrace(_tracer(trial, lines))
     trainer.work_off(hint="")
