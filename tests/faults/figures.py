@@ -109,7 +109,7 @@ def _seconds_to_next_epoch(record: Record) -> Iterator[float]:
 
 
 def _seconds_to_end(record: Record) -> Iterator[float]:
-    """From each cancel of a job that a living process held to its end."""
+    """From each cancel of a job to its end, where a living process held it; else it is the lease that must run out."""
     for deed in record.deeds:
         job = record.named(deed.job) if deed.job and deed.text == "cancel" else None
         if job is None or job.status is not Status.CANCELLED:

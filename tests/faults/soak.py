@@ -32,6 +32,8 @@ KINDS: dict[str, dict[str, object]] = {
     "diverging": {**SLOW, "loss": {"name": "custom:diverging"}},
 }
 WEIGHTS = {"quick": 40, "slow": 25, "long": 6, "packed": 20, "suicidal": 1, "greedy": 2, "diverging": 3}
+CALM = {"tiny": 1}
+KINDS["tiny"] = {**SPEC, "epochs": 20}
 REFERENCES = ("quick", "slow", "long")
 
 
@@ -41,7 +43,7 @@ class Soak:
     def __init__(self, served: Subject, restart_database: Callable[[], None], draw: random.Random) -> None:
         self.served, self.figures = served, Figures()
         self._restart_database, self._draw, self._over = restart_database, draw, Event()
-        self._dark = Event()
+        self._dark, self._weights = Event(), WEIGHTS
         with Client(served.url) as client:
             self._iris = client.sample("iris")["id"]
             ids = {kind: served.submit(client, KINDS[kind] | {"dataset": self._iris}) for kind in REFERENCES}
@@ -50,6 +52,7 @@ class Soak:
 
     def run(self, seconds: float, *, calm: bool) -> None:
         """Both threads for so long; then nothing is done any more, and everything comes to its end."""
+        self._weights = CALM if calm else WEIGHTS
         submitter = Thread(target=self._submit_all)
         submitter.start()
         end = time.monotonic() + seconds
@@ -74,7 +77,7 @@ class Soak:
                     self._submit(client)
 
     def _submit(self, client: Client) -> None:
-        kind = self._draw.choices(list(WEIGHTS), [*WEIGHTS.values()])[0]
+        [kind] = self._draw.choices(list(self._weights), [*self._weights.values()])
         before = time.monotonic()
         self.served.submit(client, KINDS[kind] | {"dataset": self._iris}, like=self._twins.get(kind))
         self.figures.submitted(time.monotonic() - before, dark=self._dark.is_set())
@@ -140,7 +143,8 @@ class Soak:
         """Cancel a job that is being trained."""
         if job := self._victim():
             self.served.twins.pop(job, None)
-            self.served.did("cancel", job=job)
+            alive = self.served.trainer_of(job) in self.served.training()
+            self.served.did("cancel" if alive else "cancel of a job whose process is dead", job=job)
             with Client(self.served.url, timeout=10) as client:
                 client.cancel(job)
 

@@ -3,7 +3,9 @@
 import signal
 
 import pytest
+from sqlalchemy import select
 
+from app.persistence.tables import events, jobs
 from tests.faults.invariants import check
 from tests.faults.subject import SLOW, Subject, children, kill, kill_group
 from tests.servers.processes import wait_until
@@ -18,6 +20,13 @@ def undisturbed(served: Subject, client: Client, spec: dict[str, object]) -> str
     id = served.submit(client, spec)
     served.settle(client, [id])
     return id
+
+
+def told_of(served: Subject, job: str) -> list[str]:
+    """What the event log says of a job."""
+    with served.database.read() as connection:
+        query = select(events.c.type).join(jobs, jobs.c.number == events.c.job_number).where(jobs.c.id == job)
+        return list(connection.execute(query.order_by(events.c.sequence)).scalars())
 
 
 def kill_trainer(served: Subject, job: str, *, whole_worker: bool) -> None:
@@ -100,6 +109,7 @@ def test_a_process_that_sleeps_beyond_its_lease_and_wakes_up_writes_nothing(serv
     check(served.record())
 
 
+@pytest.mark.faults
 def test_training_goes_on_when_only_the_parent_of_its_process_dies(served: Subject, client: Client, iris: str) -> None:
     spec = {**LONG, "dataset": iris, "epochs": 12}
     job = served.submit(client, spec, like=undisturbed(served, client, spec))

@@ -1,5 +1,8 @@
 """Jobs that misbehave: each ends by itself with a reason, and neither its worker nor its neighbours end with it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.faults.invariants import check
@@ -37,6 +40,22 @@ def test_a_job_that_always_kills_its_process_fails_after_three_of_them(served: S
     assert told(served, client, "suicidal", iris) == ("failed", "worker_lost")
 
     assert all(served.parts.parts[name].poll() is None for name in served.workers)
+
+
+def test_a_process_that_has_no_memory_left_at_all_ends_and_does_not_end_its_parent() -> None:
+    starved = (
+        "import os, worker.wiring, worker.tasks\n"
+        "class Starved:\n"
+        "    def work_off(self, *, hint): raise MemoryError\n"
+        "worker.wiring._trainers[os.getpid()] = Starved()\n"
+        "worker.tasks.train('job_none')\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", starved], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "process.out_of_memory" in ended.stdout
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.faults
