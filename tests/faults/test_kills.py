@@ -75,19 +75,9 @@ def test_a_worker_that_is_told_to_stop_in_mid_epoch_gives_its_job_back_and_no_cr
 
     assert served.parts.parts[worker].wait(timeout=30) == 0
     [ended] = served.settle(client, [job])
-    events = [event for (event,) in told_of(served, job)]
-    assert (ended["status"], events.count("job.yielded"), events.count("job.worker_lost")) == ("succeeded", 1, 0)
+    told = told_of(served, job)
+    assert (ended["status"], told.count("job.yielded"), told.count("job.worker_lost")) == ("succeeded", 1, 0)
     check(served.record())
-
-
-def told_of(served: Subject, job: str) -> list[tuple[str]]:
-    from sqlalchemy import select
-
-    from app.persistence.tables import events, jobs
-
-    with served.database.read() as connection:
-        query = select(events.c.type).join(jobs, jobs.c.number == events.c.job_number).where(jobs.c.id == job)
-        return [(type,) for (type,) in connection.execute(query.order_by(events.c.sequence))]
 
 
 def test_a_process_that_sleeps_beyond_its_lease_and_wakes_up_writes_nothing(served: Subject, client: Client, iris: str) -> None:
