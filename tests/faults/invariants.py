@@ -29,11 +29,14 @@ FOLLOWS = {
 
 
 def no_accepted_job_is_lost(record: Record) -> Breaches:
-    """I1: once the API answered, the job is there, exactly once, and comes to an end."""
+    """I1: once the API answered, the job is there, exactly once, and comes to an end; so is every trial of a sweep."""
     for id in record.accepted:
         if record.named(id) is None:
             yield None, f"{id} was accepted and is gone"
-    names = Counter(job.name for job in record.jobs.values() if job.name)
+    for sweep, asked in record.trials.items():
+        if (there := sum(job.sweep_id == sweep for job in record.jobs.values())) != asked:
+            yield None, f"{sweep} was accepted with {asked} trials and has {there}"
+    names = Counter(job.name for job in record.jobs.values() if job.name and job.sweep_id is None)
     for name, count in names.items():
         if count > 1:
             yield None, f"{name} was asked for once and is there {count} times"
@@ -171,7 +174,7 @@ def no_message_changes_a_job(record: Record) -> Breaches:
         if entry.what == "rewritten":
             yield entry.job, "its spec was changed"
     for job in record.jobs.values():
-        if record.accepted and job.name is None:
+        if record.accepted and job.name is None and job.sweep_id not in record.trials:
             yield job.number, "nobody asked for it"
 
 

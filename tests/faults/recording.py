@@ -116,6 +116,8 @@ class Record:
     files: Folder
     accepted: Sequence[str] = ()
     """Ids that the API answered."""
+    trials: Mapping[str, int] = field(default_factory=dict)
+    """Ids of sweeps that the API answered, with how many jobs each asked for."""
     twins: Mapping[str, str] = field(default_factory=dict)
     """Id of a job → that of the undisturbed job of the same spec."""
     deeds: Sequence[Deed] = ()
@@ -134,6 +136,7 @@ def read(
     files: Path,
     *,
     accepted: Sequence[str] = (),
+    trials: Mapping[str, int] | None = None,
     twins: Mapping[str, str] | None = None,
     deeds: Sequence[Deed] = (),
 ) -> Record:
@@ -151,6 +154,7 @@ def read(
             points=RecoveryRow.all(connection.execute(select(*RecoveryRow.selected(recovery_points))).all()),
             files=Folder(files),
             accepted=accepted,
+            trials=trials or {},
             twins=twins or {},
             deeds=deeds,
         )

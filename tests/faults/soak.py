@@ -27,11 +27,12 @@ KINDS: dict[str, dict[str, object]] = {
     "slow": {**SLOW, "epochs": 60},
     "long": {**SLOW, "epochs": 300, "batch_size": 4},
     "packed": {**SPEC, "epochs": 300, "pack": True},
+    "sweep": {**SPEC, "epochs": 200, "pack": True},
     "suicidal": {**SLOW, "loss": {"name": "custom:suicidal"}},
     "greedy": {**SLOW, "loss": {"name": "custom:greedy"}},
     "diverging": {**SLOW, "loss": {"name": "custom:diverging"}},
 }
-WEIGHTS = {"quick": 40, "slow": 25, "long": 6, "packed": 20, "suicidal": 1, "greedy": 2, "diverging": 3}
+WEIGHTS = {"quick": 40, "slow": 25, "long": 6, "packed": 20, "sweep": 4, "suicidal": 1, "greedy": 2, "diverging": 3}
 CALM = {"tiny": 1}
 KINDS["tiny"] = {**SPEC, "epochs": 20}
 REFERENCES = ("quick", "slow", "long")
@@ -78,6 +79,9 @@ class Soak:
 
     def _submit(self, client: Client) -> None:
         [kind] = self._draw.choices(list(self._weights), [*self._weights.values()])
+        if kind == "sweep":
+            self.served.submit_sweep(client, KINDS[kind] | {"dataset": self._iris}, trials=4)
+            return
         before = time.monotonic()
         self.served.submit(client, KINDS[kind] | {"dataset": self._iris}, like=self._twins.get(kind))
         self.figures.submitted(time.monotonic() - before, dark=self._dark.is_set())

@@ -59,6 +59,7 @@ class Subject:
     deeds: list[Deed] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     twins: dict[str, str] = field(default_factory=dict)
+    trials: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Look into the database, and watch it."""
@@ -166,6 +167,13 @@ class Subject:
             self.twins[id] = like
         return id
 
+    def submit_sweep(self, client: Client, spec: Mapping[str, object], *, trials: int) -> str:
+        """Ask for a sweep of learning rates, two trials at once."""
+        search = {"optimizer.learning_rate": {"log_uniform": [0.001, 0.1]}}
+        id = client.submit_sweep({"spec": dict(spec), "search": search, "trials": trials, "parallel": 2})["id"]
+        self.trials[id] = trials
+        return id
+
     def settle(self, client: Client, ids: Sequence[str], *, seconds: float = 90) -> list[Any]:
         """The jobs once all are terminal."""
         return [client.wait(id, timeout=seconds) for id in ids]
@@ -173,7 +181,9 @@ class Subject:
     def record(self) -> Record:
         """What happened."""
         files = Path(self.parts.environment["TRAINYARD_STORAGE_URL"])
-        return recording.read(self.database, files, accepted=self.accepted, twins=self.twins, deeds=self.deeds)
+        return recording.read(
+            self.database, files, accepted=self.accepted, trials=self.trials, twins=self.twins, deeds=self.deeds
+        )
 
 
 def children(pid: int) -> list[int]:
