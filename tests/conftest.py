@@ -21,6 +21,14 @@ from trainyard import Client
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="also run the images' install steps, as CI does")
     parser.addoption("--seeds", type=int, default=15, help="how many random programs tests/life plays on each database")
+    parser.addoption("--faults", action="store_true", help="also run the faults that take long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--faults"):
+        long = [item for item in items if item.get_closest_marker("faults")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
 
 
 def migrated(url: str) -> str:

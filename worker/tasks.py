@@ -1,5 +1,7 @@
 """The one task: a message is a hint that a job is due; which one is the database's to say."""
 
+import os
+
 import structlog
 from celery import shared_task
 
@@ -14,5 +16,8 @@ def train(job_id: str) -> None:
     """Train whatever is due, until nothing is."""
     try:
         trainer().work_off(hint=job_id)
-    except Exception:  # a MemoryError that Celery sees ends the whole worker; what was claimed comes back by its lease
+    except MemoryError:  # Celery's main process would end of it; of a dead child it only gives the jobs back
+        log.error("process.out_of_memory")
+        os._exit(1)
+    except Exception:  # what was claimed comes back by its lease
         log.exception("trainer.failed")

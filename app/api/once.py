@@ -12,7 +12,7 @@ from app.api.answers import Answer
 from app.api.faults import HEADER
 from app.domain.caller import Caller
 from app.domain.errors import Invalid
-from app.persistence.idempotency import Key
+from app.persistence.idempotency import Key, Pending
 from app.services.idempotency import Idempotency, StoredAnswer, Transaction
 
 NAME = "Idempotency-Key"
@@ -30,17 +30,21 @@ class Once:
     def __init__(self, idempotency: Idempotency, key: Key | None) -> None:
         self._idempotency = idempotency
         self._key = key
+        self._pending: Pending | None = None
         self._answer: StoredAnswer | None = None
 
     def run(self, create: Callable[[], object]) -> Response:
         """The answer that `create` gave to `remember`, or gave the first time."""
-        if self._key and (found := self._idempotency.begin(self._key)):
-            return _response(found, REPLAYED)
+        if self._key:
+            found = self._idempotency.begin(self._key)
+            if isinstance(found, StoredAnswer):
+                return _response(found, REPLAYED)
+            self._pending = found
         try:
             create()
         except BaseException:
-            if self._key:
-                self._idempotency.forget(self._key)
+            if self._pending:
+                self._idempotency.forget(self._pending)
             raise
         assert self._answer is not None
         return _response(self._answer, {})
@@ -48,8 +52,8 @@ class Once:
     def remember(self, transaction: Transaction, answer: Answer, *, location: str) -> None:
         """Called where the resource is created, in its transaction."""
         self._answer = StoredAnswer(status=201, body=answer.model_dump_json().encode(), headers={"Location": location})
-        if self._key:
-            self._idempotency.finish(transaction, self._key, self._answer)
+        if self._pending:
+            self._idempotency.finish(transaction, self._pending, self._answer)
 
 
 def key_of(caller: Caller, header: str | None, *asked: object) -> Key | None:

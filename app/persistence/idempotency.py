@@ -1,6 +1,7 @@
 """The answers of creating requests by the caller's key, so that a request which is sent again creates nothing again."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
@@ -36,8 +37,21 @@ class Kept:
     headers: dict[str, str] | None
 
 
-def find_or_begin(connection: Connection, key: Key) -> Kept | None:
-    """What is stored of a key; None where nothing was and from now on a request is under way.
+@dataclass(frozen=True)
+class Pending:
+    """A request that is under way: the key is its own until another, thinking it dead, begins anew."""
+
+    key: Key
+    since: datetime
+
+    @property
+    def row(self) -> ColumnElement[bool]:
+        """The key's row while it is still this request's."""
+        return and_(self.key.row, keys.c.status.is_(None), keys.c.created_at == self.since)
+
+
+def find_or_begin(connection: Connection, key: Key) -> Kept | Pending:
+    """What is stored of a key; where nothing was, a request that is under way from now on.
 
     Raises IntegrityError where another was quicker.
 
@@ -47,26 +61,30 @@ def find_or_begin(connection: Connection, key: Key) -> Kept | None:
     if row is not None:
         return Kept(**row._mapping)
     connection.execute(delete(keys).where(key.row, _expired()))
-    connection.execute(insert(keys).values(**vars(key), created_at=now()))
-    return None
+    begun = insert(keys).values(**vars(key), created_at=now()).returning(keys.c.created_at)
+    return Pending(key, connection.execute(begun).scalar_one())
 
 
-def finish(connection: Connection, key: Key, *, status: int, body: bytes, headers: dict[str, str]) -> None:
-    """Store the answer, in the transaction that creates what it speaks of."""
-    mine = and_(key.row, keys.c.fingerprint == key.fingerprint)
-    connection.execute(update(keys).where(mine).values(status=status, body=body, headers=headers))
+def finish(connection: Connection, pending: Pending, *, status: int, body: bytes, headers: dict[str, str]) -> bool:
+    """Store the answer, in the transaction that creates what it speaks of; False where another request has the key now."""
+    answered = update(keys).where(pending.row).values(status=status, body=body, headers=headers)
+    return connection.execute(answered).rowcount == 1
 
 
-def forget(connection: Connection, key: Key) -> None:
+def forget(connection: Connection, pending: Pending) -> None:
     """The request came to nothing: it may be tried again."""
-    connection.execute(delete(keys).where(key.row, keys.c.status.is_(None)))
+    connection.execute(delete(keys).where(pending.row))
 
 
-def forget_expired(connection: Connection) -> None:
-    """Remove all that has expired."""
-    connection.execute(delete(keys).where(_expired()))
+def forget_old(connection: Connection) -> None:
+    """Remove what is kept no longer; a pending one stays as long, for a slow upload may still be answered."""
+    connection.execute(delete(keys).where(_old()))
 
 
 def _expired() -> ColumnElement[bool]:
     abandoned = and_(keys.c.status.is_(None), keys.c.created_at < now() - PENDING_SECONDS * SECOND)
-    return or_(abandoned, keys.c.created_at < now() - KEPT_SECONDS * SECOND)
+    return or_(abandoned, _old())
+
+
+def _old() -> ColumnElement[bool]:
+    return keys.c.created_at < now() - KEPT_SECONDS * SECOND

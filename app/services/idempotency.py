@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.errors import InFlight, KeyReused
 from app.persistence import idempotency
 from app.persistence.database import Database
-from app.persistence.idempotency import Kept, Key
+from app.persistence.idempotency import Kept, Key, Pending
 
 # The transaction in which a resource is created; opaque to whoever hands it on.
 Transaction = Connection
@@ -29,8 +29,8 @@ class Idempotency:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, key: Key) -> StoredAnswer | None:
-        """The answer of the first time; None for the first.
+    def begin(self, key: Key) -> StoredAnswer | Pending:
+        """The answer of the first time; for the first, that it is under way.
 
         Raises:
             KeyReused: something else was asked with that key.
@@ -39,19 +39,23 @@ class Idempotency:
         """
         try:
             with self._database.write() as connection:
-                kept = idempotency.find_or_begin(connection, key)
+                found = idempotency.find_or_begin(connection, key)
         except IntegrityError:
             raise InFlight from None
-        return _answer(key, kept) if kept else None
+        return found if isinstance(found, Pending) else _answer(key, found)
 
-    def finish(self, transaction: Transaction, key: Key, answer: StoredAnswer) -> None:
-        """Keep the answer, if the transaction commits."""
-        idempotency.finish(transaction, key, status=answer.status, body=answer.body, headers=answer.headers)
+    def finish(self, transaction: Transaction, pending: Pending, answer: StoredAnswer) -> None:
+        """Keep the answer, if the transaction commits.
 
-    def forget(self, key: Key) -> None:
+        Raises InFlight: the request slept so long that another one began anew with its key; only one of them may create.
+        """
+        if not idempotency.finish(transaction, pending, status=answer.status, body=answer.body, headers=answer.headers):
+            raise InFlight
+
+    def forget(self, pending: Pending) -> None:
         """The request failed: the next one with that key begins anew."""
         with self._database.write() as connection:
-            idempotency.forget(connection, key)
+            idempotency.forget(connection, pending)
 
 
 def _answer(key: Key, kept: Kept) -> StoredAnswer:

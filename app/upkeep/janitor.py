@@ -37,7 +37,7 @@ class Janitor:
     def sweep(self) -> None:
         """Remove all that is old and that nothing refers to."""
         with self._database.write() as connection:
-            idempotency.forget_expired(connection)
+            idempotency.forget_old(connection)
             recovery.forget_of_the_ended(connection)
         removed = sum(self._remove_unreferenced(kind, known) for kind, known in _ROWS.items())
         removed += self._storage.remove_temporaries(older_than=self._age) + self._remove_uploads()

@@ -9,9 +9,12 @@ from sqlalchemy import update
 
 from app.api.once import key_of
 from app.domain.caller import Caller
+from app.domain.errors import InFlight
 from app.domain.spec import JobSpec
 from app.persistence import idempotency
+from app.persistence.idempotency import Pending
 from app.persistence.tables import idempotency_keys
+from app.services.idempotency import Idempotency, StoredAnswer
 from tests.api.service import CSV, Service, assert_problem, pointers
 
 
@@ -69,6 +72,27 @@ def test_a_key_is_forgotten_in_time(service: Service, answered: bool, seconds: i
 
     assert (later.status_code, "idempotency-replayed" in later.headers) == (201, False)
     assert len(service.get("/v1/jobs")["data"]) == 2
+
+
+def test_a_request_that_slept_until_another_began_anew_creates_nothing(service: Service) -> None:
+    keys = Idempotency(service.database)
+    key = key_of(Caller(), "k", "job", {})
+    assert key is not None
+    sleeper = keys.begin(key)
+    with service.database.write() as connection:
+        connection.execute(update(idempotency_keys).values(created_at=idempotency_keys.c.created_at - 61_000_000))
+    successor = keys.begin(key)
+    assert isinstance(sleeper, Pending)
+    assert isinstance(successor, Pending)
+
+    answer = StoredAnswer(status=201, body=b"{}", headers={})
+    with pytest.raises(InFlight), service.database.write() as connection:
+        keys.finish(connection, sleeper, answer)
+    keys.forget(sleeper)
+    with service.database.write() as connection:
+        keys.finish(connection, successor, answer)
+
+    assert keys.begin(key) == answer
 
 
 def test_twenty_at_once_create_one(service: Service) -> None:

@@ -219,6 +219,20 @@ def test_three_crashes_in_a_row_end_a_job(database: Database) -> None:
     assert "3 times" in str(ended.error_message)
 
 
+@pytest.mark.parametrize(("asked", "crashes"), [(Status.CANCELLING, 3), (Status.RUNNING, 1)])
+def test_a_job_that_ends_by_a_crash_leaves_no_recovery_point(database: Database, asked: Status, crashes: int) -> None:
+    job = claimed(database)
+    with database.write() as connection:
+        recovery.add(connection, point(job, 3))
+        jobs.change_status(connection, job.number, old=Status.RUNNING, new=asked)
+    expire(database, job)
+
+    bury(database, max_crashes=crashes)
+
+    with database.read() as connection:
+        assert recovery.every(connection, job.number) == []
+
+
 def test_a_new_recovery_point_starts_the_count_of_crashes_again(database: Database) -> None:
     job = claimed(database)
     for crash in range(4):

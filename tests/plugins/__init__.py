@@ -17,12 +17,15 @@ LOSSES = {
 }
 
 
-def install(folder: Path, losses: Mapping[str, str] = LOSSES) -> Path:
+SOURCE = Path(__file__).with_name("losses.py")
+
+
+def install(folder: Path, losses: Mapping[str, str] = LOSSES, *, source: Path = SOURCE) -> Path:
     """A distribution with these losses, name → class, as an installer leaves it; its folder belongs on Python's path."""
     about = folder / "an_operators_losses-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: an-operators-losses\nVersion: 1.0\n")
     entries = [f"{name} = {MODULE}:{attribute}" for name, attribute in losses.items()]
     (about / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *entries, ""]))
-    shutil.copy(Path(__file__).with_name("losses.py"), folder / f"{MODULE}.py")
+    shutil.copy(source, folder / f"{MODULE}.py")
     return folder

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +19,10 @@ from sqlalchemy.engine import make_url
 from tests.servers.processes import free_port, running, wait_until
 
 URL_VARIABLE = "TRAINYARD_TEST_POSTGRES_URL"
-FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200", "listen_addresses=127.0.0.1")
+COMMON = ("max_connections=200", "listen_addresses=127.0.0.1")
+FAST = (*COMMON, "fsync=off", "full_page_writes=off", "synchronous_commit=off")
+# What was committed outlives the server, though not the machine.
+OUTLIVING = (*COMMON, "fsync=off", "full_page_writes=on", "synchronous_commit=on")
 
 
 def find_binaries() -> Path | None:
@@ -41,22 +44,37 @@ def unprivileged_user() -> int | None:
     return names.get("postgres", names["nobody"])
 
 
+class Server:
+    """A server of our own in a folder of its own, which may be stopped and started."""
+
+    def __init__(self, binaries: Path, *, settings: Sequence[str] = FAST) -> None:
+        self._user, self._port = unprivileged_user(), free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="trainyard-pg-"))
+        self.url = f"postgresql+psycopg://trainyard@127.0.0.1:{self._port}/postgres"
+        binaries = _readable(binaries, self.folder, self._user)
+        _initialize(binaries, self.folder, self._user)
+        options = [part for setting in settings for part in ("-c", setting)]
+        where = ["-D", f"{self.folder}/data", "-p", str(self._port), "-k", str(self.folder)]
+        self._command = [f"{binaries}/postgres", *where, *options]
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Its process, once it answers; ends with the block unless it has ended before."""
+        log = self.folder / "log"
+        with running(self._command, log=log, user=self._user, stop=signal.SIGINT) as process:
+            wait_until(lambda: _answers(self.url), seconds=60, what=f"PostgreSQL, see {log}")
+            yield process
+
+
 @contextmanager
 def postgres(binaries: Path) -> Iterator[str]:
-    """A server of our own without durability; yields its URL as a superuser."""
-    user, port = unprivileged_user(), free_port()
-    folder = Path(tempfile.mkdtemp(prefix="trainyard-pg-"))
+    """A server without durability; yields its URL as a superuser."""
+    server = Server(binaries)
     try:
-        binaries = _readable(binaries, folder, user)
-        _initialize(binaries, folder, user)
-        options = [part for setting in FAST for part in ("-c", setting)]
-        command = [f"{binaries}/postgres", "-D", f"{folder}/data", "-p", str(port), "-k", str(folder), *options]
-        with running(command, log=folder / "log", user=user, stop=signal.SIGINT):
-            url = f"postgresql+psycopg://trainyard@127.0.0.1:{port}/postgres"
-            wait_until(lambda: _answers(url), what=f"PostgreSQL, see {folder / 'log'}")
-            yield url
+        with server.running():
+            yield server.url
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def _readable(binaries: Path, folder: Path, user: int | None) -> Path:

@@ -96,11 +96,11 @@ def end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) 
         return process.wait()
 
 
-def wait_until_listening(process: subprocess.Popen[bytes], port: int, *, log: Path) -> None:
+def wait_until_listening(process: subprocess.Popen[bytes], port: int, *, log: Path, seconds: float = 20) -> None:
     """Return when the process listens; fail with its output when it ends instead."""
 
     def ready() -> bool:
         assert process.poll() is None, f"the server ended with {process.returncode}:\n{log.read_text()[-4000:]}"
         return listens(port)
 
-    wait_until(ready, what=f"a server on port {port}")
+    wait_until(ready, seconds=seconds, what=f"a server on port {port}")

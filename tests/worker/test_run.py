@@ -11,6 +11,7 @@ import pytest
 import torch
 from onnxruntime import InferenceSession
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from app.domain.blobs import checkpoint_key
 from app.domain.job import Status, StopReason
@@ -223,6 +224,23 @@ def test_a_job_whose_watched_metric_is_never_a_number_keeps_its_last_epoch(yard:
     assert {kind: row.epoch for kind, row in kept.items()} == {"best": 5, "last": 5}
     assert ended.test is not None
     assert ended.test["epoch"] == 5
+
+
+def test_a_job_whose_database_was_away_goes_on_at_once_and_no_crash_is_counted(yard: Yard) -> None:
+    undisturbed = yard.submit()
+    yard.work()
+    job = yard.submit()
+
+    def lose_the_database() -> None:
+        if yard.reports == 12:
+            raise OperationalError("", {}, ConnectionError())
+
+    yard.on_report = lose_the_database
+    yard.work(checkpoint=0)
+
+    ended = yard.job(job.id)
+    assert (ended.status, ended.attempt, ended.crashes) == (Status.SUCCEEDED, 2, 0)
+    assert without_seconds(yard.history(job)) == without_seconds(yard.history(undisturbed))
 
 
 def test_the_recovery_points_of_a_job_that_failed_go(yard: Yard) -> None:

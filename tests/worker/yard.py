@@ -54,6 +54,7 @@ class Yard:
         self.stop_after = math.inf
         self.interrupted = False
         self.on_report: Callable[[], None] = lambda: None
+        self.trainer: type[Trainer] = Trainer
         self.dataset = self._upload(folder)
 
     def _upload(self, folder: Path) -> str:
@@ -109,7 +110,7 @@ class Yard:
         """Train what is due, as a fresh process would; every epoch is a report of its own."""
         self.reports = 0
         periods = Periods(lease=30, heartbeat=5, stall=60, checkpoint=checkpoint, report=0, retry=3600, patience=patience)
-        trainer = Trainer(
+        trainer = self.trainer(
             database=self.database,
             storage=self.storage,
             name=OWNER,
