@@ -34,6 +34,10 @@ class Fence:
         """True for the job's row while this attempt is the one that runs."""
         return and_(jobs.c.number == self.number, jobs.c.attempt == self.attempt, jobs.c.status.in_(HELD))
 
+    def is_of(self, attempt: int) -> bool:
+        """The same of a row that was found held."""
+        return attempt == self.attempt
+
 
 def renew(connection: Connection, fences: Iterable[Fence], *, lease_seconds: float) -> list[Fence]:
     """Prolong leases by the database's clock; answers those that are no longer held."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Double, bindparam, func, or_, select, update
+from sqlalchemy import JSON, BigInteger, Connection, Double, Row, bindparam, func, or_, select, update
 
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import HELD, Status
@@ -59,23 +59,23 @@ def record(connection: Connection, fence: Fence, progress: Progress, *, lease_se
 
 def record_all(connection: Connection, reports: Mapping[Fence, Progress], *, lease_seconds: float) -> dict[Fence, Status]:
     """The same of several jobs; of those whose lease is lost nothing is stored, and they have no status."""
-    rows = connection.execute(_HELD, {"numbers": [fence.number for fence in reports]}).all()
-    held = {fence: row for row in rows if (fence := Fence(row.number, row.attempt)) in reports}
+    found = connection.execute(_HELD, {"numbers": [fence.number for fence in reports]})
+    rows = {row.number: row for row in found}
+    held = {fence: rows[fence.number] for fence in reports if fence.number in rows and fence.is_of(rows[fence.number].attempt)}
     if held:
         lease = int(lease_seconds * SECOND)
-        values = [_values(fence, reports[fence], metric=row.metric) | {"lease": lease} for fence, row in held.items()]
-        connection.execute(_REPORT, values)
+        connection.execute(_REPORT, [_values(row, reports[fence]) | {"lease": lease} for fence, row in held.items()])
         epochs.add_all(connection, {fence.number: reports[fence].epochs for fence in held})
     return {fence: Status(row.status) for fence, row in held.items()}
 
 
-def _values(fence: Fence, progress: Progress, *, metric: str | None) -> dict[str, Any]:
+def _values(row: Row[Any], progress: Progress) -> dict[str, Any]:
     return {
-        "held": fence.number,
-        "by": fence.attempt,
+        "held": row.number,
+        "by": row.attempt,
         "new_epoch": progress.epoch,
         "new_seconds": progress.seconds,
         "new_latest": progress.latest and progress.latest.model_dump(mode="json"),
         "new_best": progress.best and progress.best.model_dump(mode="json"),
-        "new_value": value_of(progress.best, metric) if progress.best and metric else None,
+        "new_value": value_of(progress.best, row.metric) if progress.best and row.metric else None,
     }

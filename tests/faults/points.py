@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,7 +26,13 @@ WATCHED = (
     *("worker/run.py", "worker/attempt.py", "worker/publishing.py", "worker/preparation.py", "worker/trainer.py"),
     *("app/persistence/claims.py", "app/persistence/leases.py", "app/persistence/epochs.py", "app/persistence/events.py"),
     *("app/persistence/checkpoints.py", "app/persistence/recovery.py", "app/persistence/database.py"),
-    *("app/storage/folder.py",),
+    *(
+        "app/storage/folder.py",
+        "app/storage/many.py",
+        "app/persistence/reports.py",
+        "worker/durable.py",
+        "worker/dataset_files.py",
+    ),
 )
 
 
@@ -108,6 +115,7 @@ def _live(trial: Trial, answer: int) -> None:
     trainer = _trainer(trial)
     lines: dict[tuple[str, int], int] = {}
     sys.settrace(_tracer(trial, lines))
+    threading.settrace(_tracer(trial, lines))  # files are written by several
     trainer.work_off(hint="")
     sys.settrace(None)
     with os.fdopen(answer, "w") as pipe:

@@ -8,10 +8,11 @@ from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.ids import new_id
 from app.domain.job import Status, StopReason
-from app.persistence import checkpoints, events, leases, recovery
+from app.persistence import checkpoints, events, leases, recovery, reports
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
-from app.persistence.leases import Ending, Fence, Progress
+from app.persistence.leases import Ending, Fence
+from app.persistence.reports import Progress
 from app.persistence.rows import RecoveryRow
 from app.storage.storage import Storage
 from tests.life.model import PERIODIC_KEPT
@@ -38,7 +39,7 @@ class Hand:
         )
         progress = Progress(epochs=columns, epoch=last, seconds=1.0, latest=None, best=None)
         with self.database.write() as connection:
-            return leases.record(connection, self.fence, progress, lease_seconds=FOREVER)
+            return reports.record(connection, self.fence, progress, lease_seconds=FOREVER)
 
     def save(self, epoch: int) -> None:
         """A recovery point: bytes, row, and then the bytes of those that it makes superfluous."""
