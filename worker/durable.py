@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-from app.storage.many import put_all
 from app.storage.storage import Storage
 
 # Bytes that wait to be written; more of them would only take memory.
@@ -35,7 +34,7 @@ def durable(storage: Storage, drafts: Iterable[tuple[int, Drafted]]) -> Iterator
 def _stored(storage: Storage, batch: list[tuple[int, Drafted]]) -> list[tuple[int, Drafted, OSError | None]]:
     refused = None
     try:
-        put_all(storage, {key: data for _, draft in batch for key, data in draft.contents.items()})
+        storage.put_all({key: data for _, draft in batch for key, data in draft.contents.items()})
     except OSError as error:
         refused = error
     return [(position, draft, refused) for position, draft in batch]

@@ -17,7 +17,6 @@ from app.persistence import checkpoints, events
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.rows import JobRow, RecoveryRow
-from app.storage.many import put_all
 from app.storage.storage import Storage
 from app.tabular.loading import Fitted
 from worker.engine.export import manifest_json, to_onnx, write_weights
@@ -61,7 +60,7 @@ class Publisher:
     def store(self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str]) -> NewCheckpoint:
         """Make the files of a checkpoint durable; no row points at them yet."""
         draft = self.draft(losses, weights, kinds=kinds)
-        put_all(self._storage, draft.contents)
+        self._storage.put_all(draft.contents)
         return draft.row
 
     def draft(

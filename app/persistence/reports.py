@@ -69,7 +69,7 @@ def record_all(connection: Connection, reports: Mapping[Fence, Progress], *, lea
     return {fence: Status(row.status) for fence, row in held.items()}
 
 
-def _values(row: Row[Any], progress: Progress) -> dict[str, Any]:
+def _values(row: Row[Any, Any, Any, Any], progress: Progress) -> dict[str, Any]:
     return {
         "held": row.number,
         "by": row.attempt,

@@ -1,7 +1,7 @@
 """An S3 bucket as storage; credentials, region and endpoint come from the environment's AWS_ variables."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -15,6 +15,7 @@ from obstore.exceptions import BaseError, InvalidPathError, NotFoundError
 from obstore.store import S3Store
 
 from app.storage.folder import PIECE, TEMPORARY
+from app.storage.many import put_each
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta
@@ -44,6 +45,10 @@ class Bucket:
         """See Storage.put."""
         with _system_errors(key):
             obstore.put(self._store, key, data)
+
+    def put_all(self, contents: Mapping[str, bytes]) -> None:
+        """See Storage.put_all."""
+        put_each(self.put, contents)
 
     def put_file(self, key: str, path: Path) -> None:
         """See Storage.put_file; large files go in parts."""

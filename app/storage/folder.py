@@ -3,11 +3,13 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
+
+from app.storage.many import put_each
 
 PIECE = 1 << 20
 TEMPORARY = ".tmp-"
@@ -58,6 +60,10 @@ class Folder:
             self._forget(temporary)
             raise
         _sync_folder(path.parent)
+
+    def put_all(self, contents: Mapping[str, bytes]) -> None:
+        """See Storage.put_all."""
+        put_each(self.put, contents)
 
     def put_file(self, key: str, path: Path) -> None:
         """See Storage.put_file; a file on the same disk is moved, not copied."""

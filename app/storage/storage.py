@@ -1,6 +1,6 @@
 """What a storage does: keep bytes under a key, whole or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,9 @@ class Storage(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Store bytes: after the call they are durable, before it nothing of them is visible."""
+
+    def put_all(self, contents: Mapping[str, bytes]) -> None:
+        """Store many, by their keys, in no order; where one fails others may be there."""
 
     def put_file(self, key: str, path: Path) -> None:
         """Store a local file likewise; the file may be moved away."""

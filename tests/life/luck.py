@@ -1,6 +1,6 @@
 """A database and a storage whose every call may fail by chance: before it, or after it, when only the answer is lost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -73,6 +73,11 @@ class UnluckyStorage:
         with self._written(key):
             self._storage.put(key, data)
 
+    def put_all(self, contents: Mapping[str, bytes]) -> None:
+        """See Storage.put_all; one after the other, so that a seed always means the same luck."""
+        for key, data in contents.items():
+            self.put(key, data)
+
     def put_file(self, key: str, path: Path) -> None:
         """See Storage.put_file."""
         with self._written(key):
@@ -97,6 +102,16 @@ class UnluckyStorage:
         """See Storage.delete."""
         with self._written(prefix):
             self._storage.delete(prefix)
+
+    def folders(self, kind: str, *, older_than: float) -> Iterator[str]:
+        """See Storage.folders."""
+        self._luck.meet(OSError(f"{kind}: the disk is away"))
+        return self._storage.folders(kind, older_than=older_than)
+
+    def remove_temporaries(self, *, older_than: float) -> int:
+        """See Storage.remove_temporaries."""
+        with self._written("temporaries"):
+            return self._storage.remove_temporaries(older_than=older_than)
 
     def check(self) -> None:
         """See Storage.check."""

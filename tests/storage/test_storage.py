@@ -40,6 +40,14 @@ def test_what_was_put_can_be_got(storage: Storage) -> None:
     assert storage.get("a/b.bin") == b"some bytes"
 
 
+def test_many_are_stored_together(storage: Storage) -> None:
+    contents = {f"{folder}/{name}": f"{folder}{name}".encode() for folder in "abc" for name in range(20)}
+
+    storage.put_all(contents)
+
+    assert {key: storage.get(key) for key in contents} == contents
+
+
 def test_a_file_is_stored_with_its_bytes(storage: Storage, tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(bytes(range(256)) * 40_000)  # 10 MB: more than one part of an upload
