@@ -54,7 +54,7 @@ class Soak:
     def run(self, seconds: float, *, calm: bool) -> None:
         """Both threads for so long; then nothing is done any more, and everything comes to its end."""
         self._weights = CALM if calm else WEIGHTS
-        submitter = Thread(target=self._submit_all)
+        submitter = Thread(target=self._submit_all, daemon=True)
         submitter.start()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
