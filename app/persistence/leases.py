@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, select, tuple_, update
 
 from app.domain.crashes import Crash, verdict
 from app.domain.history import HeldOut
@@ -128,7 +128,7 @@ def crashed(
     Exactly one of `expired` (the lease ran out by the database's clock) and `owner` (its parent saw it die) says whose. The
     crash of a pack is counted apart, for it may be a neighbour's fault: after some of them each member is tried alone.
     """
-    dead = jobs.c.lease_expires_at <= now() if expired else jobs.c.lease_owner == owner
+    dead = _ran_out() if expired else jobs.c.lease_owner == owner
     query = select(*JobRow.selected(jobs)).where(dead, jobs.c.status.in_(HELD)).with_for_update(skip_locked=True)
     lost = JobRow.all(connection.execute(query).all())
     together = Counter(job.lease_owner for job in lost)
@@ -143,6 +143,14 @@ def crashed(
         )
         for job in lost
     ]
+
+
+def _ran_out() -> ColumnElement[bool]:
+    """True for a job whose lease ran out, and for its whole pack: the leases of a pack end some microseconds apart."""
+    ended = and_(jobs.c.status.in_(HELD), jobs.c.lease_expires_at <= now())
+    packs = select(jobs.c.lease_owner, jobs.c.stack_leader).where(ended)
+    # The row's own lease is asked for too, so that one which is renewed at this moment is let go.
+    return and_(jobs.c.lease_expires_at <= now() + SECOND, tuple_(jobs.c.lease_owner, jobs.c.stack_leader).in_(packs))
 
 
 def _crash(connection: Connection, job: JobRow, *, how: Crash, packed: bool, max_crashes: int, back_off: float) -> JobRow:

@@ -51,10 +51,10 @@ def outliving() -> Iterator[tuple[str, Outage]]:
 
 
 @contextmanager
-def database(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+def database(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], None] | None]]:
     """The URL of a fresh migrated database of that kind, and what stops and starts its server where there is one."""
     if kind == "sqlite":
-        yield migrated(f"sqlite:///{folder / 'trainyard.db'}"), lambda: None
+        yield migrated(f"sqlite:///{folder / 'trainyard.db'}"), None
         return
     with outliving() as (url, outage):
 

@@ -55,7 +55,7 @@ class Figures:
     def sample(self, served: Subject) -> None:
         """Memory and descriptors now, with the number of jobs asked for so far."""
         found: dict[str, tuple[int, float, int]] = {}
-        for name in ("api", *served.workers):
+        for name in ("api", *sorted(set(served.training().values()))):
             pid = served.parts.parts[name].pid
             found[name] = (len(served.accepted), resident(pid), descriptors(pid))
             for child in children(pid) if name != "api" else []:

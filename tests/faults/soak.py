@@ -41,7 +41,7 @@ REFERENCES = ("quick", "slow", "long")
 class Soak:
     """Submits without end in one thread, and does harm in another."""
 
-    def __init__(self, served: Subject, restart_database: Callable[[], None], draw: random.Random) -> None:
+    def __init__(self, served: Subject, restart_database: Callable[[], None] | None, draw: random.Random) -> None:
         self.served, self.figures = served, Figures()
         self._restart_database, self._draw, self._over = restart_database, draw, Event()
         self._dark, self._weights = Event(), WEIGHTS
@@ -54,7 +54,7 @@ class Soak:
     def run(self, seconds: float, *, calm: bool) -> None:
         """Both threads for so long; then nothing is done any more, and everything comes to its end."""
         self._weights = CALM if calm else WEIGHTS
-        submitter = Thread(target=self._submit_all)
+        submitter = Thread(target=self._submit_all, daemon=True)
         submitter.start()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -97,7 +97,7 @@ class Soak:
             self.darken_broker,
             self.forge,
             self.kill_api,
-            self.stop_database,
+            *([self.stop_database] if self._restart_database else []),
         ]
         with suppress(httpx2.TransportError, TrainyardProblem):
             self._draw.choice(faults)()
@@ -180,8 +180,9 @@ class Soak:
 
     def stop_database(self) -> None:
         """PostgreSQL's `immediate` stop."""
-        self.served.did("the database is stopped")
-        self._restart_database()
+        if self._restart_database:
+            self.served.did("the database is stopped")
+            self._restart_database()
 
 
 def forged(served: Subject) -> None:

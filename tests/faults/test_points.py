@@ -23,6 +23,7 @@ def points_of(outcome: Outcome) -> list[Point]:
 
 
 def kill_at(deaths: Deaths, spec: dict[str, object], *, members: int, every: int) -> None:
+    deaths.undisturbed(spec, members=members)  # makes the folders, which later ones find
     outcome = deaths.undisturbed(spec, members=members)
     assert outcome.status == 0
     points: Sequence[Point] = points_of(outcome)[::every]

@@ -1,15 +1,17 @@
 """Which jobs are claimed together, and with which seats, on both databases."""
 
 import pytest
+from sqlalchemy import update
 
 from app.domain.job import StopReason, devices_taken
 from app.domain.memory import estimate
 from app.domain.packing import most_members, pack_key
 from app.domain.spec import Embedding
 from app.persistence import claims, jobs, leases, recovery, workers
-from app.persistence.database import Database
-from app.persistence.leases import Ending, Fence
+from app.persistence.database import Database, now
+from app.persistence.leases import SECOND, Ending, Fence
 from app.persistence.rows import JobRow, RecoveryRow
+from app.persistence.tables import jobs as jobs_table
 from tests.persistence.jobs import RESOLVED, queued
 
 OWNER = "host:1"
@@ -133,6 +135,18 @@ def test_a_crashed_pack_goes_on_together_in_its_old_seats(database: Database) ->
 
     assert seats(again) == seats(pack)
     assert [(job.epoch, job.crashes, job.pack_crashes) for job in again] == [(7, 0, 1)] * 3
+
+
+def test_a_pack_whose_leases_run_out_one_after_the_other_crashes_as_one(database: Database) -> None:
+    packable(database, 3)
+    first, *_ = pack = claim(database)
+    with database.write() as connection:
+        soon = update(jobs_table).values(lease_expires_at=now() + SECOND // 2)
+        connection.execute(soon)
+        connection.execute(soon.values(lease_expires_at=now()).where(jobs_table.c.number == first.number))
+        crashed = leases.crashed(connection, expired=True, max_crashes=3)
+
+    assert {(job.id, job.crashes, job.pack_crashes) for job in crashed} == {(job.id, 0, 1) for job in pack}
 
 
 def test_members_that_stand_elsewhere_go_on_by_themselves_in_their_old_seats(database: Database) -> None:
