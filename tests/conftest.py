@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from app.persistence.database import Database
 from app.persistence.migrate import migrate
@@ -16,6 +17,10 @@ from tests.servers.postgres import URL_VARIABLE, create_database, drop_database,
 from tests.servers.service import Service, embedded
 from tests.servers.valkey import valkey
 from trainyard import Client
+
+# How long an example takes says nothing on a machine that others use, too.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from sqlalchemy import update
+
 from app.persistence import leases
+from app.persistence.tables import jobs
 from tests.faults import recording
 from tests.faults.points import Nursery, Outcome, Trial
 from tests.faults.recording import Record
@@ -58,10 +61,11 @@ class Deaths:
         )
 
     def bury_all(self) -> None:
-        """What the parents of the dead do."""
+        """What the parents of the dead do; and whoever waits has waited long enough."""
         with self.yard.database.write() as connection:
             for owner in self._owners:
                 leases.crashed(connection, owner=owner, max_crashes=3, back_off_seconds=0)
+            connection.execute(update(jobs).values(claimable_at=0))
 
     def record(self) -> Record:
         """What happened."""

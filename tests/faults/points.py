@@ -10,7 +10,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -92,13 +91,13 @@ def nursery() -> Iterator[Nursery]:
 def _trainer(trial: Trial) -> Any:
     """A trainer as the wiring makes it, that reports each epoch by itself and writes recovery points all the time."""
     from app.persistence.database import Database
-    from app.storage.folder import Folder
+    from tests.faults.weakened import OneByOne
     from worker.pulse import Periods
     from worker.trainer import Trainer
 
     return Trainer(
         database=Database(trial.database_url),
-        storage=Folder(Path(trial.files)),
+        storage=OneByOne(Path(trial.files)),
         name=trial.owner,
         device="cpu",
         threads=1,
@@ -115,7 +114,6 @@ def _live(trial: Trial, answer: int) -> None:
     trainer = _trainer(trial)
     lines: dict[tuple[str, int], int] = {}
     sys.settrace(_tracer(trial, lines))
-    threading.settrace(_tracer(trial, lines))  # files are written by several
     trainer.work_off(hint="")
     sys.settrace(None)
     with os.fdopen(answer, "w") as pipe:

@@ -86,7 +86,6 @@ def test_sixty_jobs_outlive_six_wiped_brokers(served: Subject, client: Client, i
 
 
 @pytest.mark.faults
-@pytest.mark.xfail(strict=True, reason="an idle worker does not look into the database while no message reaches it")
 def test_jobs_are_trained_though_no_message_ever_arrives(served: Subject, client: Client, iris: str) -> None:
     served.did("the broker goes dark")
     served.proxy.go_dark()
