@@ -61,7 +61,8 @@ class Pulse:
         self._thread = Thread(target=self._run, name="pulse", daemon=True)
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Begin to beat, from now on: a process that hangs before its first beat is as dead as any."""
+        self._alive()
         self._thread.start()
 
     def stop(self) -> None:
