@@ -102,6 +102,8 @@ class Attempt:
 
     def go_without(self, saving: Saving, error: OSError) -> None:
         """The storage refused the files: those before stay as they are, and the training goes on."""
+        with suppress(OSError):  # as below
+            self._files.discard_states([saving.point.row.id])
         self._note_outage(error, epoch=saving.epoch)
 
     @contextmanager

@@ -38,7 +38,12 @@ class DatasetFiles:
 def dataset_files(storage: Storage, *, alive: Callable[[], None]) -> Iterator[DatasetFiles]:
     """Datasets that are here as long as the block runs; `alive` is called after each that was fetched."""
     with tempfile.TemporaryDirectory(prefix=COPIES) as folder:
-        yield DatasetFiles(storage, Path(folder), alive=alive)
+        files = DatasetFiles(storage, Path(folder), alive=alive)
+        try:
+            yield files
+        finally:  # a cache of a method keeps itself alive, and with it all that was read
+            files.path.cache_clear()
+            files.read.cache_clear()
 
 
 def remove_left_copies() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Protocol
@@ -40,7 +40,7 @@ class Nursery:
         self._reaper = reaper
         self._host = host
         self._silence = silence
-        self._alive: dict[int, Child] = {}
+        self._alive: Mapping[int, Child] = {}
         self._ended: set[int] = set()
         self._thread = Thread(target=self._run, name="nursery", daemon=True)
 
@@ -52,13 +52,17 @@ class Nursery:
         tick = Event()
         while not tick.wait(LOOK_SECONDS):
             try:
-                self._look({child.pid: child for child in active_children()})
+                self.look({child.pid: child for child in active_children()})
             except Exception:  # without this thread a dead process keeps its job until the lease runs out
                 log.exception("nursery.failed")
 
-    def _look(self, now: dict[int, Child]) -> None:
+    def look(self, now: Mapping[int, Child]) -> None:
         """A child's death is seen at once; its lease would take half a minute to say so."""
-        self._bury([child for pid, child in self._alive.items() if pid not in now])
+        places = {child.index for child in now.values()}
+        for child in [child for pid, child in self._alive.items() if pid not in now]:
+            if child.index not in places:  # else its successor has spoken there already
+                self.signs.clear(child.index)
+            self._bury(child)
         for child in now.values():
             if self.signs.silent_for(child.index) > self._silence and child.pid not in self._ended:
                 self._end(child)
@@ -70,13 +74,11 @@ class Nursery:
         with suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGKILL)
 
-    def _bury(self, dead: Iterable[Child]) -> None:
-        for child in dead:
-            self.signs.clear(child.index)
-            crash = Crash.STALLED if child.pid in self._ended else crash_of(child.exitcode)
-            self._ended.discard(child.pid)
-            try:
-                with _no_fork:
-                    self._reaper.bury(f"{self._host}:{child.pid}", crash=crash)
-            except Exception as error:  # the database is away: the lease will expire
-                log.warning("children.failed", error=repr(error))
+    def _bury(self, child: Child) -> None:
+        crash = Crash.STALLED if child.pid in self._ended else crash_of(child.exitcode)
+        self._ended.discard(child.pid)
+        try:
+            with _no_fork:
+                self._reaper.bury(f"{self._host}:{child.pid}", crash=crash)
+        except Exception as error:  # the database is away: the lease will expire
+            log.warning("children.failed", error=repr(error))

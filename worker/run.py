@@ -76,6 +76,8 @@ class Run:
         with self._pulse.holding(self._fences):
             try:
                 self._train()
+            except DeviceLost:
+                raise
             except Stopped:
                 self._return_all()
             except _AWAY as error:
@@ -227,7 +229,9 @@ class Run:
         for report in ended:
             with self._about(report.position, stack) as attempt:
                 assert report.finished
-                yield report.position, attempt.closing(report, report.finished)
+                closing = attempt.closing(report, report.finished)
+                self._pulse.progress()
+                yield report.position, closing
 
     def _save(self, reports: Sequence[MemberReport], stack: Stack) -> None:
         for position, saving, refused in durable(self._storage, self._savings(reports, stack)):
@@ -241,7 +245,9 @@ class Run:
     def _savings(self, reports: Sequence[MemberReport], stack: Stack) -> Iterator[tuple[int, Saving]]:
         for report in reports:
             with self._about(report.position, stack) as attempt:
-                yield report.position, attempt.saving(report)
+                saving = attempt.saving(report)
+                self._pulse.progress()
+                yield report.position, saving
 
     def _record(self, reports: Sequence[MemberReport], stack: Stack) -> dict[int, Status]:
         """One transaction for all members; one whose lease is lost writes nothing and leaves."""

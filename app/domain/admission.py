@@ -63,6 +63,6 @@ def fault_of(rooms: Sequence[Room]) -> Fault | None:
 
 
 def device_of(spec: ResolvedSpec, rooms: Sequence[Room]) -> str:
-    """The device that the spec asks for; of "auto" the GPU, where a job fits there alone."""
-    fitting = {room.device for room in rooms if room.enough}
-    return "cuda" if spec.device == "auto" and fitting == {"cuda"} else spec.device
+    """The device that the spec asks for; of "auto" the one on which the job fits where it does not fit on the other."""
+    fitting = [room.device for room in rooms if room.enough]
+    return fitting[0] if spec.device == "auto" and len(fitting) == 1 < len(rooms) else spec.device

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Double, Row, bindparam, func, or_, select, update
+from sqlalchemy import JSON, BigInteger, Boolean, Connection, Double, Row, bindparam, case, func, or_, select, update
 
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import HELD, Status
@@ -42,7 +42,7 @@ _REPORT = (
         seconds=func.coalesce(bindparam("new_seconds", type_=Double), jobs.c.seconds),
         latest=func.coalesce(bindparam("new_latest", type_=_LOSSES), jobs.c.latest),
         best=func.coalesce(bindparam("new_best", type_=_LOSSES), jobs.c.best),
-        value=bindparam("new_value", type_=Double),
+        value=case((bindparam("best_is_new", type_=Boolean), bindparam("new_value", type_=Double)), else_=jobs.c.value),
         lease_expires_at=now() + bindparam("lease", type_=BigInteger),
         revision=jobs.c.revision + 1,
     )
@@ -77,5 +77,6 @@ def _values(row: Row[Any, Any, Any, Any], progress: Progress) -> dict[str, Any]:
         "new_seconds": progress.seconds,
         "new_latest": progress.latest and progress.latest.model_dump(mode="json"),
         "new_best": progress.best and progress.best.model_dump(mode="json"),
+        "best_is_new": progress.best is not None,
         "new_value": value_of(progress.best, row.metric) if progress.best and row.metric else None,
     }

@@ -13,4 +13,8 @@ def put_each(put: Callable[[str, bytes], None], contents: Mapping[str, bytes]) -
             put(key, data)
         return
     with ThreadPoolExecutor(min(WRITERS, len(contents)), thread_name_prefix="put") as pool:
-        list(pool.map(put, contents.keys(), contents.values()))
+        written = [pool.submit(put, key, data) for key, data in contents.items()]
+    errors = [error for one in written if (error := one.exception())]
+    # Where one met a full disk and removed the folder, another may have found none: the first is the cause.
+    for error in sorted(errors, key=lambda error: isinstance(error, FileNotFoundError)):
+        raise error

@@ -47,12 +47,15 @@ def test_a_job_is_refused_where_it_fits_on_no_device_that_it_may_train_on(
     [
         ("auto", {"cpu": 1, "cuda": 2**40}, "cuda"),
         ("auto", {"cpu": 2**40, "cuda": 2**40}, "auto"),
-        ("auto", {"cpu": 2**40, "cuda": 1}, "auto"),
+        ("auto", {"cpu": 2**40, "cuda": 1}, "cpu"),
+        ("auto", {"cpu": 2**40}, "auto"),
         ("cpu", {"cpu": 2**40, "cuda": 2**40}, "cpu"),
         ("cuda", {"cpu": 2**40}, "cuda"),
     ],
 )
-def test_a_job_for_any_device_that_only_fits_on_a_gpu_waits_for_one(device: str, budgets: dict[str, int], chosen: str) -> None:
+def test_a_job_for_any_device_goes_where_it_fits_if_there_is_one_where_it_does_not(
+    device: str, budgets: dict[str, int], chosen: str
+) -> None:
     assert device_of(on(device), rooms_of(on(device), budgets)) == chosen
 
 
@@ -106,6 +109,14 @@ def test_a_job_whose_rows_fit_on_a_gpu_alone_waits_for_one_and_is_not_streamed()
 
     assert not spec.streaming
     assert device_of(spec, rooms_as_it_is(spec, budgets)) == "cuda"
+
+
+def test_a_job_for_any_device_whose_rows_fit_into_the_host_s_memory_alone_stays_away_from_the_gpu() -> None:
+    spec = many_rows()
+    budgets = {"cpu": 10**12, "cuda": estimate(spec, gpu=True).resident}
+
+    assert settled(spec, budgets) == spec
+    assert device_of(spec, rooms_as_it_is(spec, budgets)) == "cpu"
 
 
 def test_more_memory_is_a_larger_window_within_bounds() -> None:

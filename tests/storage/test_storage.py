@@ -1,5 +1,6 @@
 """What every storage does, on a folder and on a bucket."""
 
+import errno
 import importlib.util
 from collections.abc import Iterator
 from itertools import count
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.storage.folder import TEMPORARY
+from app.storage.many import put_each
 from app.storage.opening import open_storage
 from app.storage.storage import Storage
 from tests.servers.bucket import BUCKET, s3
@@ -149,3 +151,11 @@ def test_what_a_probe_left_goes_when_it_is_old(storage: Storage) -> None:
     assert storage.get("kept/file") == b"1"
     with pytest.raises(FileNotFoundError):
         storage.get(f"{TEMPORARY}probe")
+
+
+def test_of_many_that_cannot_be_stored_the_cause_is_told() -> None:
+    def put(key: str, data: bytes) -> None:
+        raise FileNotFoundError(key) if key != "c" else OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        put_each(put, {"a": b"", "b": b"", "c": b"", "d": b""})

@@ -1,6 +1,7 @@
 """What a parent sees of its training processes, and what their owner is told when they died too often."""
 
 import signal
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,6 +11,8 @@ from app.persistence import claims, jobs, leases
 from app.persistence.database import Database
 from tests.persistence.jobs import queued
 from worker.exits import SPOILED, STALLED, crash_of
+from worker.nursery import Nursery
+from worker.reaper import Reaper
 from worker.signs import Signs
 
 
@@ -57,3 +60,26 @@ def test_signs_of_life_are_silent_from_the_last_one_on() -> None:
     assert signs.silent_for(3) < 0
     signs.clear(3)
     assert signs.silent_for(3) == 0
+
+
+@dataclass
+class Born:
+    """A training process as its parent sees it."""
+
+    pid: int
+    index: int
+    exitcode: int | None = None
+
+
+def test_a_successor_that_spoke_before_the_dead_was_buried_is_still_heard(database: Database) -> None:
+    url = database.engine.url.render_as_string(hide_password=False)
+    nursery = Nursery(Reaper(url, "redis://127.0.0.1:1/0", max_crashes=3), host="host", silence=60)
+    nursery.look({1: Born(1, 0, -signal.SIGKILL)})
+    nursery.signs.stamp(0, ahead=-10)
+
+    nursery.look({2: Born(2, 0)})
+    spoken = nursery.signs.silent_for(0)
+    nursery.look({})
+
+    assert spoken >= 10
+    assert nursery.signs.silent_for(0) == 0

@@ -1,5 +1,6 @@
 """A disk that is full, a storage or a database that is away: the jobs wait, go on, and end as if nothing had been."""
 
+import errno
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,17 @@ class SmallDisk(Folder):
     def put_all(self, contents: Mapping[str, bytes]) -> None:
         for key, data in contents.items():  # the limit is the whole process's: one at a time
             self.put(key, data)
+
+
+class Choosy(Folder):
+    """A folder that at times has no room for one of a checkpoint's files."""
+
+    refusing = False
+
+    def put(self, key: str, data: bytes) -> None:
+        if self.refusing and key.endswith(".onnx"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().put(key, data)
 
 
 @contextmanager
@@ -89,6 +101,18 @@ def test_training_goes_on_while_the_disk_is_full_and_the_log_says_so_once(yard: 
     [failed] = [found for found in yard.events(job) if found.type == "job.storage_failed"]
     assert failed.data["reason"] == "disk_full"
     assert_as(yard, job, other)
+
+
+def test_nothing_stays_of_a_save_of_which_a_single_file_was_refused(yard: Yard) -> None:
+    yard.storage = disk = Choosy(yard.storage.root)
+    job = yard.submit()
+    yard.on_report = lambda: setattr(disk, "refusing", 12 <= yard.reports < 24)
+
+    yard.work(checkpoint=0)
+
+    assert yard.job(job.id).status is Status.SUCCEEDED
+    assert types(yard, job).count("job.storage_failed") == 1
+    assert stored(yard) == {f"checkpoints/{kept.id}" for kept in yard.checkpoints(job).values()}
 
 
 def test_a_job_that_cannot_write_its_end_waits_keeps_nothing_half_and_ends_when_there_is_room(
