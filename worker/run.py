@@ -209,9 +209,8 @@ class Run:
         going = [report for report in here if not report.finished and report.position in self._attempts]
         statuses = self._record(going, stack)
         for position in [position for position, status in statuses.items() if status is Status.CANCELLING]:
-            stack.stop(
-                position, StopReason.CANCELLED
-            )  # one more report follows, with the last epoch whatever record_every says
+            # One more report follows, with the last epoch whatever record_every says.
+            stack.stop(position, StopReason.CANCELLED)
             del statuses[position]
         self._leave_or_save([report for report in going if report.position in statuses], statuses, stack)
 

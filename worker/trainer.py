@@ -121,8 +121,8 @@ class Trainer:
             workers.beat(connection, self._name, job_id=pack[0].id if pack else None)
         return pack
 
-    def _run(self, pack: Sequence[JobRow]) -> None:
-        run = Run(
+    def _run_of(self, pack: Sequence[JobRow]) -> Run:
+        return Run(
             pack,
             database=self._database,
             storage=self._storage,
@@ -132,6 +132,9 @@ class Trainer:
             stopping=self._stopping,
             interrupted=self._interrupted,
         )
+
+    def _run(self, pack: Sequence[JobRow]) -> None:
+        run = self._run_of(pack)
         try:
             run.run()
         except DeviceLost:

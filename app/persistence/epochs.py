@@ -25,13 +25,8 @@ def _code(value: float | None) -> int:
     return 1 if math.isnan(value) else (2 if value > 0 else 3)
 
 
-def add(connection: Connection, number: int, columns: EpochColumns) -> None:
-    """Store epochs; an epoch that is already there is an error, for an attempt only writes what it trained."""
-    add_all(connection, {number: columns})
-
-
-def add_all(connection: Connection, reports: Mapping[int, EpochColumns]) -> None:
-    """The same of several jobs, by their numbers."""
+def add(connection: Connection, reports: Mapping[int, EpochColumns]) -> None:
+    """Store epochs by their jobs' numbers; one that is there already is an error: an attempt only writes what it trained."""
     rows = [row for number, columns in reports.items() for row in _rows(number, columns)]
     if not rows:
         return

@@ -65,7 +65,7 @@ def record_all(connection: Connection, reports: Mapping[Fence, Progress], *, lea
     if held:
         lease = int(lease_seconds * SECOND)
         connection.execute(_REPORT, [_values(row, reports[fence]) | {"lease": lease} for fence, row in held.items()])
-        epochs.add_all(connection, {fence.number: reports[fence].epochs for fence in held})
+        epochs.add(connection, {fence.number: reports[fence].epochs for fence in held})
     return {fence: Status(row.status) for fence, row in held.items()}
 
 

@@ -165,6 +165,12 @@ class Trained:
         losses = EpochLosses.of(1, train=1.0, val=1.0, metrics=metrics.items())
         self._report(EpochColumns(), losses)
 
+    def go_on(self) -> None:
+        """Report that there is nothing new yet, as after a crash before the first recovery point."""
+        nothing = Progress(epochs=EpochColumns(), epoch=0, seconds=None, latest=None, best=None)
+        with self.service.database.write() as connection:
+            reports.record(connection, self.fence, nothing, lease_seconds=LEASE_SECONDS)
+
     def diverge(self, epoch: int) -> None:
         """Report that the best epoch has no loss that is a number."""
         self._report(EpochColumns(), EpochLosses.of(epoch, train=math.nan, val=math.nan))

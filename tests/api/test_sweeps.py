@@ -131,6 +131,16 @@ def test_a_metric_of_which_more_is_better_turns_the_leaderboard(service: Service
     assert service.get(f"/v1/sweeps/{made['id']}")["best"]["value"] == 0.75
 
 
+def test_a_trial_that_goes_on_without_news_keeps_its_value(service: Service) -> None:
+    made = sweep(service, metric="val_accuracy")
+    trained = Trained(service)
+    trained.measure(val_accuracy=0.75)
+
+    trained.go_on()
+
+    assert service.get(f"/v1/sweeps/{made['id']}")["best"]["value"] == 0.75
+
+
 def test_without_validation_trials_are_compared_by_their_training_loss(small: Service) -> None:
     spec = {"dataset": small.described(), "target": "label", "split": {"validation": 0}}
 

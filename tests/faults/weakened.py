@@ -32,21 +32,12 @@ class NoFence(Fence):
 class WithoutFence(Trainer):
     """Writes about a job although another attempt has it."""
 
-    def _run(self, pack: Sequence[JobRow]) -> None:
-        run = Run(
-            pack,
-            database=self._database,
-            storage=self._storage,
-            pulse=self._pulse,
-            periods=self._periods,
-            device="cpu",
-            stopping=self._stopping,
-            interrupted=self._interrupted,
-        )
+    def _run_of(self, pack: Sequence[JobRow]) -> Run:
+        run = super()._run_of(pack)
         for attempt in run._attempts.values():
             attempt.fence = NoFence(attempt.job.number, attempt.job.attempt)
         run._fences = {attempt.fence: attempt.job.id for attempt in run._attempts.values()}
-        run.run()
+        return run
 
 
 class WithoutCondition(Trainer):

@@ -36,7 +36,7 @@ def part(whole: EpochColumns, places: list[int]) -> EpochColumns:
 def test_what_was_stored_is_read_back_to_the_last_bit(database: Database) -> None:
     job, written = queued(database), columns(50)
     with database.write() as connection:
-        epochs.add(connection, job.number, written)
+        epochs.add(connection, {job.number: written})
 
     with database.read() as connection:
         read = epochs.read(connection, job.number, limit=1000)
@@ -55,7 +55,7 @@ def test_nan_and_the_infinities_stay_apart_from_a_missing_value(database: Databa
         metrics={"val_r2": [-math.inf, 0.5, math.nan, None]},
     )
     with database.write() as connection:
-        epochs.add(connection, job.number, odd)
+        epochs.add(connection, {job.number: odd})
 
     with database.read() as connection:
         read = epochs.read(connection, job.number, limit=10)
@@ -71,7 +71,7 @@ def test_the_last_epoch_tells_how_many_are_stored(database: Database, last: int,
     job, all_of_them = queued(database), columns(last)
     thinned = part(all_of_them, [epoch - 1 for epoch in stored])
     with database.write() as connection:
-        epochs.add(connection, job.number, thinned)
+        epochs.add(connection, {job.number: thinned})
 
     with database.read() as connection:
         counted = epochs.count(connection, job.number, record_every=record_every)
@@ -82,10 +82,10 @@ def test_the_last_epoch_tells_how_many_are_stored(database: Database, last: int,
 def test_an_epoch_stands_only_once(database: Database) -> None:
     job = queued(database)
     with database.write() as connection:
-        epochs.add(connection, job.number, columns(3))
+        epochs.add(connection, {job.number: columns(3)})
 
     with pytest.raises(IntegrityError), database.write() as connection:
-        epochs.add(connection, job.number, columns(1))
+        epochs.add(connection, {job.number: columns(1)})
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_page_begins_after_an_epoch_and_may_be_thinned(
 ) -> None:
     job = queued(database)
     with database.write() as connection:
-        epochs.add(connection, job.number, columns(10))
+        epochs.add(connection, {job.number: columns(10)})
 
     with database.read() as connection:
         page = epochs.read(connection, job.number, after=after, limit=limit, every=every)
