@@ -13,10 +13,10 @@ from app.persistence import claims, workers
 from app.persistence.database import Database
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
+from app.upkeep.periodically import Periodically
 from worker.dataset_files import remove_left_copies
 from worker.engine.precision import use_whole_float32
 from worker.failures import DeviceLost
-from worker.lookout import Lookout
 from worker.plugins import loss_names
 from worker.pulse import Periods, Pulse
 from worker.run import Run
@@ -57,7 +57,8 @@ class Trainer:
         self._interrupted = interrupted
         self._replace = replace
         self._pulse = Pulse(database, name=name, periods=periods, register=self._register, alive=alive)
-        self._lookout = Lookout(self._look, period=periods.idle)
+        # Celery's own thread waits for messages: with a dead or frozen broker jobs start later, not never.
+        self._lookout = Periodically(self._look, name="lookout", period=periods.idle)
         self._at_work = Lock()
 
     def warm_up(self) -> None:
@@ -85,7 +86,7 @@ class Trainer:
 
     def leave(self) -> None:
         """Say that this process is gone, once the training in hand has been given back."""
-        self._lookout.stop()
+        self._lookout.stop(timeout=None)  # a training that it found goes first: to its next report
         with self._at_work:
             self._pulse.stop()
             with self._database.write() as connection:

@@ -22,11 +22,11 @@ class Periodically:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the time that is under way."""
+    def stop(self, *, timeout: float | None = 5) -> None:
+        """End after the time that is under way, if it takes no longer than so many seconds."""
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=5)
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._period):
