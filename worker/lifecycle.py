@@ -13,6 +13,7 @@ from billiard.process import current_process
 from celery import Celery, signals
 
 from app.upkeep.parent import ending_with
+from worker.departure import see_to_the_end
 from worker.nursery import Nursery
 from worker.wiring import nursery, start_trainer, trainer
 
@@ -44,6 +45,7 @@ def connect(app: Celery) -> None:
 
 def _raise_stop_flag(**_: object) -> None:
     _stop_flag[0] = 1
+    see_to_the_end()
 
 
 def _watch_children(**_: object) -> None:
