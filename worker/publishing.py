@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import safetensors.numpy
 from sqlalchemy import Connection
 
-from app.domain.blobs import StoredFile, checkpoint_folder, checkpoint_key, recovery_folder, recovery_key
+from app.domain.blobs import StoredFile, checkpoint_folder, checkpoint_key, described, recovery_folder, recovery_key
 from app.domain.history import EpochLosses
 from app.domain.ids import new_id
 from app.domain.manifest import MANIFEST, ONNX, STATE, WEIGHTS, Manifest
@@ -78,18 +78,16 @@ class Publisher:
         contents = {} if standing else self._files(losses, weights)
         if state is not None and STATE not in {file.name for file in files}:
             contents[STATE] = safetensors.numpy.save(state)
-        files += [
-            StoredFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()) for name, data in contents.items()
-        ]
+        new = {described(name, data): data for name, data in contents.items()}
         row = NewCheckpoint(
             id=id,
             project_id=self._job.project_id,
             job_number=self._job.number,
             kinds=frozenset(kinds),
             losses=losses,
-            files=files,
+            files=[*files, *new],
         )
-        return Draft(row, {checkpoint_key(id, name): data for name, data in contents.items()})
+        return Draft(row, {checkpoint_key(id, file): data for file, data in new.items()})
 
     def _files(self, losses: EpochLosses, weights: Weights) -> dict[str, bytes]:
         fitted, spec = self._fitted, self._spec

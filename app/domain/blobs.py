@@ -1,5 +1,7 @@
 """Where stored bytes lie: keys of files in the storage."""
 
+import hashlib
+
 from pydantic import BaseModel, ConfigDict
 
 DATASETS, CHECKPOINTS, RECOVERY = "datasets", "checkpoints", "recovery"
@@ -15,6 +17,11 @@ class StoredFile(BaseModel):
     sha256: str
 
 
+def described(name: str, data: bytes) -> StoredFile:
+    """The line of a file with that content."""
+    return StoredFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
 def dataset_key(dataset_id: str) -> str:
     """The dataset as typed Parquet."""
     return f"{DATASETS}/{dataset_id}/data.parquet"
@@ -25,9 +32,9 @@ def checkpoint_folder(checkpoint_id: str) -> str:
     return f"{CHECKPOINTS}/{checkpoint_id}"
 
 
-def checkpoint_key(checkpoint_id: str, file: str) -> str:
-    """One file of a checkpoint."""
-    return f"{checkpoint_folder(checkpoint_id)}/{file}"
+def checkpoint_key(checkpoint_id: str, file: StoredFile) -> str:
+    """One file of a checkpoint; what it holds is in its key, so that no late write can replace other bytes."""
+    return f"{checkpoint_folder(checkpoint_id)}/{file.sha256[:16]}-{file.name}"
 
 
 def recovery_folder(recovery_id: str) -> str:

@@ -69,23 +69,25 @@ class Checkpoints:
         """
         digest = hashlib.sha256()
         try:
-            for piece in self._storage.stream(checkpoint_key(id, file.name)):
+            for piece in self._storage.stream(checkpoint_key(id, file)):
                 digest.update(piece)
             if digest.hexdigest() != file.sha256:
                 raise _damaged(id, file.name)
-            return self._storage.stream(checkpoint_key(id, file.name), start=start, end=end)
+            return self._storage.stream(checkpoint_key(id, file), start=start, end=end)
         except FileNotFoundError:
             raise NotFound(f"file of checkpoint {id}:", file.name) from None
 
     def read(self, id: str, name: str) -> bytes:
         """The whole content of a file; NotFound, or Damaged where it is not what was stored."""
         with self._database.read() as connection:
-            expected = checkpoints.file_of(connection, id, name)
+            file = checkpoints.file_of(connection, id, name)
+        if file is None:
+            raise NotFound(f"file of checkpoint {id}:", name)
         try:
-            data = self._storage.get(checkpoint_key(id, name))
+            data = self._storage.get(checkpoint_key(id, file))
         except FileNotFoundError:
             raise NotFound(f"file of checkpoint {id}:", name) from None
-        if expected and hashlib.sha256(data).hexdigest() != expected.sha256:
+        if hashlib.sha256(data).hexdigest() != file.sha256:
             raise _damaged(id, name)
         return data
 

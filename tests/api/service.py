@@ -1,6 +1,5 @@
 """A whole API process in a thread, on a free port, with a client; and a worker's hand in its database."""
 
-import hashlib
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, cast
 import httpx2
 import uvicorn
 
-from app.domain.blobs import StoredFile, checkpoint_key
+from app.domain.blobs import checkpoint_key, described
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses, HeldOut
 from app.domain.ids import new_id
@@ -185,14 +184,14 @@ class Trained:
         """Keep a checkpoint, as the worker does: bytes, row, event."""
         id, content = new_id("ckpt"), files or {"model.json": b'{"made": "for a test"}'}
         for name, data in content.items():
-            Folder(Path(self.service.settings.resolved_storage_url)).put(checkpoint_key(id, name), data)
+            Folder(Path(self.service.settings.resolved_storage_url)).put(checkpoint_key(id, described(name, data)), data)
         new = NewCheckpoint(
             id=id,
             project_id=DEFAULT_PROJECT,
             job_number=self.job.number,
             kinds=frozenset(kinds),
             losses=EpochLosses.of(epoch, train=1 / epoch, val=None, metrics=[("val_accuracy", 0.5)]),
-            files=[stored(name, data) for name, data in content.items()],
+            files=[described(name, data) for name, data in content.items()],
         )
         with self.service.database.write() as connection:
             leases.note(connection, self.fence)
@@ -211,11 +210,6 @@ class Trained:
         """End the job."""
         with self.service.database.write() as connection:
             leases.finish(connection, self.fence, Ending(reason=reason, message=message, test=test))
-
-
-def stored(name: str, data: bytes) -> StoredFile:
-    """A file's line in its checkpoint."""
-    return StoredFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def row_of(service: Service, id: str) -> JobRow:

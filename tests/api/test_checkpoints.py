@@ -204,7 +204,7 @@ def test_a_damaged_checkpoint_predicts_nothing(small: Service, name: str) -> Non
 
 def damage(service: Service, checkpoint: str, name: str) -> None:
     """One bit of a stored file turns over."""
-    path = Path(service.settings.resolved_storage_url) / "checkpoints" / checkpoint / name
+    [path] = (Path(service.settings.resolved_storage_url) / "checkpoints" / checkpoint).glob(f"*-{name}")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)

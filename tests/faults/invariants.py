@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import onnx
 import safetensors.numpy
 
-from app.domain.blobs import checkpoint_key, recovery_key
+from app.domain.blobs import StoredFile, checkpoint_key, recovery_key
 from app.domain.job import HELD, TERMINAL, Status
 from app.domain.manifest import MANIFEST, ONNX
 from app.persistence.rows import CheckpointRow, JobRow
@@ -105,7 +105,8 @@ def every_file_is_whole(record: Record) -> Breaches:
     """I5: what a row points at is there with its size and hash; what bears a final name is whole, pointed at or not."""
     for row in record.checkpoints:
         for file in row.files:
-            if breach := _unlike(record.files, checkpoint_key(row.id, file["name"]), file["bytes"], file["sha256"]):
+            stored = StoredFile.model_validate(file)
+            if breach := _unlike(record.files, checkpoint_key(row.id, stored), stored.bytes, stored.sha256):
                 yield row.job_number, f"the checkpoint of epoch {row.epoch}: {breach}"
     for point in record.points:
         if breach := _unlike(record.files, recovery_key(point.id), point.bytes, point.sha256):
@@ -127,9 +128,9 @@ def _unlike(files: Folder, key: str, size: int, sha256: str) -> str | None:
 
 def _readable(name: str, data: bytes) -> bool:
     try:
-        if name == MANIFEST:
+        if name.endswith(MANIFEST):
             json.loads(data)
-        elif name == ONNX:
+        elif name.endswith(ONNX):
             onnx.load_from_string(data)
         else:
             safetensors.numpy.load(data)

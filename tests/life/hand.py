@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from app.domain.blobs import StoredFile, checkpoint_folder, checkpoint_key, recovery_folder, recovery_key
+from app.domain.blobs import checkpoint_folder, checkpoint_key, described, recovery_folder, recovery_key
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.ids import new_id
@@ -65,15 +65,16 @@ class Hand:
         with self.database.read() as connection:
             standing = checkpoints.at_epoch(connection, self.fence.number, epoch)
         id, data = standing.id if standing else new_id("ckpt"), b"{}"
+        file = described(MODEL, data)
         if standing is None:
-            self.storage.put(checkpoint_key(id, MODEL), data)
+            self.storage.put(checkpoint_key(id, file), data)
         return NewCheckpoint(
             id=id,
             project_id=DEFAULT_PROJECT,
             job_number=self.fence.number,
             kinds=kinds,
             losses=EpochLosses.of(epoch, train=1.0, val=1.0),
-            files=[StoredFile(name=MODEL, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())],
+            files=[file],
         )
 
     def _discard(self, superfluous: list[str]) -> None:

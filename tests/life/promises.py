@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, func, select
 
-from app.domain.blobs import checkpoint_key, dataset_key, recovery_key
+from app.domain.blobs import StoredFile, checkpoint_key, dataset_key, recovery_key
 from app.domain.job import HELD, Status
 from app.persistence import checkpoints, epochs, events, recovery
 from app.persistence.rows import JobRow
@@ -40,7 +40,7 @@ def check_files(connection: Connection, storage: Storage, job: JobRow) -> None:
     """Each file that a checkpoint or a recovery point names is there and is what was stored."""
     for checkpoint in checkpoints.of_job(connection, job.number):
         for file in checkpoint.files:
-            assert _sha256(storage, checkpoint_key(checkpoint.id, file["name"])) == file["sha256"]
+            assert _sha256(storage, checkpoint_key(checkpoint.id, StoredFile.model_validate(file))) == file["sha256"]
     points = recovery.every(connection, job.number)
     assert len(points) <= recovery.KEPT
     for point in points:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from app.domain.blobs import checkpoint_key, dataset_key, recovery_key
+from app.domain.blobs import checkpoint_key, dataset_key, described, recovery_key
 from app.domain.history import EpochLosses
 from app.domain.job import Status
 from app.persistence import checkpoints, recovery
@@ -27,6 +27,9 @@ HOUR = 3600
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "files")
+
+
+MANIFEST = described("model.json", b"{}")
 
 
 def janitor(database: Database, storage: Storage, uploads: Path) -> Janitor:
@@ -55,13 +58,13 @@ def referenced(database: Database, storage: Storage) -> set[str]:
     with database.write() as connection:
         recovery.add(connection, point)
         checkpoints.add(connection, new)
-    keys = {checkpoint_key("ckpt_kept", "model.json"), recovery_key("rec_kept")}
+    keys = {checkpoint_key("ckpt_kept", MANIFEST), recovery_key("rec_kept")}
     for key in keys:
         storage.put(key, b"1")
     return keys
 
 
-UNREFERENCED = (checkpoint_key("ckpt_lost", "model.json"), recovery_key("rec_lost"), dataset_key("ds_lost"))
+UNREFERENCED = (checkpoint_key("ckpt_lost", MANIFEST), recovery_key("rec_lost"), dataset_key("ds_lost"))
 
 
 def files(folder: Path) -> set[str]:
@@ -87,7 +90,7 @@ def test_what_is_under_way_stays(database: Database, folder: Folder, tmp_path: P
     for key in UNREFERENCED:
         folder.put(key, b"1")
     age(folder.root)
-    folder.put(checkpoint_key("ckpt_lost", "model.onnx"), b"its last file comes just now")
+    folder.put(checkpoint_key("ckpt_lost", described("model.onnx", b"")), b"its last file comes just now")
     folder.put(dataset_key("ds_lost"), b"again")
     folder.put(recovery_key("rec_lost"), b"again")
     before = files(folder.root)
@@ -123,13 +126,13 @@ def test_the_recovery_points_of_a_job_that_ended_without_a_worker_go(
 
     janitor(database, folder, tmp_path).sweep()
 
-    assert files(folder.root) == {checkpoint_key("ckpt_kept", "model.json")}
+    assert files(folder.root) == {checkpoint_key("ckpt_kept", MANIFEST)}
 
 
 def test_five_janitors_at_once_are_as_good_as_one(database: Database, folder: Folder, tmp_path: Path) -> None:
     kept = referenced(database, folder)
     for number in range(50):
-        folder.put(checkpoint_key(f"ckpt_{number}", "model.json"), b"1")
+        folder.put(checkpoint_key(f"ckpt_{number}", MANIFEST), b"1")
     age(folder.root)
 
     with ThreadPoolExecutor(5) as pool:

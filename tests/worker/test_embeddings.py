@@ -5,7 +5,6 @@ import polars as pl
 import torch
 from safetensors.numpy import load as load_weights
 
-from app.domain.blobs import checkpoint_key
 from app.domain.columns import CategoricalColumn
 from app.domain.job import Status
 from app.domain.manifest import MANIFEST, WEIGHTS, Manifest
@@ -28,7 +27,7 @@ def test_the_checkpoint_answers_what_torch_computes_from_its_weights(yard: Yard)
     best = yard.checkpoints(job)["best"]
 
     def read(name: str) -> bytes:
-        return yard.storage.get(checkpoint_key(best.id, name))
+        return yard.file(best, name)
 
     manifest, weights = Manifest.model_validate_json(read(MANIFEST)), load_weights(read(WEIGHTS))
     assert yard.job(job.id).status is Status.SUCCEEDED

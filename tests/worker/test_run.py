@@ -13,7 +13,6 @@ from onnxruntime import InferenceSession
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
-from app.domain.blobs import checkpoint_key
 from app.domain.job import Status, StopReason
 from app.domain.memory import estimate
 from app.domain.metrics import of_task
@@ -322,9 +321,9 @@ def test_a_custom_loss_trains_to_a_checkpoint_that_predicts(
     assert history[-1] < history[0]
     assert ended.test is not None
     assert isinstance(ended.test["loss"], float)
-    manifest = json.loads(yard.storage.get(checkpoint_key(best.id, "model.json")))
+    manifest = json.loads(yard.file(best, "model.json"))
     assert (manifest["output"], manifest["spec"]["loss"]) == (output, {"name": loss})
-    session = InferenceSession(yard.storage.get(checkpoint_key(best.id, "model.onnx")))
+    session = InferenceSession(yard.file(best, "model.onnx"))
     features = np.ones((1, len(manifest["columns"])))
     label, *probabilities = session.run(None, {"features": features})
     assert label[0] in ("high", "low") if output == "softmax" else math.isfinite(label[0])
@@ -342,7 +341,7 @@ def test_a_custom_loss_of_several_columns_trains_to_a_checkpoint_that_predicts(y
     history = [value for value in yard.history(job).val_loss if value is not None]
     assert yard.job(job.id).status is Status.SUCCEEDED
     assert history[-1] < history[0] < 10  # of standardized columns, as the module gives it
-    session = InferenceSession(yard.storage.get(checkpoint_key(best.id, "model.onnx")))
+    session = InferenceSession(yard.file(best, "model.onnx"))
     [label] = session.run(None, {"size": np.array([["high"], ["low"]], dtype=object)})
     assert label.shape == (2, 2)
     assert (label[0] > label[1]).all()
@@ -461,7 +460,7 @@ def test_a_last_epoch_that_is_also_periodic_and_best_is_one_checkpoint_with_ever
     assert kept["periodic"].id == kept["last"].id
     assert "state.safetensors" in {file["name"] for file in kept["last"].files}
     for file in kept["last"].files:
-        data = yard.storage.get(checkpoint_key(kept["last"].id, file["name"]))
+        data = yard.file(kept["last"], file["name"])
         assert hashlib.sha256(data).hexdigest() == file["sha256"]
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.blobs import checkpoint_key
 from app.domain.job import Status
 from app.domain.spec import Window
 from tests.servers.service import embedded
@@ -57,9 +56,7 @@ def test_a_streamed_job_is_prepared_and_tested_as_one_in_memory(yard: Yard) -> N
 
     assert yard.job(streamed.id).test == yard.job(held.id).test
     assert as_two_attempts_agree(yard.history(streamed)) == as_two_attempts_agree(yard.history(held))
-    ours, theirs = (
-        json.loads(yard.storage.get(checkpoint_key(yard.checkpoints(job)["best"].id, "model.json"))) for job in (streamed, held)
-    )
+    ours, theirs = (json.loads(yard.file(yard.checkpoints(job)["best"], "model.json")) for job in (streamed, held))
     assert (ours["columns"], ours["target"]) == (theirs["columns"], theirs["target"])
 
 

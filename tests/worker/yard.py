@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from app.domain.blobs import checkpoint_key, dataset_key
+from app.domain.blobs import StoredFile, checkpoint_key, dataset_key
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns
 from app.domain.ids import new_id
@@ -137,7 +137,11 @@ class Yard:
             return {kind: row for row in checkpoints.of_job(connection, job.number) for kind in row.kinds}
 
     def weights(self, checkpoint: CheckpointRow) -> bytes:
-        return self.storage.get(checkpoint_key(checkpoint.id, "weights.safetensors"))
+        return self.file(checkpoint, "weights.safetensors")
+
+    def file(self, checkpoint: CheckpointRow, name: str) -> bytes:
+        [file] = [StoredFile.model_validate(file) for file in checkpoint.files if file["name"] == name]
+        return self.storage.get(checkpoint_key(checkpoint.id, file))
 
     def bury(self, *, max_crashes: int = 3) -> None:
         """What the parent of a process that died does."""
