@@ -13,7 +13,7 @@ from billiard.process import current_process
 from celery import Celery, signals
 
 from app.upkeep.parent import ending_with
-from worker.departure import see_to_the_end
+from worker.departure import see_off
 from worker.nursery import Nursery
 from worker.wiring import nursery, start_trainer, trainer
 
@@ -45,7 +45,7 @@ def connect(app: Celery) -> None:
 
 def _raise_stop_flag(**_: object) -> None:
     _stop_flag[0] = 1
-    see_to_the_end()
+    see_off()
 
 
 def _watch_children(**_: object) -> None:
@@ -61,6 +61,8 @@ def _warm_up(**_: object) -> None:
     signs.stamp(place, ahead=WARM_UP_SECONDS)
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if stopping():  # made in the place of one that has just gone
+            os._exit(0)
         ending_with(os.getppid())()
         Thread(target=_await_departure, name="departure", daemon=True).start()
         start_trainer(stopping, slot=place, alive=lambda: signs.stamp(place))

@@ -6,7 +6,7 @@ import sys
 _HELD = """
 import os, signal
 from billiard import Process
-from worker.departure import see_to_the_end
+from worker.departure import see_off
 
 def train():
     print("warm", flush=True)
@@ -15,7 +15,7 @@ def train():
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 Process(target=train).start()
-see_to_the_end(patience=0.0)
+see_off()
 while True:
     signal.pause()
 """
