@@ -110,13 +110,15 @@ class Folder:
 
     def folders(self, kind: str, *, older_than: float) -> Iterator[str]:
         """See Storage.folders."""
-        for folder in self._path(kind).glob("*"):
-            if min(_age(path) for path in (folder, *folder.glob("*"))) > older_than:
+        for folder in _entries(self._path(kind)):
+            if min(_age(path) for path in (folder, *_entries(folder))) > older_than:
                 yield folder.name
 
     def remove_temporaries(self, *, older_than: float) -> int:
         """See Storage.remove_temporaries."""
-        old = [path for path in self.root.rglob(f"{TEMPORARY}*") if _age(path) > older_than]
+        # Unlike rglob, walk passes over a folder that another janitor removes meanwhile.
+        files = (Path(folder, name) for folder, _, names in os.walk(self.root) for name in names)
+        old = [path for path in files if path.name.startswith(TEMPORARY) and _age(path) > older_than]
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
@@ -126,6 +128,14 @@ class Folder:
         probe = self.root / f"{TEMPORARY}{uuid4().hex}"
         probe.write_bytes(b"")
         probe.unlink()
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it is not there or gone meanwhile."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _age(path: Path) -> float:
