@@ -9,6 +9,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from app.logs import configure_logs
 from app.persistence.database import Database
 from app.persistence.migrate import migrate
 from app.upkeep.valkey import find_server
@@ -27,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="also run the images' install steps, as CI does")
     parser.addoption("--seeds", type=int, default=15, help="how many random programs tests/life plays on each database")
     parser.addoption("--faults", action="store_true", help="also run the faults that take long")
+
+
+def pytest_configure() -> None:
+    configure_logs("info")  # not structlog's own way, which draws every frame's variables and so holds them
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

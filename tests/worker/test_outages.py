@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 from sqlalchemy import Connection, event
 
 from app.domain.blobs import dataset_key
 from app.domain.job import Status, StopReason
-from app.logs import configure_logs
 from app.persistence.rows import JobRow
 from app.storage.folder import Folder
 from tests.worker.yard import Yard, without_seconds
@@ -206,15 +204,6 @@ def cut(yard: Yard, away: list[bool]) -> None:
     event.listen(yard.database.engine, "begin", lose)
 
 
-@pytest.fixture
-def _patient_logs() -> Iterator[None]:
-    """As in a worker: with a full disk the log cannot be written either."""
-    configure_logs("info")
-    yield
-    structlog.reset_defaults()
-
-
-@pytest.mark.usefixtures("_patient_logs")
 def test_a_database_that_is_full_or_away_for_a_while_is_no_crash_of_its_jobs(yard: Yard) -> None:
     other, job, away = undisturbed(yard), yard.submit(), list[bool]()
     if yard.database.engine.dialect.name == "postgresql":
