@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.code.rows import cell_text
+from app.code import categories
 from app.code.texts import literal, stacked, wrapped
 from app.domain.resolve_features import kind_of
 from app.domain.schema import Column, Kind, StorageType
@@ -45,15 +45,16 @@ _FILLS = {
 
 
 def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column]) -> list[list[str]]:
-    """The functions that the columns need, then `x` [rows, inputs]."""
-    columns = [described[name] for name in spec.features]
+    """The functions that the columns need, then `x` [rows, inputs]; of embedded columns the codes, behind all else."""
+    columns, tables = [described[name] for name in spec.features], {table.column for table in spec.embeddings}
     numeric = [column for column in columns if not _is_categorical(spec, column)]
     categorical = [column for column in columns if _is_categorical(spec, column)]
     indicated = spec.preprocessing.missing == "indicator" and any(column.missing for column in columns)
     functions = [
-        *([_number(spec, numeric)] if numeric else []),
-        *([_one_hot(spec, categorical)] if categorical else []),
-        *([_MISSING] if indicated else []),
+        _number(spec, numeric),
+        categories.one_hot(spec, [column for column in categorical if column.name not in tables]),
+        categories.code(spec, [column for column in categorical if column.name in tables]),
+        _MISSING if indicated else [],
     ]
     return [*functions, _joined(spec, columns, plain=not categorical and not indicated)]
 
@@ -63,6 +64,8 @@ def _is_categorical(spec: ResolvedSpec, column: Column) -> bool:
 
 
 def _number(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    if not columns:
+        return []
     summary, scaling = _SCALING[spec.preprocessing.numeric]
     missing = any(column.missing for column in columns)
     fill = _FILLS[spec.preprocessing.missing] if missing else []
@@ -87,18 +90,6 @@ def _cells(columns: Sequence[Column], *, missing: bool) -> list[str]:
     return ['flags = {"false": 0.0, "true": 1.0}', f"x = np.array([float(flags.get(row[name], {cell})) for row in rows])"]
 
 
-def _one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
-    lines = ["def one_hot(name, levels):", '    """0 or 1 for each level."""']
-    if spec.preprocessing.missing != "most_frequent" or not any(column.missing for column in columns):
-        return [*lines, "    return np.array([[float(row[name] == level) for level in levels] for row in rows])"]
-    return [
-        *lines,
-        "    cells = [row[name] for row in rows]",
-        "    common = max(levels, key=[cells[i] for i in train].count)",
-        "    return np.array([[float((cell or common) == level) for level in levels] for cell in cells])",
-    ]
-
-
 _MISSING = [
     "def missing(name):",
     '    """1 where a cell is empty."""',
@@ -110,14 +101,14 @@ def _joined(spec: ResolvedSpec, columns: Sequence[Column], *, plain: bool) -> li
     if plain:
         names = wrapped("features = [", map(literal, spec.features), "]")
         return [*names, "x = np.column_stack([number(name) for name in features])"]
+    embedded = {table.column for table in spec.embeddings}
     calls: list[str] = []
     for column in columns:
-        name = literal(column.name)
-        if _is_categorical(spec, column):
-            levels = (literal(cell_text(level, column)) for level in column.levels or ())
-            calls.append("\n    ".join(wrapped(f"one_hot({name}, [", levels, "])")))
-        else:
-            calls.append(f"number({name})")
+        if not _is_categorical(spec, column):
+            calls.append(f"number({literal(column.name)})")
+        elif column.name not in embedded:
+            calls.append(categories.call("one_hot", column))
         if column.missing and spec.preprocessing.missing == "indicator":
-            calls.append(f"missing({name})")
-    return stacked("x = np.column_stack([", calls, "])")
+            calls.append(f"missing({literal(column.name)})")
+    codes = [categories.call("code", column) for column in columns if column.name in embedded]
+    return stacked("x = np.column_stack([", calls + codes, "])")

@@ -14,7 +14,6 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("preprocessing", "categorical"): (bool(spec.embeddings), "An embedding"),
         ("split", "method"): (spec.split.method != "random", f"Splitting by {spec.split.method}"),
         ("validation_dataset",): (spec.validation_dataset is not None, "A validation dataset"),
         ("test_dataset",): (spec.test_dataset is not None, "A test dataset"),

@@ -1,5 +1,6 @@
 """The lines that draw random numbers as the engine does, and build the network with its first weights."""
 
+from app.code.embeddings import first_module, vectors
 from app.code.texts import literal, stacked
 from app.domain.spec import ResolvedSpec
 
@@ -64,10 +65,11 @@ def dropout_rates(spec: ResolvedSpec) -> list[float]:
 
 def network(spec: ResolvedSpec) -> list[str]:
     """`net`, with its first weights."""
-    modules = [module for layer in range(len(spec.layers) - 2) for module in _hidden(spec, layer)]
-    modules.append(f"nn.Linear({spec.layers[-2]}, {spec.layers[-1]})")
+    hidden = [module for layer in range(len(spec.layers) - 2) for module in _hidden(spec, layer)]
+    modules = [*first_module(spec), *hidden, f"nn.Linear({spec.layers[-2]}, {spec.layers[-1]})"]
     return [
         *stacked("net = nn.Sequential(", modules, ").double()"),
+        *vectors(spec),
         *_weights(spec),
     ]
 

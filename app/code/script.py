@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import pairwise
 
+from app.code.embeddings import embedded
 from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
 from app.code.loop import loop
@@ -34,6 +35,7 @@ def script_of(spec: ResolvedSpec, described: Mapping[str, Column], *, job: str) 
         weighing(spec),
         standardizing(spec),
         _tensors(spec),
+        embedded(spec),
         network(spec),
         metric(spec, weighted=is_weighted(spec)),
         criterion(spec, weightless_rows=_may_weigh_nothing(spec, described)),

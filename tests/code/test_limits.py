@@ -7,7 +7,7 @@ import pytest
 from app.code.script import script_of
 from app.domain.errors import NotSupported
 from app.domain.schema import Column, Kind, StorageType, Task
-from app.domain.spec import Embedding, ResolvedSpec, Split
+from app.domain.spec import ResolvedSpec, Split
 from app.domain.spec.losses import Custom
 from tests.engine.plain import spec_of
 
@@ -31,7 +31,6 @@ def described(*categorical: str) -> dict[str, Column]:
         ("/loss/name", {"loss": Custom(name="custom:mine")}),
         ("/precision", {"precision": "bf16"}),
         ("/streaming", {"streaming": True}),
-        ("/preprocessing/categorical", {"embeddings": [Embedding(column="b", levels=3, width=2)]}),
     ],
 )
 def test_a_feature_that_a_script_lacks_is_named(pointer: str, change: dict[str, Any]) -> None:

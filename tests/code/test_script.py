@@ -1,69 +1,19 @@
 """The script of a job is run in a Python of its own and prints the losses that the job's history has."""
 
-import csv
-import io
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from app.settings import Settings
-from app.storage.folder import Folder
 from tests.api.service import Service, assert_problem
 from tests.code.interpreter import Interpreter
-from worker.pulse import Periods
-from worker.trainer import Trainer
-
-ROWS = 46
-SPEC: dict[str, Any] = {
-    "target": "label",
-    "features": ["number", "gap", "city", "flag", "same", "code"],
-    "network": {"hidden_layers": [5, 4], "activation": "tanh"},
-    "optimizer": {"name": "sgd", "learning_rate": 0.05},
-    "batch_size": 8,
-    "epochs": 24,
-    "precision": "fp64",
-    "seed": 7,
-}
-
-
-def cells() -> list[dict[str, object]]:
-    """Numbers, gaps, text that CSV must quote, flags, a constant, integers as categories, targets of every task."""
-    draw = np.random.default_rng(1)
-    rows: list[dict[str, object]] = []
-    for i in range(ROWS):
-        number = float(draw.normal())
-        rows.append(
-            {
-                "number": number,
-                "gap": "" if i % 7 == 0 else round(float(draw.normal()), 1),
-                "city": ["Ulm", 'Köln, "am Rhein"', "Bonn", ""][int(draw.integers(4))],
-                "flag": ["true", "false", "true", ""][int(draw.integers(4))],
-                "same": 0.1,
-                "code": int(draw.integers(9, 12)),
-                "level": float(draw.integers(9, 12)),
-                "weight": 0.0 if i % 9 == 0 else float(draw.uniform(0.2, 2.0)),
-                "label": ["no", "maybe", "yes", "yes"][int(draw.integers(4))],
-                "pair": bool(draw.integers(2)),
-                "value": "" if i % 11 == 0 else 3 * number + float(draw.normal()),
-                "count": int(draw.poisson(2.0)),
-            }
-        )
-    return rows
-
+from tests.code.trained import assert_same_curve, cells, check, files, named, train, upload, word
 
 NUMBER: dict[str, Any] = {"target": "value", "task": "regression"}
 COUNT: dict[str, Any] = {"target": "count", "task": "regression"}
 WEIGHTS: dict[str, Any] = {"class_weights": {"yes": 0.5, "no": 2.0}, "sample_weight": "weight"}
 PLATEAU: dict[str, Any] = {"name": "plateau", "factor": 0.5, "patience": 1, "threshold": 0.05}
 WATCHED = ["accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "brier"]
-
-
-def named(block: str, *values: dict[str, Any], **others: Any) -> list[dict[str, Any]]:
-    return [{block: value, **others} for value in values]
-
 
 CASES: list[dict[str, Any]] = [
     {"batch_size": "full"},
@@ -142,67 +92,16 @@ STOPPING: list[dict[str, Any]] = [
 ]
 
 
-def word(case: dict[str, Any]) -> str:
-    return ",".join(f"{name}={word(value) if isinstance(value, dict) else value}" for name, value in case.items())
-
-
 @pytest.fixture(scope="module")
 def dataset(service: Service) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(cells()[0]))
-    writer.writeheader()
-    writer.writerows(cells())
-    id: str = service.upload(text.getvalue().replace("True", "true").replace("False", "false").encode())["id"]
-    return id
-
-
-def train(service: Service, **spec: object) -> str:
-    """A job that was trained to its end: its id."""
-    id: str = service.post("/v1/jobs", {**SPEC, **spec}, status=201)["id"]
-    settings: Settings = service.settings
-    trainer = Trainer(
-        database=service.database,
-        storage=Folder(Path(settings.resolved_storage_url)),
-        name="test:1",
-        device="cpu",
-        threads=1,
-        periods=Periods(lease=30, heartbeat=5, stall=60, checkpoint=30, report=0.25),
-        stopping=lambda: False,
-    )
-    trainer.work_off(hint=id)
-    assert service.get(f"/v1/jobs/{id}")["status"] == "succeeded"
-    return id
-
-
-def files(service: Service, job: str, folder: Path) -> tuple[Path, Path]:
-    """The job's script and its dataset, as the API answers them."""
-    script, data = folder / "job.py", folder / "data.csv"
-    answer = service.client.get(f"/v1/jobs/{job}/code")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/x-python; charset=utf-8"), answer.text
-    script.write_bytes(answer.content)
-    dataset = service.get(f"/v1/jobs/{job}")["spec"]["dataset"]
-    data.write_bytes(service.client.get(f"/v1/datasets/{dataset}/content", headers={"Accept": "text/csv"}).content)
-    return script, data
-
-
-def assert_same_curve(service: Service, job: str, printed: str, *, tolerance: float, epochs: int | None = None) -> None:
-    """The printed lines, the first `epochs` of them, are the history's."""
-    history, lines = service.get(f"/v1/jobs/{job}/history", limit=10_000), list(csv.DictReader(io.StringIO(printed)))
-    assert [int(line["epoch"]) for line in lines] == history["epoch"]
-    for name in ("train_loss", "val_loss"):
-        found = [float(line[name] or "nan") for line in lines]
-        stored = [math.nan if loss is None else loss for loss in history[name]]
-        np.testing.assert_allclose(found[:epochs], stored[:epochs], rtol=tolerance)
+    return upload(service, cells())
 
 
 @pytest.mark.parametrize("case", CASES, ids=word)
 def test_the_script_prints_the_stored_losses(
     service: Service, dataset: str, python: Interpreter, tmp_path: Path, case: dict[str, Any]
 ) -> None:
-    job = train(service, dataset=dataset, **case)
-    script, data = files(service, job, tmp_path)
-
-    assert_same_curve(service, job, python.run(script, data), tolerance=1e-9)
+    check(service, python, tmp_path, dataset=dataset, **case)
 
 
 @pytest.mark.parametrize("case", STOPPING, ids=word)
@@ -210,19 +109,19 @@ def test_the_script_stops_where_the_job_did(
     service: Service, dataset: str, python: Interpreter, tmp_path: Path, case: dict[str, Any]
 ) -> None:
     job = train(service, dataset=dataset, **case)
-    script, data = files(service, job, tmp_path)
+    script, *data = files(service, job, tmp_path)
 
     assert service.get(f"/v1/jobs/{job}")["stop_reason"] == "early_stopping"
-    assert_same_curve(service, job, python.run(script, data), tolerance=1e-9)
+    assert_same_curve(service, job, python.run(script, *data), tolerance=1e-9)
 
 
 def test_in_float32_the_script_begins_as_the_job_did(
     service: Service, dataset: str, python: Interpreter, tmp_path: Path
 ) -> None:
     job = train(service, dataset=dataset, precision="fp32", network={"hidden_layers": [5], "dropout": 0.2})
-    script, data = files(service, job, tmp_path)
+    script, *data = files(service, job, tmp_path)
 
-    assert_same_curve(service, job, python.run(script, data), tolerance=1e-5, epochs=5)
+    assert_same_curve(service, job, python.run(script, *data), tolerance=1e-5, epochs=5)
 
 
 def test_names_and_labels_are_text_in_the_script_whatever_they_hold(
@@ -232,10 +131,10 @@ def test_names_and_labels_are_text_in_the_script_whatever_they_hold(
     columns = {name: [0.5, 1.5, 2.5] * 4, "{x}": ["\u202ea", 'b"', "c'"] * 4, "y": [label, "{1}", '"'] * 4}
     dataset = service.post("/v1/datasets", {"columns": columns}, status=201)["id"]
     job = train(service, dataset=dataset, target="y", features=[name, "{x}"])
-    script, data = files(service, job, tmp_path)
+    script, *data = files(service, job, tmp_path)
 
     assert script.read_text().isascii()
-    assert_same_curve(service, job, python.run(script, data), tolerance=1e-9)
+    assert_same_curve(service, job, python.run(script, *data), tolerance=1e-9)
 
 
 def test_the_script_of_a_textbook_job_is_short(service: Service) -> None:

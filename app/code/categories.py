@@ -1,0 +1,56 @@
+"""The functions that turn categorical columns into inputs: one-hot, or codes for embeddings."""
+
+from collections.abc import Sequence
+
+from app.code.rows import cell_text
+from app.code.texts import literal, wrapped
+from app.domain.schema import Column
+from app.domain.spec import ResolvedSpec
+
+_CELLS = [
+    "    cells = [row[name] for row in rows]",
+    "    common = max(levels, key=[cells[i] for i in train].count)",
+]
+
+
+def one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    """`one_hot(name, levels)` [rows, levels], where columns need it."""
+    if not columns:
+        return []
+    filled = "for level in levels] for cell in cells])"
+    return [
+        "def one_hot(name, levels):",
+        '    """0 or 1 for each level."""',
+        *(
+            [*_CELLS, f"    return np.array([[float((cell or common) == level) {filled}"]
+            if _is_filled(spec, columns)
+            else ["    return np.array([[float(row[name] == level) for level in levels] for row in rows])"]
+        ),
+    ]
+
+
+def code(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    """`code(name, levels)` [rows], where columns are embedded."""
+    if not columns:
+        return []
+    return [
+        "def code(name, levels):",
+        '    """The place of each cell\'s level, from 1; 0 for a cell without one."""',
+        "    places = {level: place for place, level in enumerate(levels, 1)}",
+        *(
+            [*_CELLS, "    return np.array([places.get(cell or common, 0) for cell in cells])"]
+            if _is_filled(spec, columns)
+            else ["    return np.array([places.get(row[name], 0) for row in rows])"]
+        ),
+    ]
+
+
+def call(function: str, column: Column) -> str:
+    """A call of one of them, on several lines where the levels are many."""
+    levels = (literal(cell_text(level, column)) for level in column.levels or ())
+    return "\n    ".join(wrapped(f"{function}({literal(column.name)}, [", levels, "])"))
+
+
+def _is_filled(spec: ResolvedSpec, columns: Sequence[Column]) -> bool:
+    """True where the commonest level stands in for a missing cell."""
+    return spec.preprocessing.missing == "most_frequent" and any(column.missing for column in columns)
