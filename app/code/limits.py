@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from app.domain.custom import is_custom
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
-from app.domain.schema import Column, Kind, Task
+from app.domain.schema import Column, Kind, StorageType, Task
 from app.domain.spec import ResolvedSpec
 
 
@@ -14,7 +14,6 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("split", "method"): (spec.split.method != "random", f"Splitting by {spec.split.method}"),
         ("validation_dataset",): (spec.validation_dataset is not None, "A validation dataset"),
         ("test_dataset",): (spec.test_dataset is not None, "A test dataset"),
         ("target",): (not isinstance(spec.target, str), "A target of several columns"),
@@ -35,6 +34,9 @@ def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings
     """Notes what CSV cannot tell apart, and a column that may have nothing to learn from."""
     if spec.classes is not None and "" in spec.classes:
         findings.unsupported("target", what="A class whose label is the empty text, in a script,")
+    if spec.split.method == "group" and _is_blurred(described[spec.split.column or ""]):
+        what = f"Grouping by {spec.split.column!r}, where CSV may show missing cells and empty text alike, in a script,"
+        findings.unsupported("split", "column", what=what)
     for position, name in enumerate(spec.features):
         column = described[name]
         categorical = kind_of(spec, column) is Kind.CATEGORICAL
@@ -42,3 +44,8 @@ def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings
             findings.unsupported("features", position, what=f"The empty text as a level of {name!r}, in a script,")
         elif column.missing >= spec.train_rows:
             findings.unsupported("features", position, what=f"{name!r}, which may be wholly missing in training, in a script,")
+
+
+def _is_blurred(column: Column) -> bool:
+    """True where a column of text lacks cells and may have the empty text, too."""
+    return column.type is StorageType.STRING and column.missing > 0 and (column.levels is None or "" in column.levels)

@@ -1,11 +1,16 @@
-"""The lines that read the CSV, the target and the weights, and split the rows."""
+"""The lines that read the CSV, the target and the weights."""
 
 from collections.abc import Mapping
 
 from app.code.texts import literal, wrapped
 from app.domain.schema import Column, Level, StorageType, level_text
-from app.domain.sizes import sizes_of
 from app.domain.spec import ResolvedSpec
+
+_READINGS = {
+    StorageType.INT64: "int({})",
+    StorageType.FLOAT64: "float({})",
+    StorageType.DATETIME: 'np.datetime64({}.rstrip("Z"), "us")',
+}
 
 
 def reading(spec: ResolvedSpec, target: Column) -> list[str]:
@@ -26,28 +31,15 @@ def cell_text(level: Level, column: Column) -> str:
     return repr(float(level)) if column.type is StorageType.FLOAT64 else level_text(level)
 
 
-def splitting(spec: ResolvedSpec, target: Column) -> list[str]:
-    """`train` and `validation`: numbers of rows, ascending."""
-    if not spec.validation_rows + spec.test_rows:
-        return ["train = np.arange(len(y))"]
-    drawn = "drawn = np.random.Philox(np.random.SeedSequence([SEED, 0x5B117])).random_raw(len(y))"
-    if spec.split.stratify is not True:
-        ends = literal([spec.train_rows, spec.train_rows + spec.validation_rows])
-        return [
-            "# Each row draws a number; the lowest train, the next validate.",
-            drawn,
-            f'train, validation, _ = map(np.sort, np.split(np.argsort(drawn, kind="stable"), {ends}))',
-        ]
-    sizes = sizes_of(spec.split, target.counts or [])
-    return [
-        "# Each row draws a number; of each class the lowest train, the next validate.",
-        drawn,
-        *wrapped(
-            "sizes = [", (f"({size.train}, {size.validation}, {size.test})" for size in sizes), "]  # train, validation, test"
-        ),
-        "parts = np.split(np.lexsort((drawn, y)), np.cumsum(sizes)[:-1])",
-        "train, validation = (np.sort(np.concatenate(parts[part::3])) for part in (0, 1))",
-    ]
+def value_of(column: Column) -> str:
+    """A row's cell as a value that sorts as the stored ones do; a missing one stands before all others."""
+    cell = f"row[{literal(column.name)}]"
+    if column.type not in _READINGS:
+        return cell
+    if not column.missing:
+        return _READINGS[column.type].format(cell)
+    filled = f'{cell} or "0"' if column.type is not StorageType.DATETIME else f'({cell} or "0")'
+    return f'({cell} != "", {_READINGS[column.type].format(filled)})'
 
 
 def standardizing(spec: ResolvedSpec) -> list[str]:

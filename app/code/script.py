@@ -8,7 +8,8 @@ from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
 from app.code.loop import loop
 from app.code.network import GENERATOR, dropout, dropout_rates, network
-from app.code.rows import reading, splitting, standardizing, weighing
+from app.code.rows import reading, standardizing, weighing
+from app.code.splitting import is_dealt, splitting
 from app.code.training import criterion, is_weighted, optimizer, schedule
 from app.code.watching import metric
 from app.domain.schema import Column
@@ -30,7 +31,7 @@ def script_of(spec: ResolvedSpec, described: Mapping[str, Column], *, job: str) 
         GENERATOR,
         dropout(spec),
         reading(spec, target),
-        splitting(spec, target),
+        *splitting(spec, described),
         *preprocessing(spec, described),
         weighing(spec),
         standardizing(spec),
@@ -56,8 +57,10 @@ def _about(spec: ResolvedSpec, job: str) -> list[str]:
 
 
 def _imports(spec: ResolvedSpec) -> list[str]:
+    collections = ["import collections"] if is_dealt(spec) and spec.split.method == "group" else []
     maths = ["import math"] if any(dropout_rates(spec)) else []
-    return ["import csv", *maths, "import sys", "", "import numpy as np", "import torch", "from torch import nn"]
+    own = [*collections, "import csv", *maths, "import sys"]
+    return [*own, "", "import numpy as np", "import torch", "from torch import nn"]
 
 
 def _constants(spec: ResolvedSpec) -> list[str]:

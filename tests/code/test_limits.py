@@ -16,6 +16,7 @@ def described(*categorical: str) -> dict[str, Column]:
     number = {"kind": Kind.NUMERIC, "type": StorageType.FLOAT64, "missing": 0, "distinct": 30}
     label = {"kind": Kind.CATEGORICAL, "type": StorageType.STRING, "missing": 0, "distinct": 3, "levels": ["0", "1", "2"]}
     columns = {name: Column.model_validate({"name": name, **number}) for name in "abcy"}
+    columns["e"] = Column.model_validate({**label, "name": "e", "missing": 3, "levels": ["", "0"]})
     return columns | {name: Column.model_validate({"name": name, **label, "counts": [10, 10, 10]}) for name in categorical}
 
 
@@ -23,7 +24,7 @@ def described(*categorical: str) -> dict[str, Column]:
     ("pointer", "change"),
     [
         ("/recipe", {"recipe": "strong"}),
-        ("/split/method", {"split": Split(method="time", column="a")}),
+        ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
         ("/validation_dataset", {"validation_dataset": "ds_2"}),
         ("/test_dataset", {"test_dataset": "ds_2"}),
         ("/target", {"target": ["y", "c"]}),
