@@ -1,11 +1,10 @@
 """The lines of a split by whole groups of rows."""
 
+from app.code.own_rows import count_of, draw, own_of, sizes_of_own
 from app.code.rows import value_of
 from app.domain.schema import Column
 from app.domain.sizes import held_out
 from app.domain.spec import ResolvedSpec
-
-DRAW = "np.random.Philox(np.random.SeedSequence([SEED, 0x5B117])).random_raw"
 
 _TAKE = '''
 def take(wanted, later):
@@ -30,20 +29,21 @@ def grouped(spec: ResolvedSpec, column: Column) -> list[list[str]]:
     return [
         [
             "# Rows of one group stay together; the groups are dealt in an order that is drawn.",
-            f"cells = [{value_of(column)} for row in rows]",
+            f"cells = [{value_of(column)} for row in {own_of(spec, 'rows')}]",
             "sizes = collections.Counter(cells)",
-            f"drawn = {DRAW}(len(sizes))",
+            f"drawn = {draw('len(sizes)')}",
             "groups = [group for _, group in sorted(zip(drawn, sorted(sizes)))]",
         ],
         _TAKE,
         [
             *(f"{part} = take({rows}, later={len(parts) - i})" for i, (part, rows) in enumerate(parts.items())),
-            f"train = np.setdiff1d(np.arange(len(y)), {taken})",
+            f"train = np.setdiff1d(np.arange({count_of(spec)}), {taken})",
         ],
     ]
 
 
 def _held_out(spec: ResolvedSpec) -> dict[str, int]:
     """The parts that take groups, and about how many rows."""
-    validation, test = held_out(spec.split, spec.train_rows + spec.validation_rows + spec.test_rows)
+    sizes = sizes_of_own(spec)
+    validation, test = held_out(spec.split, sizes.train + sizes.validation + sizes.test)
     return {part: rows for part, rows in (("validation", validation), ("test", test)) if rows}

@@ -1,6 +1,6 @@
 """The lines that turn columns into inputs of the network, fitted on the training rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from app.code import categories
 from app.code.texts import literal, stacked, wrapped
@@ -44,19 +44,21 @@ _FILLS = {
 }
 
 
-def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column]) -> list[list[str]]:
-    """The functions that the columns need, then `x` [rows, inputs]; of embedded columns the codes, behind all else."""
+def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column], *, indicated: Collection[str]) -> list[list[str]]:
+    """The functions that the columns need, then `x` [rows, inputs]; of embedded columns the codes, behind all else.
+
+    `indicated`: the columns that have a missing indicator.
+    """
     columns, tables = [described[name] for name in spec.features], {table.column for table in spec.embeddings}
     numeric = [column for column in columns if not _is_categorical(spec, column)]
     categorical = [column for column in columns if _is_categorical(spec, column)]
-    indicated = spec.preprocessing.missing == "indicator" and any(column.missing for column in columns)
     functions = [
         _number(spec, numeric),
         categories.one_hot(spec, [column for column in categorical if column.name not in tables]),
         categories.code(spec, [column for column in categorical if column.name in tables]),
         _MISSING if indicated else [],
     ]
-    return [*functions, _joined(spec, columns, plain=not categorical and not indicated)]
+    return [*functions, _joined(spec, columns, indicated) if categorical or indicated else _plain(spec)]
 
 
 def _is_categorical(spec: ResolvedSpec, column: Column) -> bool:
@@ -97,10 +99,12 @@ _MISSING = [
 ]
 
 
-def _joined(spec: ResolvedSpec, columns: Sequence[Column], *, plain: bool) -> list[str]:
-    if plain:
-        names = wrapped("features = [", map(literal, spec.features), "]")
-        return [*names, "x = np.column_stack([number(name) for name in features])"]
+def _plain(spec: ResolvedSpec) -> list[str]:
+    names = wrapped("features = [", map(literal, spec.features), "]")
+    return [*names, "x = np.column_stack([number(name) for name in features])"]
+
+
+def _joined(spec: ResolvedSpec, columns: Sequence[Column], indicated: Collection[str]) -> list[str]:
     embedded = {table.column for table in spec.embeddings}
     calls: list[str] = []
     for column in columns:
@@ -108,7 +112,7 @@ def _joined(spec: ResolvedSpec, columns: Sequence[Column], *, plain: bool) -> li
             calls.append(f"number({literal(column.name)})")
         elif column.name not in embedded:
             calls.append(categories.call("one_hot", column))
-        if column.missing and spec.preprocessing.missing == "indicator":
+        if column.name in indicated:
             calls.append(f"missing({literal(column.name)})")
     codes = [categories.call("code", column) for column in columns if column.name in embedded]
     return stacked("x = np.column_stack([", calls + codes, "])")

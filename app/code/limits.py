@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 
+from app.code.columns import may_be_empty, written_otherwise
 from app.domain.custom import is_custom
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
-from app.domain.schema import Column, Kind, StorageType, Task
+from app.domain.schema import Column, Kind, Task
 from app.domain.spec import ResolvedSpec
 
 
-def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> None:
+def check_expressible(
+    spec: ResolvedSpec, described: Mapping[str, Column], validation: Mapping[str, Column] | None = None
+) -> None:
     """Raises NotSupported: with each feature of the spec that a script does not have, by JSON Pointer into the spec."""
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("validation_dataset",): (spec.validation_dataset is not None, "A validation dataset"),
-        ("test_dataset",): (spec.test_dataset is not None, "A test dataset"),
         ("target",): (not isinstance(spec.target, str), "A target of several columns"),
         ("task",): (spec.task is Task.MULTILABEL, "Multilabel classification"),
         ("loss", "name"): (is_custom(spec.loss.name), "A custom loss"),
@@ -27,6 +28,9 @@ def check_expressible(spec: ResolvedSpec, described: Mapping[str, Column]) -> No
             findings.unsupported(*place, what=f"{what} in a script")
     if isinstance(spec.target, str):
         _check_columns(spec, described, findings)
+    for name in written_otherwise(spec, described, validation) if validation is not None else ():
+        what = f"Column {name!r}, which CSV may write otherwise in the validation dataset, in a script,"
+        findings.unsupported("validation_dataset", what=what)
     findings.raise_faults()
 
 
@@ -34,8 +38,9 @@ def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings
     """Notes what CSV cannot tell apart, and a column that may have nothing to learn from."""
     if spec.classes is not None and "" in spec.classes:
         findings.unsupported("target", what="A class whose label is the empty text, in a script,")
-    if spec.split.method == "group" and _is_blurred(described[spec.split.column or ""]):
-        what = f"Grouping by {spec.split.column!r}, where CSV may show missing cells and empty text alike, in a script,"
+    groups = described[spec.split.column or ""] if spec.split.method == "group" else None
+    if groups is not None and groups.missing and may_be_empty(groups):
+        what = f"Grouping by {groups.name!r}, where CSV may show missing cells and empty text alike, in a script,"
         findings.unsupported("split", "column", what=what)
     for position, name in enumerate(spec.features):
         column = described[name]
@@ -44,8 +49,3 @@ def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings
             findings.unsupported("features", position, what=f"The empty text as a level of {name!r}, in a script,")
         elif column.missing >= spec.train_rows:
             findings.unsupported("features", position, what=f"{name!r}, which may be wholly missing in training, in a script,")
-
-
-def _is_blurred(column: Column) -> bool:
-    """True where a column of text lacks cells and may have the empty text, too."""
-    return column.type is StorageType.STRING and column.missing > 0 and (column.levels is None or "" in column.levels)

@@ -6,6 +6,7 @@ from app.code.texts import literal, wrapped
 from app.domain.schema import Column, Level, StorageType, level_text
 from app.domain.spec import ResolvedSpec
 
+_OPEN = 'with open({}, newline="", encoding="utf-8") as file:'
 _READINGS = {
     StorageType.INT64: "int({})",
     StorageType.FLOAT64: "float({})",
@@ -13,17 +14,24 @@ _READINGS = {
 }
 
 
-def reading(spec: ResolvedSpec, target: Column) -> list[str]:
-    """The rows as dictionaries of text, and y."""
-    known = f' if row[{literal(target.name)}] != ""]  # without a target a row teaches nothing' if target.missing else "]"
-    whole = "list(csv.DictReader(file))"
-    rows = f"[row for row in csv.DictReader(file){known}" if target.missing else whole
-    lines = ['with open(sys.argv[1], newline="", encoding="utf-8") as file:', f"    rows = {rows}"]
+def reading(spec: ResolvedSpec, target: Column) -> list[list[str]]:
+    """The rows as dictionaries of text, those of the validation dataset last, and y."""
+    known = f'[row for row in csv.DictReader(file) if row[{literal(target.name)}] != ""]'
+    found = f"{known}  # without a target a row teaches nothing" if target.missing else "list(csv.DictReader(file))"
+    if not spec.validation_dataset:
+        return [[_OPEN.format("sys.argv[1]"), f"    rows = {found}", *_target(spec, target)]]
+    return [
+        ["def read(path):", f"    {_OPEN.format('path')}", f"        return {found}"],
+        ["rows = read(sys.argv[1])", "own = len(rows)", "rows += read(sys.argv[2])", *_target(spec, target)],
+    ]
+
+
+def _target(spec: ResolvedSpec, target: Column) -> list[str]:
     cell = f"row[{literal(target.name)}]"
     if spec.classes is None:
-        return [*lines, f"y = np.array([float({cell}) for row in rows])"]
+        return [f"y = np.array([float({cell}) for row in rows])"]
     classes = [literal(cell_text(label, target)) for label in spec.classes]
-    return [*lines, *wrapped("classes = [", classes, "]"), f"y = np.array([classes.index({cell}) for row in rows])"]
+    return [*wrapped("classes = [", classes, "]"), f"y = np.array([classes.index({cell}) for row in rows])"]
 
 
 def cell_text(level: Level, column: Column) -> str:

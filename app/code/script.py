@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import pairwise
 
+from app.code.columns import with_gaps_of
 from app.code.embeddings import embedded
 from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
@@ -16,23 +17,27 @@ from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 
 
-def script_of(spec: ResolvedSpec, described: Mapping[str, Column], *, job: str) -> str:
-    """A torch script that trains what the job trained and prints its losses as CSV; it reads the dataset as CSV.
+def script_of(
+    spec: ResolvedSpec, described: Mapping[str, Column], *, job: str, validation: Mapping[str, Column] | None = None
+) -> str:
+    """A torch script that trains what the job trained and prints its losses as CSV; it reads the datasets as CSV.
 
-    `described`: the dataset's columns by name. Raises NotSupported: see check_expressible.
+    `described`: the dataset's columns by name; `validation`: those of the validation dataset, where the spec has one.
+    Raises NotSupported: see check_expressible.
     """
-    check_expressible(spec, described)
+    check_expressible(spec, described, validation)
+    columns = with_gaps_of(validation, described)
+    indicator = spec.preprocessing.missing == "indicator"
     assert isinstance(spec.target, str)
-    target = described[spec.target]
     parts = [
         _about(spec, job),
         _imports(spec),
         _constants(spec),
         GENERATOR,
         dropout(spec),
-        reading(spec, target),
+        *reading(spec, columns[spec.target]),
         *splitting(spec, described),
-        *preprocessing(spec, described),
+        *preprocessing(spec, columns, indicated=[name for name in spec.features if indicator and described[name].missing]),
         weighing(spec),
         standardizing(spec),
         _tensors(spec),
@@ -50,9 +55,19 @@ def _about(spec: ResolvedSpec, job: str) -> list[str]:
     return [
         f'"""Job {job} as a plain torch loop: prints epoch, train_loss and val_loss as CSV.',
         "",
-        f"The argument is the dataset {spec.dataset} as CSV: GET /v1/datasets/{spec.dataset}/content, Accept: text/csv.",
+        *_arguments(spec),
         *([f"The job had at most {spec.max_seconds} seconds; this goes on to the last epoch."] if spec.max_seconds else []),
         '"""',
+    ]
+
+
+def _arguments(spec: ResolvedSpec) -> list[str]:
+    content = "GET /v1/datasets/{}/content, Accept: text/csv."
+    if not spec.validation_dataset:
+        return [f"The argument is the dataset {spec.dataset} as CSV: {content.format(spec.dataset)}"]
+    return [
+        f"The arguments are the datasets {spec.dataset} and, to validate, {spec.validation_dataset}",
+        f"as CSV: {content.format('{id}')}",
     ]
 
 

@@ -25,8 +25,6 @@ def described(*categorical: str) -> dict[str, Column]:
     [
         ("/recipe", {"recipe": "strong"}),
         ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
-        ("/validation_dataset", {"validation_dataset": "ds_2"}),
-        ("/test_dataset", {"test_dataset": "ds_2"}),
         ("/target", {"target": ["y", "c"]}),
         ("/task", {"task": Task.MULTILABEL}),
         ("/loss/name", {"loss": Custom(name="custom:mine")}),
@@ -42,3 +40,21 @@ def test_a_feature_that_a_script_lacks_is_named(pointer: str, change: dict[str, 
 
     assert [fault.pointer for fault in refused.value.faults] == [pointer]
     assert "script" in refused.value.detail
+
+
+def test_a_validation_dataset_that_csv_writes_otherwise_is_named() -> None:
+    spec: ResolvedSpec = spec_of(split=Split(stratify=False), validation_dataset="ds_2")
+    own = described("b", "c", "y")
+    whole = {"type": StorageType.INT64, "levels": [0, 1], "distinct": 2}
+    changed = {
+        "a": own["a"].model_copy(update={"type": StorageType.BOOL}),
+        "b": own["b"].model_copy(update={"levels": ["", "1"]}),
+        "c": own["c"].model_copy(update={"type": StorageType.FLOAT64, "levels": None, "distinct": 0}),
+        "y": own["y"].model_copy(update=whole),
+    }
+
+    with pytest.raises(NotSupported) as refused:
+        script_of(spec, own, job="job_1", validation=changed)
+
+    assert [fault.pointer for fault in refused.value.faults] == ["/validation_dataset"] * 3
+    assert [fault.detail.split("'")[1] for fault in refused.value.faults] == ["y", "a", "b"]
