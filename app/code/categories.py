@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.code.rows import cell_text
+from app.code.cells import cell_text
 from app.code.texts import literal, wrapped
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from app.code.targets import target_names
 from app.domain.resolve_features import kind_of
 from app.domain.schema import Column, Kind, StorageType
 from app.domain.spec import ResolvedSpec
@@ -21,8 +22,7 @@ def with_gaps_of(validation: Mapping[str, Column] | None, described: Mapping[str
 
 def written_otherwise(spec: ResolvedSpec, described: Mapping[str, Column], validation: Mapping[str, Column]) -> Iterator[str]:
     """Names of columns that need not read alike in both, as CSV: 1 and 1.0 are one category, but not one text."""
-    target = [spec.target] if isinstance(spec.target, str) else spec.target
-    for name in target:
+    for name in target_names(spec):
         if not _is_alike(described[name], validation[name], number=spec.classes is None):
             yield name
     for name in spec.features:

@@ -1,7 +1,7 @@
 """The lines of a split by whole groups of rows."""
 
+from app.code.cells import value_of
 from app.code.own_rows import count_of, draw, own_of, sizes_of_own
-from app.code.rows import value_of
 from app.domain.schema import Column
 from app.domain.sizes import held_out
 from app.domain.spec import ResolvedSpec

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from app.code.columns import may_be_empty, written_otherwise
+from app.code.targets import is_several
 from app.domain.custom import is_custom
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
-from app.domain.schema import Column, Kind, Task
+from app.domain.schema import Column, Kind
 from app.domain.spec import ResolvedSpec
 
 
@@ -17,8 +18,6 @@ def check_expressible(
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("target",): (not isinstance(spec.target, str), "A target of several columns"),
-        ("task",): (spec.task is Task.MULTILABEL, "Multilabel classification"),
         ("loss", "name"): (is_custom(spec.loss.name), "A custom loss"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
         ("streaming",): (spec.streaming, "Streaming from disk"),
@@ -26,8 +25,7 @@ def check_expressible(
     for place, (found, what) in lacking.items():
         if found:
             findings.unsupported(*place, what=f"{what} in a script")
-    if isinstance(spec.target, str):
-        _check_columns(spec, described, findings)
+    _check_columns(spec, described, findings)
     for name in written_otherwise(spec, described, validation) if validation is not None else ():
         what = f"Column {name!r}, which CSV may write otherwise in the validation dataset, in a script,"
         findings.unsupported("validation_dataset", what=what)
@@ -36,7 +34,7 @@ def check_expressible(
 
 def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings: Findings) -> None:
     """Notes what CSV cannot tell apart, and a column that may have nothing to learn from."""
-    if spec.classes is not None and "" in spec.classes:
+    if spec.classes is not None and "" in spec.classes and not is_several(spec):
         findings.unsupported("target", what="A class whose label is the empty text, in a script,")
     groups = described[spec.split.column or ""] if spec.split.method == "group" else None
     if groups is not None and groups.missing and may_be_empty(groups):

@@ -1,8 +1,9 @@
 """The lines of the training loop."""
 
+from app.code.losses import is_by_column, is_weighted, loss_of, reported, reported_sum
 from app.code.network import dropout_rates
 from app.code.texts import indented, literal
-from app.code.training import is_weighted, makes_later, units, warming
+from app.code.training import makes_later, warming
 from app.code.watching import watched
 from app.domain.metrics import lower_is_better
 from app.domain.spec import ResolvedSpec
@@ -36,19 +37,12 @@ def _steps(spec: ResolvedSpec) -> int:
     return -(-spec.train_rows // spec.batch_size)
 
 
-def _loss(spec: ResolvedSpec, rows: str) -> str:
-    """The mean loss of `x_…[rows]`; rows like `_train[batch]`."""
-    if is_weighted(spec):
-        return f"loss_of(x{rows}, y{rows}, w{rows})"
-    return f"criterion(net(x{rows}), y{rows})"
-
-
 def _step(spec: ResolvedSpec, rows: str) -> list[str]:
     clip = spec.gradient_clip_norm
     return [
         "optimizer.zero_grad()",
-        f"loss = {_loss(spec, rows)}",
-        "loss.backward()",
+        f"loss = {loss_of(spec, rows)}",
+        f"loss{'.mean()' if is_by_column(spec) else ''}.backward()",
         *([f"nn.utils.clip_grad_norm_(net.parameters(), {literal(clip)})"] if clip else []),
         "optimizer.step()",
         *(_scheduled(spec, "scheduler.step()") if spec.lr_schedule.name == "one_cycle" else []),
@@ -61,7 +55,7 @@ def _scheduled(spec: ResolvedSpec, step: str) -> list[str]:
 
 
 def _whole(spec: ResolvedSpec) -> list[str]:
-    return [*_step(spec, "_train"), f"train_loss = loss.item(){units(spec)}"]
+    return [*_step(spec, "_train"), f"train_loss = {reported(spec, 'loss')}"]
 
 
 def _batches(spec: ResolvedSpec) -> list[str]:
@@ -74,13 +68,13 @@ def _batches(spec: ResolvedSpec) -> list[str]:
     inner = [
         *(_SINGLE if single else []),
         *_step(spec, "_train[batch]"),
-        f"total += loss.item() * {weight}",
+        f"total += {'loss.detach().double()' if is_by_column(spec) else 'loss.item()'} * {weight}",
     ]
     return [
         f"order, total = torch.randperm({spec.train_rows}, generator=generator(ORDER, epoch)), 0.0",
         f"for step, batch in enumerate({split}):" if drops else f"for batch in {split}:",
         *indented(inner),
-        f"train_loss = total / {whole}{units(spec)}",
+        f"train_loss = {reported_sum(spec, f'total / {whole}')}",
     ]
 
 
@@ -95,7 +89,7 @@ def _validation(spec: ResolvedSpec) -> list[str]:
     if not spec.validation_rows:
         return []
     scored = ["value = float(metric(net(x_val)))"] if watched(spec) else []
-    lines = [f"val_loss = {_loss(spec, '_val')}.item(){units(spec)}", *scored]
+    lines = [f"val_loss = {reported(spec, loss_of(spec, '_val'))}", *scored]
     return ["net.eval()", "with torch.no_grad():", *indented(lines)]
 
 

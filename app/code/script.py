@@ -8,10 +8,12 @@ from app.code.embeddings import embedded
 from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
 from app.code.loop import loop
+from app.code.losses import criterion, is_choice, is_weighted
 from app.code.network import GENERATOR, dropout, dropout_rates, network
-from app.code.rows import reading, standardizing, weighing
+from app.code.rows import reading
 from app.code.splitting import is_dealt, splitting
-from app.code.training import criterion, is_weighted, optimizer, schedule
+from app.code.targets import is_several, standardizing, weighing
+from app.code.training import optimizer, schedule
 from app.code.watching import metric
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
@@ -26,21 +28,13 @@ def script_of(
     Raises NotSupported: see check_expressible.
     """
     check_expressible(spec, described, validation)
-    columns = with_gaps_of(validation, described)
-    indicator = spec.preprocessing.missing == "indicator"
-    assert isinstance(spec.target, str)
     parts = [
         _about(spec, job),
         _imports(spec),
         _constants(spec),
         GENERATOR,
+        *_data(spec, described, with_gaps_of(validation, described)),
         dropout(spec),
-        *reading(spec, columns[spec.target]),
-        *splitting(spec, described),
-        *preprocessing(spec, columns, indicated=[name for name in spec.features if indicator and described[name].missing]),
-        weighing(spec),
-        standardizing(spec),
-        _tensors(spec),
         embedded(spec),
         network(spec),
         metric(spec, weighted=is_weighted(spec)),
@@ -49,6 +43,19 @@ def script_of(
         loop(spec),
     ]
     return _joined([part for part in parts if part])
+
+
+def _data(spec: ResolvedSpec, own: Mapping[str, Column], read: Mapping[str, Column]) -> list[list[str]]:
+    """The rows as tensors; which columns have a missing indicator their own dataset decides."""
+    indicator = spec.preprocessing.missing == "indicator"
+    return [
+        *reading(spec, read),
+        *splitting(spec, own),
+        *preprocessing(spec, read, indicated=[name for name in spec.features if indicator and own[name].missing]),
+        weighing(spec),
+        standardizing(spec),
+        _tensors(spec),
+    ]
 
 
 def _about(spec: ResolvedSpec, job: str) -> list[str]:
@@ -91,10 +98,10 @@ def _may_weigh_nothing(spec: ResolvedSpec, described: Mapping[str, Column]) -> b
 
 
 def _tensors(spec: ResolvedSpec) -> list[str]:
-    """x, y and w of both parts; with one output y and w are columns, as the network's answer is."""
+    """x, y and w of both parts; y and w have the columns of the network's answer, but where y says which class it is."""
     real = "torch.float64" if spec.precision == "fp64" else "torch.float32"
-    column = "[:, None]" if spec.layers[-1] == 1 else ""
-    y = f"torch.tensor(y{column}, dtype={real})" if column else "torch.tensor(y)"
+    column = "" if is_choice(spec) else "[:, None]"
+    y = "torch.tensor(y)" if is_choice(spec) else f"torch.tensor(y{'' if is_several(spec) else column}, dtype={real})"
     names = {"x": f"torch.tensor(x, dtype={real})", "y": y}
     if is_weighted(spec):
         names["w"] = f"torch.tensor(w{column}, dtype={real})"

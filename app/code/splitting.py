@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from app.code.cells import value_of
 from app.code.grouping import grouped
 from app.code.own_rows import count_of, draw, own_of, sizes_of_own
-from app.code.rows import value_of
 from app.code.texts import literal, wrapped
 from app.domain.schema import Column
 from app.domain.sizes import sizes_of

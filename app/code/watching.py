@@ -1,6 +1,8 @@
 """The lines of a validation metric that early stopping watches; scikit-learn's definitions, with row weights."""
 
-from app.code.rows import is_standardized
+from app.code.losses import is_choice
+from app.code.several_metrics import OF_LABELS, OF_NUMBERS
+from app.code.targets import is_several, is_standardized
 from app.domain.schema import Task
 from app.domain.spec import ResolvedSpec
 
@@ -63,25 +65,29 @@ def metric(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
         "half": "0.5 * " if binary else "",
         "scale": " * scale" if is_standardized(spec) else "",
     }
-    body = ['return float("nan")'] if name == "r2" and spec.validation_rows < 2 else _BODIES[name]
     lines = [
         f'"""val_{name}, which decides when to stop."""',
         *_given(spec, weighted=weighted),
-        *(line.format(**words) for line in body),
+        *(line.format(**words) for line in _body(spec, name)),
     ]
     return ["def metric(z):", *(f"    {line}" for line in lines)]
 
 
+def _body(spec: ResolvedSpec, name: str) -> list[str]:
+    if name == "r2" and spec.validation_rows < 2:
+        return ['return float("nan")']
+    if not is_several(spec):
+        return _BODIES[name]
+    return (OF_NUMBERS if spec.classes is None else OF_LABELS)[name]
+
+
 def _given(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
-    """What the formulas are about: classification p [n, C], y [n], w [n]; regression fitted, y and w, all [n, 1]."""
+    """What the formulas are about: of classes p [n, C], y [n] and w [n], of labels p and y [n, L]; of numbers fitted and y."""
+    if is_choice(spec):
+        return [f"p, y, w = z.softmax(1).double(), y_val, {'w_val' if weighted else 'torch.ones(len(y_val))'}.double()"]
+    w = "w_val" if weighted else "torch.ones(len(y_val), 1)"
     if spec.classes is None:
-        fitted = "z.exp()" if spec.loss.name == "poisson" else "z"
-        return [f"fitted, y, w = {fitted}, y_val, {'w_val' if weighted else 'torch.ones_like(y_val)'}"]
-    if spec.loss.name != "bce":
-        weights = "w_val" if weighted else "torch.ones(len(y_val))"
-        return [f"p, y, w = z.softmax(1).double(), y_val, {weights}.double()"]
-    weights = "w_val[:, 0]" if weighted else "torch.ones(len(y_val))"
-    return [
-        "s = z.sigmoid().double()",
-        f"p, y, w = torch.cat([1 - s, s], 1), y_val[:, 0].long(), {weights}.double()",
-    ]
+        return [f"fitted, y, w = {'z.exp()' if spec.loss.name == 'poisson' else 'z'}, y_val, {w}"]
+    if is_several(spec):
+        return [f"p, y, w = z.sigmoid().double(), y_val.double(), {w}.double()"]
+    return ["s = z.sigmoid().double()", f"p, y, w = torch.cat([1 - s, s], 1), y_val[:, 0].long(), {w}[:, 0].double()"]

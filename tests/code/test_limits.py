@@ -6,7 +6,7 @@ import pytest
 
 from app.code.script import script_of
 from app.domain.errors import NotSupported
-from app.domain.schema import Column, Kind, StorageType, Task
+from app.domain.schema import Column, Kind, StorageType
 from app.domain.spec import ResolvedSpec, Split
 from app.domain.spec.losses import Custom
 from tests.engine.plain import spec_of
@@ -25,8 +25,6 @@ def described(*categorical: str) -> dict[str, Column]:
     [
         ("/recipe", {"recipe": "strong"}),
         ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
-        ("/target", {"target": ["y", "c"]}),
-        ("/task", {"task": Task.MULTILABEL}),
         ("/loss/name", {"loss": Custom(name="custom:mine")}),
         ("/precision", {"precision": "bf16"}),
         ("/streaming", {"streaming": True}),

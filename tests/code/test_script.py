@@ -27,6 +27,7 @@ CASES: list[dict[str, Any]] = [
     {"target": "code", "features": ["number", "gap"], "task": "multiclass"},
     *named("loss", {"name": "mse"}, {"name": "l1"}, {"name": "huber", "delta": 0.8}, {"name": "quantile", "q": 0.8}, **NUMBER),
     *named("loss", {"name": "mse"}, {"name": "quantile", "q": 0.3}, **NUMBER, sample_weight="weight"),
+    {"target": "pair", "columns": {"pair": "numeric"}, "features": ["number"]},
     *named("loss", {"name": "poisson"}, {"name": "huber"}, **COUNT, preprocessing={"target": "none"}),
     *named(
         "optimizer",
@@ -108,11 +109,7 @@ def test_the_script_prints_the_stored_losses(
 def test_the_script_stops_where_the_job_did(
     service: Service, dataset: str, python: Interpreter, tmp_path: Path, case: dict[str, Any]
 ) -> None:
-    job = train(service, dataset=dataset, **case)
-    script, *data = files(service, job, tmp_path)
-
-    assert service.get(f"/v1/jobs/{job}")["stop_reason"] == "early_stopping"
-    assert_same_curve(service, job, python.run(script, *data), tolerance=1e-9)
+    check(service, python, tmp_path, stop_reason="early_stopping", dataset=dataset, **case)
 
 
 def test_in_float32_the_script_begins_as_the_job_did(

@@ -64,7 +64,7 @@ OWN: list[dict[str, Any]] = [
     {},
     {"preprocessing": {"missing": "most_frequent"}, "columns": {"code": "categorical", "flag": "categorical"}},
     {"preprocessing": {"missing": "indicator"}, "sample_weight": "weight", "class_weights": "balanced"},
-    {"split": {"test": 0.2}, "early_stopping": {"metric": "val_f1", "patience": 3, "min_delta": 0.03}},
+    {"split": {"test": 0.2}, "early_stopping": {"metric": "val_f1", "patience": 300}},
     {"target": "value", "task": "regression", "split": {"test": 0.2}},
     {"split": {"method": "column", "column": "role"}},
     {"split": {"method": "time", "column": "sold", "test": 0.2}},

@@ -114,9 +114,10 @@ def assert_same_curve(service: Service, job: str, printed: str, *, tolerance: fl
         np.testing.assert_allclose(found[:epochs], stored[:epochs], rtol=tolerance)
 
 
-def check(service: Service, python: Interpreter, folder: Path, **spec: object) -> str:
+def check(service: Service, python: Interpreter, folder: Path, *, stop_reason: str = "max_epochs", **spec: object) -> str:
     """Train, run the script and compare; the script."""
     job = train(service, **spec)
     script, *data = files(service, job, folder)
     assert_same_curve(service, job, python.run(script, *data), tolerance=1e-9)
+    assert service.get(f"/v1/jobs/{job}")["stop_reason"] == stop_reason
     return script.read_text()
