@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from app.code.columns import may_be_empty, written_otherwise
 from app.code.targets import is_several
-from app.domain.custom import is_custom
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, Kind
@@ -18,7 +17,6 @@ def check_expressible(
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("loss", "name"): (is_custom(spec.loss.name), "A custom loss"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
         ("streaming",): (spec.streaming, "Streaming from disk"),
     }

@@ -2,6 +2,7 @@
 
 from app.code.targets import is_several, is_standardized
 from app.code.texts import indented, keywords, literal
+from app.domain.custom import CUSTOM, ENTRY_POINTS, is_custom
 from app.domain.schema import Task
 from app.domain.spec import ResolvedSpec
 from app.domain.spec.losses import CrossEntropy, Focal, Huber, Quantile
@@ -27,6 +28,11 @@ def is_choice(spec: ResolvedSpec) -> bool:
     return spec.task in (Task.BINARY, Task.MULTICLASS) and spec.loss.name != "bce"
 
 
+def has_columns(spec: ResolvedSpec) -> bool:
+    """True where y and w are columns, as the network's answer is; a class has an index, and a custom loss one number a row."""
+    return not is_choice(spec) and not is_custom(spec.loss.name)
+
+
 def is_by_column(spec: ResolvedSpec) -> bool:
     """True where a loss is kept for each target column, for each has its own units."""
     return is_several(spec) and bool(_units(spec))
@@ -38,7 +44,7 @@ def criterion(spec: ResolvedSpec, *, weightless_rows: bool) -> list[str]:
     With weights also `loss_of(x, y, w)`, the weighted mean. `weightless_rows`: a batch may have no weight; its loss is 0.
     """
     each = is_weighted(spec) or is_by_column(spec)
-    lines = _written(spec, mean="" if each else ".mean()") or _of_torch(spec, {"reduction": "none"} if each else {})
+    lines = _written(spec, mean="" if each else ".mean()") or _made(spec, {"reduction": "none"} if each else {})
     if not is_weighted(spec):
         return lines
     return [*lines, "", "", *_weighted(spec, "w.sum().clamp(min=torch.finfo(w.dtype).tiny)" if weightless_rows else "w.sum()")]
@@ -49,12 +55,19 @@ def _weighted(spec: ResolvedSpec, total: str) -> list[str]:
     if is_by_column(spec):
         summary, value = "Of each column the weighted mean.", f"{weighted}.sum(0)"
     else:
-        summary, value = "The weighted mean.", f"{weighted}{'.mean(1)' if is_several(spec) else ''}.sum()"
+        by_cell = is_several(spec) and not is_custom(spec.loss.name)
+        summary, value = "The weighted mean.", f"{weighted}{'.mean(1)' if by_cell else ''}.sum()"
     return ["def loss_of(x, y, w):", f'    """{summary}"""', f"    return {value} / {total}"]
 
 
-def _of_torch(spec: ResolvedSpec, reduction: dict[str, str]) -> list[str]:
-    return [f"criterion = nn.{_CLASSES[spec.loss.name]}({', '.join([*_options(spec), *keywords(reduction)])})"]
+def _made(spec: ResolvedSpec, reduction: dict[str, str]) -> list[str]:
+    if not is_custom(spec.loss.name):
+        return [f"criterion = nn.{_CLASSES[spec.loss.name]}({', '.join([*_options(spec), *keywords(reduction)])})"]
+    name, real = literal(spec.loss.name.removeprefix(CUSTOM)), "double" if spec.precision == "fp64" else "float"
+    return [
+        f"[entry] = entry_points(group={literal(ENTRY_POINTS)}, name={name})  # installed here as on the workers",
+        f"criterion = entry.load()().{real}()  # one loss a row",
+    ]
 
 
 def _options(spec: ResolvedSpec) -> list[str]:
@@ -99,7 +112,8 @@ def loss_of(spec: ResolvedSpec, rows: str) -> str:
     """The mean loss of `x_…[rows]`, or of each column; rows like `_train[batch]`."""
     if is_weighted(spec):
         return f"loss_of(x{rows}, y{rows}, w{rows})"
-    return f"criterion(net(x{rows}), y{rows}){'.mean(0)' if is_by_column(spec) else ''}"
+    mean = ".mean(0)" if is_by_column(spec) else ".mean()" if is_custom(spec.loss.name) else ""
+    return f"criterion(net(x{rows}), y{rows}){mean}"
 
 
 def reported(spec: ResolvedSpec, loss: str) -> str:

@@ -8,13 +8,14 @@ from app.code.embeddings import embedded
 from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
 from app.code.loop import loop
-from app.code.losses import criterion, is_choice, is_weighted
+from app.code.losses import criterion, has_columns, is_choice, is_weighted
 from app.code.network import GENERATOR, dropout, dropout_rates, network
 from app.code.rows import reading
 from app.code.splitting import is_dealt, splitting
 from app.code.targets import is_several, standardizing, weighing
 from app.code.training import optimizer, schedule
 from app.code.watching import metric
+from app.domain.custom import is_custom
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 
@@ -79,9 +80,14 @@ def _arguments(spec: ResolvedSpec) -> list[str]:
 
 
 def _imports(spec: ResolvedSpec) -> list[str]:
-    collections = ["import collections"] if is_dealt(spec) and spec.split.method == "group" else []
-    maths = ["import math"] if any(dropout_rates(spec)) else []
-    own = [*collections, "import csv", *maths, "import sys"]
+    used = {
+        "import collections": is_dealt(spec) and spec.split.method == "group",
+        "import csv": True,
+        "import math": any(dropout_rates(spec)),
+        "import sys": True,
+        "from importlib.metadata import entry_points": is_custom(spec.loss.name),
+    }
+    own = [line for line, needed in used.items() if needed]
     return [*own, "", "import numpy as np", "import torch", "from torch import nn"]
 
 
@@ -98,9 +104,9 @@ def _may_weigh_nothing(spec: ResolvedSpec, described: Mapping[str, Column]) -> b
 
 
 def _tensors(spec: ResolvedSpec) -> list[str]:
-    """x, y and w of both parts; y and w have the columns of the network's answer, but where y says which class it is."""
+    """x, y and w of both parts."""
     real = "torch.float64" if spec.precision == "fp64" else "torch.float32"
-    column = "" if is_choice(spec) else "[:, None]"
+    column = "[:, None]" if has_columns(spec) else ""
     y = "torch.tensor(y)" if is_choice(spec) else f"torch.tensor(y{'' if is_several(spec) else column}, dtype={real})"
     names = {"x": f"torch.tensor(x, dtype={real})", "y": y}
     if is_weighted(spec):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from app.code.cells import cell_text
 from app.code.texts import literal, wrapped
+from app.domain.custom import is_custom
 from app.domain.schema import Column, StorageType, level_text
 from app.domain.spec import ResolvedSpec
 
@@ -44,7 +45,8 @@ def standardizing(spec: ResolvedSpec) -> list[str]:
     """Y in trained units, and `scale`, where the target is standardized; of several columns a tensor."""
     if not is_standardized(spec):
         return []
-    about = "# Trained on the standardized target; losses are reported in its own units."
+    units = "" if is_custom(spec.loss.name) else "; losses are reported in its own units"
+    about = f"# Trained on the standardized target{units}."
     if not is_several(spec):
         return [about, "scale = y[train].std() or 1.0", "y = (y - y[train].mean()) / scale"]
     return [

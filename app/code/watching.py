@@ -1,6 +1,6 @@
 """The lines of a validation metric that early stopping watches; scikit-learn's definitions, with row weights."""
 
-from app.code.losses import is_choice
+from app.code.losses import has_columns, is_choice
 from app.code.several_metrics import OF_LABELS, OF_NUMBERS
 from app.code.targets import is_several, is_standardized
 from app.domain.schema import Task
@@ -85,9 +85,10 @@ def _given(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
     """What the formulas are about: of classes p [n, C], y [n] and w [n], of labels p and y [n, L]; of numbers fitted and y."""
     if is_choice(spec):
         return [f"p, y, w = z.softmax(1).double(), y_val, {'w_val' if weighted else 'torch.ones(len(y_val))'}.double()"]
-    w = "w_val" if weighted else "torch.ones(len(y_val), 1)"
+    column = "" if has_columns(spec) else "[:, None]"
+    y, w = "y_val" if is_several(spec) else f"y_val{column}", f"w_val{column}" if weighted else "torch.ones(len(y_val), 1)"
     if spec.classes is None:
-        return [f"fitted, y, w = {'z.exp()' if spec.loss.name == 'poisson' else 'z'}, y_val, {w}"]
+        return [f"fitted, y, w = {'z.exp()' if spec.loss.name == 'poisson' else 'z'}, {y}, {w}"]
     if is_several(spec):
         return [f"p, y, w = z.sigmoid().double(), y_val.double(), {w}.double()"]
     return ["s = z.sigmoid().double()", f"p, y, w = torch.cat([1 - s, s], 1), y_val[:, 0].long(), {w}[:, 0].double()"]

@@ -1,6 +1,7 @@
 """A Python process that runs one script after the other, so that torch is imported once."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,10 +44,15 @@ class Interpreter:
 
 
 @contextmanager
-def interpreter() -> Iterator[Interpreter]:
-    """A process that ends with the block."""
+def interpreter(*site: Path) -> Iterator[Interpreter]:
+    """A process that ends with the block; `site`: folders with what is installed there besides."""
+    path = os.pathsep.join([*map(str, site), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", _MAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "error", "-c", _MAIN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
     ) as process:
         yield Interpreter(process)
         assert process.stdin is not None

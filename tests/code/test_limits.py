@@ -8,7 +8,6 @@ from app.code.script import script_of
 from app.domain.errors import NotSupported
 from app.domain.schema import Column, Kind, StorageType
 from app.domain.spec import ResolvedSpec, Split
-from app.domain.spec.losses import Custom
 from tests.engine.plain import spec_of
 
 
@@ -25,7 +24,6 @@ def described(*categorical: str) -> dict[str, Column]:
     [
         ("/recipe", {"recipe": "strong"}),
         ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
-        ("/loss/name", {"loss": Custom(name="custom:mine")}),
         ("/precision", {"precision": "bf16"}),
         ("/streaming", {"streaming": True}),
     ],
