@@ -18,7 +18,6 @@ def check_expressible(
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
-        ("streaming",): (spec.streaming, "Streaming from disk"),
     }
     for place, (found, what) in lacking.items():
         if found:

@@ -2,6 +2,7 @@
 
 from app.code.losses import is_by_column, is_weighted, loss_of, reported, reported_sum
 from app.code.network import dropout_rates
+from app.code.order import is_shuffled, order
 from app.code.texts import indented, literal
 from app.code.training import makes_later, warming
 from app.code.watching import watched
@@ -12,11 +13,11 @@ from app.domain.spec import ResolvedSpec
 def loop(spec: ResolvedSpec) -> list[str]:
     """Epochs: batches, validation, schedule, stopping, and a line of CSV each."""
     stopping = _stopping(spec)
-    once = ["step = 0  # one batch an epoch"] if _steps(spec) == 1 and any(dropout_rates(spec)) else []
+    once = ["step = 0  # one batch an epoch"] if any(dropout_rates(spec)) and not is_shuffled(spec) else []
     body = [
         *warming(spec),
         "net.train()",
-        *(_whole(spec) if _steps(spec) == 1 else _batches(spec)),
+        *(_batches(spec) if is_shuffled(spec) else _whole(spec)),
         *_validation(spec),
         *_scheduling(spec),
         *stopping,
@@ -31,10 +32,6 @@ def loop(spec: ResolvedSpec) -> list[str]:
         f"for epoch in range(1, {spec.epochs + 1}):",
         *indented(body),
     ]
-
-
-def _steps(spec: ResolvedSpec) -> int:
-    return -(-spec.train_rows // spec.batch_size)
 
 
 def _step(spec: ResolvedSpec, rows: str) -> list[str]:
@@ -71,7 +68,7 @@ def _batches(spec: ResolvedSpec) -> list[str]:
         f"total += {'loss.detach().double()' if is_by_column(spec) else 'loss.item()'} * {weight}",
     ]
     return [
-        f"order, total = torch.randperm({spec.train_rows}, generator=generator(ORDER, epoch)), 0.0",
+        f"order, total = {order(spec)}, 0.0",
         f"for step, batch in enumerate({split}):" if drops else f"for batch in {split}:",
         *indented(inner),
         f"train_loss = {reported_sum(spec, f'total / {whole}')}",

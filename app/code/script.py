@@ -10,6 +10,7 @@ from app.code.limits import check_expressible
 from app.code.loop import loop
 from app.code.losses import criterion, has_columns, is_choice, is_weighted
 from app.code.network import GENERATOR, dropout, dropout_rates, network
+from app.code.order import is_shuffled, uses, windows
 from app.code.rows import reading
 from app.code.splitting import is_dealt, splitting
 from app.code.targets import is_several, standardizing, weighing
@@ -41,6 +42,7 @@ def script_of(
         metric(spec, weighted=is_weighted(spec)),
         criterion(spec, weightless_rows=_may_weigh_nothing(spec, described)),
         [*optimizer(spec), *schedule(spec)],
+        windows(spec),
         loop(spec),
     ]
     return _joined([part for part in parts if part])
@@ -64,6 +66,7 @@ def _about(spec: ResolvedSpec, job: str) -> list[str]:
         f'"""Job {job} as a plain torch loop: prints epoch, train_loss and val_loss as CSV.',
         "",
         *_arguments(spec),
+        *(["The job read its rows from disk, epoch by epoch; this holds them all in memory."] if spec.streaming else []),
         *([f"The job had at most {spec.max_seconds} seconds; this goes on to the last epoch."] if spec.max_seconds else []),
         '"""',
     ]
@@ -93,14 +96,14 @@ def _imports(spec: ResolvedSpec) -> list[str]:
 
 def _constants(spec: ResolvedSpec) -> list[str]:
     """What the random numbers depend on."""
-    drops, shuffles = any(dropout_rates(spec)), spec.batch_size < spec.train_rows
-    uses = {"WEIGHTS": 1} | ({"ORDER": 2} if shuffles else {}) | ({"DROPOUT": 3} if drops else {})
-    lines = [f"SEED = {spec.seed}", f"{', '.join(uses)} = {', '.join(map(str, uses.values()))}"]
+    drops = any(dropout_rates(spec))
+    named = {"WEIGHTS": 1} | uses(spec) | ({"DROPOUT": 3} if drops else {})
+    lines = [f"SEED = {spec.seed}", f"{', '.join(named)} = {', '.join(map(str, named.values()))}"]
     return [*lines, *([f"BATCH_SIZE = {spec.batch_size}"] if drops else [])]
 
 
 def _may_weigh_nothing(spec: ResolvedSpec, described: Mapping[str, Column]) -> bool:
-    return spec.sample_weight is not None and not described[spec.sample_weight].minimum and spec.batch_size < spec.train_rows
+    return spec.sample_weight is not None and not described[spec.sample_weight].minimum and is_shuffled(spec)
 
 
 def _tensors(spec: ResolvedSpec) -> list[str]:

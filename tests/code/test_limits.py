@@ -25,7 +25,6 @@ def described(*categorical: str) -> dict[str, Column]:
         ("/recipe", {"recipe": "strong"}),
         ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
         ("/precision", {"precision": "bf16"}),
-        ("/streaming", {"streaming": True}),
     ],
 )
 def test_a_feature_that_a_script_lacks_is_named(pointer: str, change: dict[str, Any]) -> None:

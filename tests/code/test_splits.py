@@ -52,9 +52,9 @@ def test_the_script_splits_as_the_job_did(
 @pytest.fixture(scope="module")
 def others(service: Service) -> str:
     """Another dataset: columns in another order, gaps and levels that the first lacks, whole numbers where it has fractions."""
-    changes = {"code": "", "label": "yes", "city": "Hof"}
+    changes = {"code": "", "label": "", "city": "Hof"}
     rows = [
-        {**row, **(changes if i % 3 == 0 else {}), "number": i - 10, "lot": ["", 99, 4, 9][i % 4]}
+        {**row, **(changes if i % 4 == 0 else {}), "number": i - 10, "lot": ["", 99, 4, 9][i % 4]}
         for i, row in enumerate(cells()[:20])
     ]
     return upload(service, [dict(reversed(row.items())) for row in rows])
@@ -62,6 +62,8 @@ def others(service: Service) -> str:
 
 OWN: list[dict[str, Any]] = [
     {},
+    {"features": ["number", "code"]},
+    {"features": ["code"], "columns": {"code": "categorical"}, "preprocessing": {"missing": "most_frequent"}},
     {"preprocessing": {"missing": "most_frequent"}, "columns": {"code": "categorical", "flag": "categorical"}},
     {"preprocessing": {"missing": "indicator"}, "sample_weight": "weight", "class_weights": "balanced"},
     {"split": {"test": 0.2}, "early_stopping": {"metric": "val_f1", "patience": 300}},

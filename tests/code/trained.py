@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import update
 
+from app.domain.spec import Window
+from app.persistence.tables import jobs
 from app.settings import Settings
 from app.storage.folder import Folder
 from tests.api.service import Service
@@ -72,9 +75,11 @@ def upload(service: Service, rows: Sequence[dict[str, object]]) -> str:
     return id
 
 
-def train(service: Service, **spec: object) -> str:
-    """A job that was trained to its end: its id."""
+def train(service: Service, *, window: Window | None = None, **spec: object) -> str:
+    """A job that was trained to its end: its id. With `window` it was streamed, as if its rows did not fit into memory."""
     id: str = service.post("/v1/jobs", {**SPEC, **spec}, status=201)["id"]
+    if window is not None:
+        _stream(service, id, window)
     settings: Settings = service.settings
     trainer = Trainer(
         database=service.database,
@@ -88,6 +93,12 @@ def train(service: Service, **spec: object) -> str:
     trainer.work_off(hint=id)
     assert service.get(f"/v1/jobs/{id}")["status"] == "succeeded"
     return id
+
+
+def _stream(service: Service, id: str, window: Window) -> None:
+    resolved = service.get(f"/v1/jobs/{id}")["resolved_spec"] | {"streaming": True, "window": window.model_dump()}
+    with service.database.write() as connection:
+        connection.execute(update(jobs).where(jobs.c.id == id).values(resolved_spec=resolved))
 
 
 def files(service: Service, job: str, folder: Path) -> list[Path]:
@@ -114,9 +125,17 @@ def assert_same_curve(service: Service, job: str, printed: str, *, tolerance: fl
         np.testing.assert_allclose(found[:epochs], stored[:epochs], rtol=tolerance)
 
 
-def check(service: Service, python: Interpreter, folder: Path, *, stop_reason: str = "max_epochs", **spec: object) -> str:
+def check(
+    service: Service,
+    python: Interpreter,
+    folder: Path,
+    *,
+    stop_reason: str = "max_epochs",
+    window: Window | None = None,
+    **spec: object,
+) -> str:
     """Train, run the script and compare; the script."""
-    job = train(service, **spec)
+    job = train(service, window=window, **spec)
     script, *data = files(service, job, folder)
     assert_same_curve(service, job, python.run(script, *data), tolerance=1e-9)
     assert service.get(f"/v1/jobs/{job}")["stop_reason"] == stop_reason
