@@ -3,14 +3,10 @@
 from collections.abc import Sequence
 
 from app.code.cells import cell_text
+from app.code.columns import may_vanish
 from app.code.texts import literal, wrapped
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
-
-_CELLS = [
-    "    cells = [row[name] for row in rows]",
-    "    common = max(levels, key=[cells[i] for i in train].count)",
-]
 
 
 def one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
@@ -22,7 +18,7 @@ def one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
         "def one_hot(name, levels):",
         '    """0 or 1 for each level."""',
         *(
-            [*_CELLS, f"    return np.array([[float((cell or common) == level) {filled}"]
+            [*_filled(spec, columns), f"    return np.array([[float((cell or common) == level) {filled}"]
             if _is_filled(spec, columns)
             else ["    return np.array([[float(row[name] == level) for level in levels] for row in rows])"]
         ),
@@ -38,7 +34,7 @@ def code(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
         '    """The place of each cell\'s level, from 1; 0 for a cell without one."""',
         "    places = {level: place for place, level in enumerate(levels, 1)}",
         *(
-            [*_CELLS, "    return np.array([places.get(cell or common, 0) for cell in cells])"]
+            [*_filled(spec, columns), "    return np.array([places.get(cell or common, 0) for cell in cells])"]
             if _is_filled(spec, columns)
             else ["    return np.array([places.get(row[name], 0) for row in rows])"]
         ),
@@ -54,3 +50,13 @@ def call(function: str, column: Column) -> str:
 def _is_filled(spec: ResolvedSpec, columns: Sequence[Column]) -> bool:
     """True where the commonest level stands in for a missing cell."""
     return spec.preprocessing.missing == "most_frequent" and any(column.missing for column in columns)
+
+
+def _filled(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    """`common`, the commonest level of the training rows, None where they have none."""
+    unseen = ["    common = common if any(cells[i] for i in train) else None  # wholly missing in training"]
+    return [
+        "    cells = [row[name] for row in rows]",
+        "    common = max(levels, key=[cells[i] for i in train].count)",
+        *(unseen if any(may_vanish(spec, column) for column in columns) else []),
+    ]

@@ -33,6 +33,11 @@ def written_otherwise(spec: ResolvedSpec, described: Mapping[str, Column], valid
             yield name
 
 
+def may_vanish(spec: ResolvedSpec, column: Column) -> bool:
+    """True where a column may be wholly missing in training."""
+    return column.missing >= spec.train_rows
+
+
 def may_be_empty(column: Column) -> bool:
     """True where a column of text may have the empty text, which CSV does not tell from a missing cell."""
     return column.type is StorageType.STRING and (column.levels is None or "" in column.levels)

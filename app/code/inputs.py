@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from app.code import categories
+from app.code.columns import may_vanish
 from app.code.texts import literal, stacked, wrapped
 from app.domain.resolve_features import kind_of
 from app.domain.schema import Column, Kind, StorageType
@@ -77,6 +78,7 @@ def _number(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
         f'"""{summary}{"; missing cells are filled" if missing else ""}."""',
         *_cells(columns, missing=missing),
         *([f"seen = {seen}"] if needed else []),
+        *(_UNSEEN if any(may_vanish(spec, column) for column in columns) else []),
         *fill,
         *(["x = np.where(np.isnan(x), fill, x)"] if fill else []),
         *scaling,
@@ -92,6 +94,7 @@ def _cells(columns: Sequence[Column], *, missing: bool) -> list[str]:
     return ['flags = {"false": 0.0, "true": 1.0}', f"x = np.array([float(flags.get(row[name], {cell})) for row in rows])"]
 
 
+_UNSEEN = ["if not len(seen):  # wholly missing in training", "    return np.zeros(len(x))"]
 _MISSING = [
     "def missing(name):",
     '    """1 where a cell is empty."""',

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.code.columns import may_be_empty, written_otherwise
-from app.code.targets import is_several
+from app.code.columns import may_be_empty, with_gaps_of, written_otherwise
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, Kind
@@ -22,7 +21,7 @@ def check_expressible(
     for place, (found, what) in lacking.items():
         if found:
             findings.unsupported(*place, what=f"{what} in a script")
-    _check_columns(spec, described, findings)
+    _check_columns(spec, with_gaps_of(validation, described), findings)
     for name in written_otherwise(spec, described, validation) if validation is not None else ():
         what = f"Column {name!r}, which CSV may write otherwise in the validation dataset, in a script,"
         findings.unsupported("validation_dataset", what=what)
@@ -30,17 +29,16 @@ def check_expressible(
 
 
 def _check_columns(spec: ResolvedSpec, described: Mapping[str, Column], findings: Findings) -> None:
-    """Notes what CSV cannot tell apart, and a column that may have nothing to learn from."""
-    if spec.classes is not None and "" in spec.classes and not is_several(spec):
-        findings.unsupported("target", what="A class whose label is the empty text, in a script,")
+    """Notes where CSV cannot tell the empty text from a missing cell."""
+    if isinstance(spec.target, str) and "" in (spec.classes or ()) and described[spec.target].missing:
+        findings.unsupported("target", what="A class whose label is the empty text, beside missing ones, in a script,")
     groups = described[spec.split.column or ""] if spec.split.method == "group" else None
     if groups is not None and groups.missing and may_be_empty(groups):
         what = f"Grouping by {groups.name!r}, where CSV may show missing cells and empty text alike, in a script,"
         findings.unsupported("split", "column", what=what)
     for position, name in enumerate(spec.features):
-        column = described[name]
-        categorical = kind_of(spec, column) is Kind.CATEGORICAL
-        if categorical and "" in (column.levels or ()):
-            findings.unsupported("features", position, what=f"The empty text as a level of {name!r}, in a script,")
-        elif column.missing >= spec.train_rows:
-            findings.unsupported("features", position, what=f"{name!r}, which may be wholly missing in training, in a script,")
+        categorical = kind_of(spec, described[name]) is Kind.CATEGORICAL
+        filled = described[name].missing or spec.preprocessing.missing == "most_frequent"
+        if categorical and filled and "" in (described[name].levels or ()):
+            what = f"The empty text as a level of {name!r}, beside missing cells, in a script,"
+            findings.unsupported("features", position, what=what)

@@ -145,14 +145,45 @@ def test_the_script_of_a_textbook_job_is_short(service: Service) -> None:
     assert "net = nn.Sequential(nn.Linear(4, 10), nn.ReLU(), nn.Linear(10, 3)).double()" in lines
 
 
-def test_what_a_script_cannot_say_is_refused_by_name(service: Service) -> None:
-    columns = {"empty": ["", "a", "b"] * 4, "gap": [None] * 11 + [1.5], "y": ["x", "y", "z"] * 4}
+def test_the_empty_text_is_a_level_and_a_label_where_nothing_is_missing(
+    service: Service, python: Interpreter, tmp_path: Path
+) -> None:
+    columns = {"size": [0.5, 1.5, 2.5, None] * 5, "city": ["", "a", "b", "b"] * 5, "y": ["", "x", "y", "y"] * 5}
+    dataset = service.post("/v1/datasets", {"columns": columns}, status=201)["id"]
+
+    check(service, python, tmp_path, dataset=dataset, target="y", features=["size", "city"])
+
+
+@pytest.mark.parametrize("missing", ["mean", "most_frequent"])
+def test_a_feature_that_only_other_rows_have_is_zero(
+    service: Service, python: Interpreter, tmp_path: Path, missing: str
+) -> None:
+    rows = range(20)
+    columns = {
+        "part": ["validation" if i % 4 == 0 else "train" for i in rows],
+        "gap": [i if i % 4 == 0 else None for i in rows],
+        "town": [f"t{i % 8}" if i % 4 == 0 else None for i in rows],
+        "grade": [i % 5 for i in rows],
+        "y": [i * i % 7 / 2 for i in rows],
+    }
+    dataset = service.post("/v1/datasets", {"columns": columns}, status=201)["id"]
+    spec: dict[str, Any] = {
+        "features": ["gap", "town", "grade"],
+        "split": {"method": "column", "column": "part"},
+        "target": "y",
+    }
+
+    check(service, python, tmp_path, dataset=dataset, preprocessing={"missing": missing}, **spec)
+
+
+def test_what_csv_cannot_tell_apart_is_refused_by_name(service: Service) -> None:
+    columns = {"size": [1.5, 0.5, 1.0] * 4, "empty": ["", "a", None] * 4, "y": ["x", "", "z"] * 3 + ["x", None, ""]}
     dataset = service.post("/v1/datasets", {"columns": columns}, status=201)["id"]
     job = service.post("/v1/jobs", {"dataset": dataset, "target": "y"}, status=201)["id"]
 
     problem = assert_problem(service.client.get(f"/v1/jobs/{job}/code"), 422, "not_supported")
 
-    assert [fault["pointer"] for fault in problem["errors"]] == ["/features/0", "/features/1"]
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/target", "/features/1"]
     assert "empty text" in problem["detail"]
 
 
