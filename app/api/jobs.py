@@ -97,7 +97,7 @@ def resume(job_id: str, caller: CallerOf, services: ServicesOf) -> Job:
 def code(job_id: str, caller: CallerOf, services: ServicesOf) -> Response:
     """The job as a plain torch script: reads the dataset as CSV and prints the losses that are stored here, epoch by epoch.
 
-    422 `not_supported` names what a script cannot say yet; 409 where the dataset is gone.
+    422 `not_supported` names what a script cannot say yet; 409 where a dataset that it reads is gone.
     """
     script = services.scripts.of_job(caller, job_id)
     headers = {"Content-Disposition": f'attachment; filename="{job_id}.py"'}

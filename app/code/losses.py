@@ -91,7 +91,7 @@ def _written(spec: ResolvedSpec, *, mean: str) -> list[str]:
                 "near = torch.minimum(distance, delta)",
             ]
             about = "nn.HuberLoss, whose delta is in the units of each column."
-            return _function(about, lines, f"(near * (distance - near / 2)){mean}")
+            return _function(about, lines, "near * (distance - near / 2)")
         case Focal(gamma=gamma):
             entropy = "binary_cross_entropy_with_logits" if spec.task is Task.MULTILABEL else "cross_entropy"
             kept = ".clamp(min=torch.finfo(z.dtype).tiny)" if gamma < 1 else ""
@@ -100,7 +100,8 @@ def _written(spec: ResolvedSpec, *, mean: str) -> list[str]:
                 f"missing = (-torch.expm1(log_p)){kept}  # 1 - p",
             ]
             about = "Cross-entropy -log p, times (1 - p) ** gamma (Lin et al., 2017)."
-            return _function(about, lines, f"(missing**{literal(gamma)} * -log_p){mean}")
+            value = f"missing**{literal(gamma)} * -log_p"
+            return _function(about, lines, f"({value}){mean}" if mean else value)
     return []
 
 

@@ -19,7 +19,7 @@ def reading(spec: ResolvedSpec, described: Mapping[str, Column]) -> list[list[st
         return [[*names, _OPEN.format("sys.argv[1]"), f"    rows = {_known(columns)}", *y]]
     return [
         ["def read(path):", f"    {_OPEN.format('path')}", f"        return {_known(columns)}"],
-        [*names, "rows = read(sys.argv[1])", "own = len(rows)", "rows += read(sys.argv[2])", *y],
+        [*names, "rows = read(sys.argv[1])", "own = len(rows)", "rows += read(sys.argv[2])  # they validate", *y],
     ]
 
 

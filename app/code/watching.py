@@ -83,12 +83,14 @@ def _body(spec: ResolvedSpec, name: str) -> list[str]:
 
 def _given(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
     """What the formulas are about: of classes p [n, C], y [n] and w [n], of labels p and y [n, L]; of numbers fitted and y."""
+    flat = "torch.ones(len(y_val))" if not weighted else "w_val" if is_choice(spec) else "w_val[:, 0]"
     if is_choice(spec):
-        return [f"p, y, w = z.softmax(1).double(), y_val, {'w_val' if weighted else 'torch.ones(len(y_val))'}.double()"]
+        return [f"p, y, w = z.softmax(1).double(), y_val, {flat}.double()"]
+    if spec.classes is not None and not is_several(spec):
+        return ["s = z.sigmoid().double()", f"p, y, w = torch.cat([1 - s, s], 1), y_val[:, 0].long(), {flat}.double()"]
     column = "" if has_columns(spec) else "[:, None]"
-    y, w = "y_val" if is_several(spec) else f"y_val{column}", f"w_val{column}" if weighted else "torch.ones(len(y_val), 1)"
-    if spec.classes is None:
-        return [f"fitted, y, w = {'z.exp()' if spec.loss.name == 'poisson' else 'z'}, {y}, {w}"]
-    if is_several(spec):
+    w = f"w_val{column}" if weighted else "torch.ones(len(y_val), 1)"
+    if spec.classes is not None:
         return [f"p, y, w = z.sigmoid().double(), y_val.double(), {w}.double()"]
-    return ["s = z.sigmoid().double()", f"p, y, w = torch.cat([1 - s, s], 1), y_val[:, 0].long(), {w}[:, 0].double()"]
+    y = "y_val" if is_several(spec) else f"y_val{column}"
+    return [f"fitted, y, w = {'z.exp()' if spec.loss.name == 'poisson' else 'z'}, {y}, {w}"]
