@@ -1,4 +1,4 @@
-"""The server's commands: `up` for one machine; `api`, `worker` and `migrate` for a cluster."""
+"""The server's commands: `up` for one machine; `api`, `worker` and `migrate` for a cluster; `keys`."""
 
 import os
 import sys
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from app import cli_keys
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.upkeep.supervisor import Plan
 
 commands = typer.Typer(no_args_is_help=True)
+commands.add_typer(cli_keys.commands, name="keys", help="Make, list and revoke keys, at the database.")
 
 WORKER_SILENCE_SECONDS = 60
 
@@ -126,8 +128,26 @@ def _slots(settings: Settings) -> int:
 
 
 def _require_key_beyond_loopback(settings: Settings) -> None:
-    if settings.api_key is None and not _is_loopback(settings.host):
-        _fail(f"Without a key the service listens on loopback only, not on {settings.host}: set TRAINYARD_API_KEY.")
+    if settings.api_key is None and not _is_loopback(settings.host) and not _has_keys(settings):
+        where = f"Without a key the service listens on loopback only, not on {settings.host}"
+        _fail(f"{where}: set TRAINYARD_API_KEY, or make one with `trainyard keys create`.")
+
+
+def _has_keys(settings: Settings) -> bool:
+    """True where a key was made; in a database that is not there, or is older than keys, there is none."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from app.persistence.database import Database
+    from app.persistence.keys import any_made
+
+    database = Database(settings.resolved_database_url)
+    try:
+        with database.read() as connection:
+            return any_made(connection)
+    except SQLAlchemyError:
+        return False
+    finally:
+        database.close()
 
 
 def _is_loopback(host: str) -> bool:

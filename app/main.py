@@ -11,11 +11,25 @@ from fastapi import FastAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.api import checkpoints, datasets, history, jobs, plans, predictions, problems, reference, streams, sweeps, system
+from app.api import (
+    checkpoints,
+    datasets,
+    history,
+    jobs,
+    keys,
+    plans,
+    predictions,
+    problems,
+    reference,
+    streams,
+    sweeps,
+    system,
+)
 from app.api.access import Access
 from app.api.edge import Edge, limits_by_path
 from app.api.openapi import Documented
 from app.api.queries import methods_of
+from app.api.scopes import CheckedScope
 from app.api.shutdown import called_on_shutdown
 from app.logs import configure_logs
 from app.persistence.migrate import require_current
@@ -23,7 +37,7 @@ from app.settings import Settings
 from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
-RESOURCES = (predictions, history, streams, jobs, plans, sweeps, datasets, checkpoints, system, reference)
+RESOURCES = (predictions, history, streams, jobs, plans, sweeps, datasets, checkpoints, keys, system, reference)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
 
@@ -33,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     app = Documented(lifespan=partial(_running, settings))
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[CheckedScope])
     key = settings.api_key.get_secret_value() if settings.api_key else None
     body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
     app.add_middleware(Edge, access=Access(key), body_limit=body_limit)

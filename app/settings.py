@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     storage_url: str = ""
     """A folder or `s3://bucket/prefix`; default: `files` in the data folder."""
     api_key: SecretStr | None = None
-    """The admin key; without one the service binds to loopback only."""
+    """The operator's key; without any key the service binds to loopback only."""
     api_workers: Annotated[int, Field(ge=1)] = 1
     slots: Annotated[int, Field(ge=0)] = 0
     """Training processes of a worker; 0: one per GPU, else one per two cores, at least one."""

@@ -16,6 +16,8 @@ from app.services.health import Health
 from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
+from app.services.keyring import Keyring
+from app.services.keys import Keys
 from app.services.plans import Plans
 from app.services.ports import Bell
 from app.services.predictions import Predictions
@@ -86,6 +88,8 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission)
     return Services(
+        keyring=Keyring(database),
+        keys=Keys(database),
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
         jobs=jobs,
         plans=Plans(database, resolver, admission),

@@ -1,7 +1,5 @@
-"""Who may call: the admin key, or without one only whoever reaches the loopback interface by its own name."""
+"""Who may call: the holders of keys, or as long as there is none whoever reaches the loopback interface by its own name."""
 
-import hashlib
-import hmac
 import ipaddress
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,51 +8,72 @@ from fastapi import Depends, Request
 
 from app.domain.caller import Caller
 from app.domain.errors import Forbidden, Unauthorized
+from app.domain.keys import digest, matches
+from app.services.keyring import Keyring
 
 PROBES = frozenset({"/livez", "/readyz"})
 DOCUMENTATION = frozenset({"/", "/docs", "/openapi.json"})
 
 
 class Access:
-    """Answers a request's caller, or raises Unauthorized or Forbidden."""
+    """Answers a request's caller, or raises Unauthorized or Forbidden; `key` is the operator's from the environment."""
 
     def __init__(self, key: str | None) -> None:
-        self._digest = None if key is None else _digest(key)
+        self._sha256 = None if key is None else digest(key)
 
-    def caller(self, request: Request) -> Caller:
+    async def caller(self, request: Request) -> Caller:
         """The caller; probes are nobody's and open to all."""
         path = request.scope["path"]
         if path in PROBES:
             return Caller(scopes=frozenset())
-        if self._digest is None:
+        if self._sha256 is None and not await _keyring(request).any_made():
             return _local_caller(request)
         if path in DOCUMENTATION:
             return Caller(scopes=frozenset())
-        return self._key_holder(request, self._digest)
+        return await self._key_holder(request)
 
-    def _key_holder(self, request: Request, digest: bytes) -> Caller:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(key.strip()), digest):
+    async def _key_holder(self, request: Request) -> Caller:
+        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+        key = rest.strip()
+        if scheme.lower() == "bearer" and self._sha256 is not None and matches(key, self._sha256):
+            return Caller()
+        found = await _keyring(request).caller(key) if scheme.lower() == "bearer" else None
+        if found is None:
             raise Unauthorized("Send the key as `Authorization: Bearer <key>`.")
-        return Caller()
+        return found
+
+    async def holds(self, request: Request, caller: Caller) -> bool:
+        """Whether who was found is still allowed, asked during long answers."""
+        return caller.key_id is None or await _keyring(request).holds(caller)
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+def _keyring(request: Request) -> Keyring:
+    keyring: Keyring = request.app.state.services.keyring
+    return keyring
 
 
 def _local_caller(request: Request) -> Caller:
-    """Without a key a page of another site could reach us through the browser: its name stands in Host or Origin."""
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
-    if not _is_loopback(f"//{host}") or (origin is not None and not _is_loopback(origin)):
+    """Without a key a page of another site could reach us through the browser: its name stands in Host or Origin.
+
+    The peer's address is asked for, too: a server started by hand, or a proxy, may listen elsewhere.
+    """
+    names = [_host_of(f"//{request.headers.get('host', '')}")]
+    names += [_host_of(origin) for origin in request.headers.getlist("origin")]
+    names += [request.client.host] if request.client else []
+    if not all(map(_is_loopback, names)):
         raise Forbidden("No key is configured, so only requests by a loopback name such as localhost are answered.")
     return Caller()
 
 
-def _is_loopback(url: str) -> bool:
+def _host_of(url: str) -> str:
     try:
-        host = urlsplit(url).hostname or ""
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access
 from app.api.problems import problem
-from app.domain.errors import TrainyardError
+from app.domain.errors import TrainyardError, Unauthorized
 
 log = structlog.get_logger()
 
 REQUEST_ID = "X-Request-ID"
+# An answer that takes longer, such as a stream, asks so often whether its caller's key is still good.
+ASK_AGAIN_SECONDS = 1.0
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 BodyLimit = Callable[[str, str], int]
@@ -36,7 +38,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
+        exchange = _Exchange(scope, send, self._access)
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             await self._answer(scope, receive, exchange)
             exchange.note()
@@ -44,13 +46,17 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         request = Request(scope)
         try:
-            scope["state"]["caller"] = self._access.caller(request)
+            scope["state"]["caller"] = await self._access.caller(request)
             limit = self._body_limit(scope["method"], scope["path"])
             await self._app(scope, _Bounded(receive, limit, Headers(scope=scope)), exchange.send)
         except TrainyardError as error:
             await problem(request, error)(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("request.abandoned", method=scope["method"], path=scope["path"])
+        except _KeyEnded:
+            log.info("request.ended", method=scope["method"], path=scope["path"])
+            if not exchange.status:
+                await problem(request, Unauthorized("The key was revoked or expired meanwhile."))(scope, receive, exchange.send)
         except Exception:
             log.exception("request.crashed", method=scope["method"], path=scope["path"])
             if exchange.status:
@@ -58,22 +64,36 @@ class Edge:
             await problem(request, TrainyardError("Something unexpected happened."))(scope, receive, exchange.send)
 
 
+class _KeyEnded(Exception):
+    """Raised when the key of a request was revoked, or expired, before its answer was complete."""
+
+
 class _Exchange:
     """One request and its answer: puts the id on the answer and writes the line in the log."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, access: Access) -> None:
         asked = Headers(scope=scope).get(REQUEST_ID, "")
         self.request_id = asked if _ACCEPTED.fullmatch(asked) else f"req_{uuid4().hex}"
         self.status = 0
-        self._scope, self._send, self._began = scope, send, time.perf_counter()
+        self._scope, self._send, self._access = scope, send, access
+        self._began = self._asked = time.perf_counter()
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
-        """Pass a message on."""
+        """Pass a message on, as long as the caller may have it."""
+        if time.perf_counter() - self._asked >= ASK_AGAIN_SECONDS:
+            await self._ask_again()
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
         await self._send(message)
+
+    async def _ask_again(self) -> None:
+        self._asked = time.perf_counter()
+        caller = self._scope["state"].get("caller")
+        if caller is not None and not await self._access.holds(Request(self._scope), caller):
+            self._scope["state"]["caller"] = None
+            raise _KeyEnded
 
     def note(self) -> None:
         """The request's line in the log."""

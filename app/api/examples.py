@@ -54,3 +54,10 @@ PREDICT: dict[str, Example] = {
         "value": {"columns": {"sepal_length": [5.1], "sepal_width": [3.5], "petal_length": [1.4], "petal_width": [0.2]}},
     },
 }
+KEY: dict[str, Example] = {
+    "team": {"summary": "A team's own project", "value": {"name": "nightly runs", "project": "team-a"}},
+    "reader": {
+        "summary": "Reads and predicts until the end of the year",
+        "value": {"name": "dashboard", "scopes": ["read"], "expires_at": "2030-01-01T00:00:00Z"},
+    },
+}

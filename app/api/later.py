@@ -5,7 +5,6 @@ import re
 _PATHS = {
     r"/v1/models(/.*)?": "The model registry",
     r"/v1/batch_predictions(/.*)?": "Batch prediction",
-    r"/v1/keys(/.*)?": "Managing keys",
     r"/v1/webhooks(/.*)?": "Webhooks",
     r"/v1/history": "Comparing the histories of several jobs",
     r"/v1/jobs/[^/]+/clone": "Cloning a job",

@@ -49,11 +49,11 @@ class Once:
         assert self._answer is not None
         return _response(self._answer, {})
 
-    def remember(self, transaction: Transaction, answer: Answer, *, location: str) -> None:
-        """Called where the resource is created, in its transaction."""
-        self._answer = StoredAnswer(status=201, body=answer.model_dump_json().encode(), headers={"Location": location})
+    def remember(self, transaction: Transaction, answer: Answer, *, location: str, again: Answer | None = None) -> None:
+        """Called where the resource is created, in its transaction; `again` is for replays, where they are told less."""
+        self._answer = _stored(answer, location)
         if self._pending:
-            self._idempotency.finish(transaction, self._pending, self._answer)
+            self._idempotency.finish(transaction, self._pending, _stored(again or answer, location))
 
 
 def key_of(caller: Caller, header: str | None, *asked: object) -> Key | None:
@@ -64,6 +64,10 @@ def key_of(caller: Caller, header: str | None, *asked: object) -> Key | None:
         raise Invalid.at(f"{HEADER}{NAME}", "It must be 1 to 255 visible ASCII characters.", code="bad_format")
     fingerprint = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Key(project_id=caller.project_id, key=header, fingerprint=fingerprint)
+
+
+def _stored(answer: Answer, location: str) -> StoredAnswer:
+    return StoredAnswer(status=201, body=answer.model_dump_json().encode(), headers={"Location": location})
 
 
 def _response(answer: StoredAnswer, extra: dict[str, str]) -> Response:

@@ -7,11 +7,12 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from app.api.answers import Problem, ProblemFault
+from app.api.scopes import scope_of
 
 _WORDS = {
     400: "The body could not be parsed.",
     401: "A key is needed and none, or an unknown one, was sent.",
-    403: "No key is configured and the request did not come by a loopback name.",
+    403: "The key has not the scope; or no key is configured and the request did not come by a loopback name.",
     404: "There is no such thing in the caller's project.",
     405: "The path has no such method; `Allow` names those it has.",
     409: "The state of the resource does not allow it.",
@@ -53,6 +54,7 @@ _TAGS = {
     "History": "Losses and metrics of every epoch, by polling or as a stream.",
     "Checkpoints": "Weights and all that is needed to predict, at one epoch.",
     "Predictions": "Answers for new rows.",
+    "Keys": "Who may call, for which project, and what.",
     "Operations": "Is it alive, is it ready, who trains, what waits.",
 }
 
@@ -82,6 +84,14 @@ class Documented(FastAPI):
             components["schemas"] |= shared["$defs"]
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             assert self.openapi_schema is not None
-            self.openapi_schema["security"] = [{"key": []}, {}]
+            _tell_scopes(self.openapi_schema["paths"])
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+def _tell_scopes(paths: dict[str, Any]) -> None:
+    """Say at each operation which scope it needs; without any key none."""
+    operations = ((path, method, operation) for path, methods in paths.items() for method, operation in methods.items())
+    for path, method, operation in operations:
+        scope = scope_of(method.upper(), path, operation["operationId"])
+        operation["security"] = [{"key": [scope]}, {}] if scope else []

@@ -12,6 +12,8 @@ from app.services.health import Health
 from app.services.history import Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
+from app.services.keyring import Keyring
+from app.services.keys import Keys
 from app.services.plans import Plans
 from app.services.predictions import Predictions
 from app.services.scripts import Scripts
@@ -24,6 +26,8 @@ from app.services.uploads import Uploads
 class Services:
     """One of each resource's service."""
 
+    keyring: Keyring
+    keys: Keys
     datasets: Datasets
     jobs: Jobs
     plans: Plans

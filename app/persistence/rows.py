@@ -40,6 +40,20 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyRow(Record):
+    """See tables.keys."""
+
+    id: str
+    project_id: str
+    name: str | None
+    sha256: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetRow(Record):
     """See tables.datasets; statistics are read on their own, they can be large."""
 

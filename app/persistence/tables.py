@@ -50,6 +50,23 @@ projects = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("name", String(200)),
+    Column("sha256", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    # To the minute.
+    Column("last_used_at", Instant),
+    # A revoked key stays: once a key was made the service never again answers without one.
+    Column("revoked_at", Instant),
+    Index("ix_keys_project_id_id", "project_id", "id"),
+)
+
 datasets = Table(
     "datasets",
     metadata,

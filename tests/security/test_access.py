@@ -58,6 +58,13 @@ def test_without_a_configured_key_no_foreign_page_reaches_an_operation(opened: S
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:10.0.0.1", "unknown", "2001:db8::1, 127.0.0.1"])
+def test_without_a_configured_key_no_other_machine_is_answered_whatever_name_it_uses(opened: Service, address: str) -> None:
+    answer = opened.client.get("/v1/jobs", headers={"Host": "localhost", "X-Forwarded-For": address})
+
+    assert_problem(answer, 403, "forbidden")
+
+
 @pytest.mark.parametrize("path", ["/livez/", "/livez/../v1/jobs", "/v1/jobs?/livez", "/docs/../v1/jobs", "/%6civez/x"])
 def test_a_path_that_looks_like_an_open_one_is_not_open(locked: Service, path: str) -> None:
     assert locked.client.get(path).status_code == 401

@@ -1,0 +1,38 @@
+"""The projects table: who owns what."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.ids import new_id
+from app.persistence.database import now
+from app.persistence.tables import projects
+
+
+def find(connection: Connection, named: str) -> str | None:
+    """The id of the project of that name, or of that id."""
+    query = select(projects.c.id).where(or_(projects.c.name == named, projects.c.id == named))
+    return connection.execute(query.order_by(projects.c.name != named).limit(1)).scalar_one_or_none()
+
+
+def find_or_add(connection: Connection, named: str) -> str:
+    """The same, of a new project where there was none."""
+    found = find(connection, named)
+    if found is not None:
+        return found
+    id = new_id("prj")
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(projects).values(id=id, name=named, created_at=now()))
+    except IntegrityError:  # another was quicker
+        found = find(connection, named)
+        assert found is not None
+        return found
+    return id
+
+
+def names(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """The names of projects by their ids."""
+    query = select(projects.c.id, projects.c.name).where(projects.c.id.in_(ids))
+    return {row.id: row.name for row in connection.execute(query)}

@@ -1,0 +1,120 @@
+"""Whose a sent key is: asked of the database for every request, so that a revoked key is refused at once everywhere."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Collection, Coroutine, Sequence
+
+import structlog
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain.caller import Caller
+from app.domain.errors import Unavailable
+from app.domain.keys import id_of, matches
+from app.persistence import keys
+from app.persistence.database import Database
+from app.persistence.rows import KeyRow
+
+log = structlog.get_logger()
+
+# How soon a service that needed no key needs one, after the first was made.
+LOOK_SECONDS = 1.0
+
+_AWAY = "The database, which knows the keys, does not answer."
+_Answer = asyncio.Future[KeyRow | None]
+
+
+class Keyring:
+    """One per API process, on its event loop.
+
+    Requests that come while a question is under way share the next one: none gets an answer that is older than itself, and a
+    busy process asks once for many.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[tuple[str, _Answer]] = []
+        self._turn = asyncio.Lock()
+        self._readers, self._writers = CapacityLimiter(1), CapacityLimiter(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._noted: dict[str, float] = {}
+        self._any_made = False
+        self._looked = -math.inf
+
+    async def caller(self, secret: str) -> Caller | None:
+        """Whose the key is; None where it is nobody's, revoked or expired."""
+        id = id_of(secret)
+        row = None if id is None else await self._find(id)
+        if row is None or not matches(secret, row.sha256):
+            return None
+        self._note_use(row.id)
+        return Caller(project_id=row.project_id, scopes=frozenset(row.scopes), key_id=row.id)
+
+    async def holds(self, caller: Caller) -> bool:
+        """Whether the key, by which the caller was found, is still good."""
+        return caller.key_id is None or await self._find(caller.key_id) is not None
+
+    async def _find(self, id: str) -> KeyRow | None:
+        answer: _Answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((id, answer))
+        if len(self._waiting) == 1:
+            self._start(self._ask())
+        return await answer
+
+    async def _ask(self) -> None:
+        async with self._turn:
+            waiting, self._waiting = self._waiting, []
+            try:
+                found = await to_thread.run_sync(self._valid, {id for id, _ in waiting}, limiter=self._readers)
+            except SQLAlchemyError as error:
+                log.error("database.unavailable", error=type(error).__name__)
+                _settle(waiting, lambda _, answer: answer.set_exception(Unavailable(_AWAY)))
+            else:
+                _settle(waiting, lambda key, answer: answer.set_result(found.get(key)))
+
+    def _valid(self, ids: Collection[str]) -> dict[str, KeyRow]:
+        with self._database.read() as connection:
+            return keys.valid(connection, ids)
+
+    def _note_use(self, id: str) -> None:
+        """Beside the request, which waits for no write."""
+        now = time.monotonic()
+        if now - self._noted.get(id, -math.inf) >= keys.USE_SECONDS:
+            self._noted[id] = now
+            self._start(self._write_use(id))
+
+    async def _write_use(self, id: str) -> None:
+        try:
+            await to_thread.run_sync(self._store_use, id, limiter=self._writers)
+        except SQLAlchemyError as error:
+            log.warning("key.use_unnoted", key=id, error=type(error).__name__)
+
+    def _store_use(self, id: str) -> None:
+        with self._database.write() as connection:
+            keys.note_use(connection, [id])
+
+    async def any_made(self) -> bool:
+        """True for good once any key was made, looked up once a second at most."""
+        if not self._any_made and time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._any_made = await to_thread.run_sync(self._look, limiter=self._readers)
+        return self._any_made
+
+    def _look(self) -> bool:
+        try:
+            with self._database.read() as connection:
+                return keys.any_made(connection)
+        except SQLAlchemyError:  # who asks next gets nothing else from this database either
+            return self._any_made
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _settle(waiting: Sequence[tuple[str, _Answer]], settle: Callable[[str, _Answer], None]) -> None:
+    for id, answer in waiting:
+        if not answer.done():  # else who asked is gone
+            settle(id, answer)
