@@ -1,23 +1,23 @@
 """Operations over HTTP: is it alive, is it ready, who trains, what waits."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any, Literal, Self
 
 from fastapi import APIRouter, Response
 
+from app.api.access import CallerOf
 from app.api.answers import Answer, Time
 from app.api.openapi import problems
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
-from app.domain.job import Status
 from app.persistence.rows import WorkerRow
 
 router = APIRouter(tags=["Operations"], dependencies=[CheckedQuery])
 
 
 class Worker(Answer):
-    """A training process; a silent one was not heard of for six heartbeats."""
+    """A training process; a silent one was not heard of for six heartbeats. `job` is told of the caller's project only."""
 
     id: str
     status: Literal["idle", "training", "silent"]
@@ -31,13 +31,14 @@ class Worker(Answer):
     heartbeat_at: Time
 
     @classmethod
-    def of(cls, row: WorkerRow) -> Self:
+    def of(cls, row: WorkerRow, *, own_jobs: Collection[str]) -> Self:
         """From its row."""
-        return cls.model_validate({**vars(row), "status": row.status, "job": row.job_id})
+        job = row.job_id if row.job_id in own_jobs else None
+        return cls.model_validate({**vars(row), "status": row.status, "job": job})
 
 
 class System(Answer):
-    """The service: its version, who trains, what waits."""
+    """The service: its version, who trains, how many jobs wait; `jobs` counts the caller's by their live status."""
 
     object: Literal["system"] = "system"
     version: str
@@ -84,12 +85,12 @@ def readyz(services: ServicesOf, response: Response) -> Ready:
 
 
 @router.get("/v1/system", operation_id="get_system", responses=problems())
-def system(services: ServicesOf) -> System:
-    """Version, training processes, and how many jobs are in each live status."""
-    overview = services.health.overview()
+def system(caller: CallerOf, services: ServicesOf) -> System:
+    """Version, training processes, the length of the queue, and how many of the project's jobs are in each live status."""
+    overview = services.health.overview(caller)
     return System(
         version=version("trainyard"),
-        workers=[Worker.of(row) for row in overview.workers],
-        queue_depth=overview.statuses.get(Status.QUEUED, 0),
+        workers=[Worker.of(row, own_jobs=overview.own_jobs) for row in overview.workers],
+        queue_depth=overview.queued,
         jobs=overview.statuses,
     )

@@ -190,8 +190,18 @@ def remove(connection: Connection, number: int) -> None:
     connection.execute(delete(jobs).where(jobs.c.number == number))
 
 
-def live_counts(connection: Connection) -> dict[str, int]:
-    """How many jobs are in each status that is not terminal."""
+def live_counts(connection: Connection, *, project_id: str) -> dict[str, int]:
+    """How many of a project's jobs are in each status that is not terminal."""
     live = [status for status in Status if not status.terminal]
-    query = select(jobs.c.status, func.count()).where(jobs.c.status.in_(live)).group_by(jobs.c.status)
-    return {row.status: row[1] for row in connection.execute(query)}
+    query = select(jobs.c.status, func.count()).where(jobs.c.project_id == project_id, jobs.c.status.in_(live))
+    return {row.status: row[1] for row in connection.execute(query.group_by(jobs.c.status))}
+
+
+def count_queued(connection: Connection) -> int:
+    """How many jobs wait, whosever they are."""
+    return connection.execute(select(func.count()).where(jobs.c.status == Status.QUEUED)).scalar_one()
+
+
+def among(connection: Connection, ids: Collection[str], *, project_id: str) -> set[str]:
+    """Those of the ids that are jobs of the project."""
+    return set(connection.execute(select(jobs.c.id).where(jobs.c.id.in_(ids), jobs.c.project_id == project_id)).scalars())

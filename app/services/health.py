@@ -1,11 +1,12 @@
 """Whether what stands behind the service answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.domain.caller import Caller
 from app.persistence import jobs, workers
 from app.persistence.database import Database
 from app.persistence.rows import WorkerRow
@@ -31,9 +32,11 @@ class Readiness:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Who trains and what waits."""
+    """Who trains and what waits; `own_jobs` are the ids of those in training that are the caller's."""
 
     workers: list[WorkerRow]
+    own_jobs: Collection[str]
+    queued: int
     statuses: Mapping[str, int]
 
 
@@ -61,10 +64,17 @@ class Health:
         with self._database.read() as connection:
             return workers.count(connection)
 
-    def overview(self) -> Overview:
-        """Workers, and how many jobs are in each live status."""
+    def overview(self, caller: Caller) -> Overview:
+        """Workers and how many jobs wait; and how many of the caller's are in each live status."""
         with self._database.read() as connection:
-            return Overview(workers=workers.every(connection), statuses=jobs.live_counts(connection))
+            everyone = workers.every(connection)
+            trained = [worker.job_id for worker in everyone if worker.job_id]
+            return Overview(
+                workers=everyone,
+                own_jobs=jobs.among(connection, trained, project_id=caller.project_id),
+                queued=jobs.count_queued(connection),
+                statuses=jobs.live_counts(connection, project_id=caller.project_id),
+            )
 
 
 def _works(check: Callable[[], object]) -> bool:
