@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from app.domain.job import Status
 from app.domain.packing import most_members
 from app.domain.spec import ResolvedSpec
-from app.persistence import checkpoints, epochs, events, recovery
+from app.persistence import checkpoints, epochs, events, projects, recovery
 from app.persistence.database import now
-from app.persistence.jobs import is_due, running_by_project
+from app.persistence.jobs import by_number, is_due
 from app.persistence.leases import SECOND
+from app.persistence.line import in_line
 from app.persistence.parallel import admit, claimable
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, workers
@@ -36,28 +37,31 @@ class Seats:
 
 
 def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_seconds: float) -> list[JobRow]:
-    """Take the job that is due (by priority, then the project with the fewest running jobs, then age) and those that fit.
+    """Take the job that is due (the first in line, see app/persistence/line.py) and those that fit.
 
     The due job comes first. It waits for nobody: a pack is of jobs that wait already. Epochs beyond a job's newest recovery
     point are forgotten in the same transaction, for they will be trained again.
     """
-    query = _in_line(select(*JobRow.selected(jobs)), devices).limit(1).with_for_update(skip_locked=True, of=jobs)
-    while due := JobRow.maybe(connection.execute(query).one_or_none()):
+    while due := _due(connection, devices):
         seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
         if due.number in seats.positions:  # else its sweep's last room was taken meanwhile, and it is not due any more
             taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
-            return [job for job in taken if job]
+            claimed = [job for job in taken if job]
+            projects.note_claim(connection, sorted({job.project_id for job in claimed}))
+            return claimed
     return []
+
+
+def _due(connection: Connection, devices: Sequence[str]) -> JobRow | None:
+    """The first in line, locked. Its number comes first: ten thousand whole rows are slow to put in order."""
+    query = _in_line(select(jobs.c.number), devices).limit(1).with_for_update(skip_locked=True, of=jobs)
+    number = connection.execute(query).scalar_one_or_none()
+    return None if number is None else by_number(connection, number)
 
 
 def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
     """Claimable jobs in the order in which they are due."""
-    running = running_by_project()
-    return (
-        query.select_from(jobs.outerjoin(running, running.c.project_id == jobs.c.project_id))
-        .where(is_due(), jobs.c.device.in_(devices))
-        .order_by(jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
-    )
+    return in_line(query).where(is_due(), jobs.c.device.in_(devices))
 
 
 def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> Seats:

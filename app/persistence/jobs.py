@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
-from app.domain.job import HELD, Status, devices_taken
+from app.domain.job import Status
 from app.domain.packing import pack_key
 from app.domain.spec import JobSpec, ResolvedSpec
 from app.persistence.database import now
@@ -114,38 +114,6 @@ def change_status(connection: Connection, number: int, *, old: Status, new: Stat
 def is_due() -> ColumnElement[bool]:
     """What makes a job claimable now."""
     return and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= now(), within_parallel())
-
-
-def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int, int]:
-    """The places of queued jobs by their numbers; 1 is claimed next.
-
-    The order is that of the claim: by priority, then the project with the fewest running jobs, then age.
-    A job for any device is counted among those for the CPU, which every training process has.
-    """
-    by_devices: dict[tuple[str, ...], list[int]] = {}
-    for row in rows:
-        by_devices.setdefault(devices_taken(row.device), []).append(row.number)
-    places: dict[int, int] = {}
-    for devices, numbers in by_devices.items():
-        queue = _queue(devices)
-        query = select(queue.c.number, queue.c.place).where(queue.c.number.in_(numbers))
-        places |= {row.number: row.place for row in connection.execute(query)}
-    return places
-
-
-def _queue(devices: Sequence[str]) -> Any:
-    """All queued jobs for these devices, each with its place; one pass, however many places are asked for."""
-    running = running_by_project()
-    order = (jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
-    joined = jobs.outerjoin(running, running.c.project_id == jobs.c.project_id)
-    query = select(jobs.c.number, func.row_number().over(order_by=order).label("place")).select_from(joined)
-    return query.where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices)).subquery("queue")
-
-
-def running_by_project() -> Any:
-    """How many jobs of each project a worker holds."""
-    held = select(jobs.c.project_id, func.count().label("count")).where(jobs.c.status.in_(HELD))
-    return held.group_by(jobs.c.project_id).subquery("running")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.ids import new_id
@@ -36,3 +36,8 @@ def names(connection: Connection, ids: Collection[str]) -> dict[str, str]:
     """The names of projects by their ids."""
     query = select(projects.c.id, projects.c.name).where(projects.c.id.in_(ids))
     return {row.id: row.name for row in connection.execute(query)}
+
+
+def note_claim(connection: Connection, ids: Collection[str]) -> None:
+    """Write down that jobs of these projects are claimed now; last in the claim, which others wait for from here on."""
+    connection.execute(update(projects).where(projects.c.id.in_(ids)).values(claimed_at=now()))

@@ -47,6 +47,8 @@ projects = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
+    # When a job of it was claimed last: of projects that train alike the one that waited longest is next.
+    Column("claimed_at", Instant),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -161,7 +163,8 @@ jobs = Table(
     Column("finished_at", Instant),
     CheckConstraint("status IN ({})".format(", ".join(f"'{status}'" for status in Status)), name="status"),
     Index("ix_jobs_project_id_id", "project_id", "id"),
-    Index("ix_jobs_status_priority_number", "status", "priority", "number"),
+    # All that the claim asks of those that wait, so that it reads no row but the one it takes.
+    Index("ix_jobs_line", "status", "priority", "number", "project_id", "device", "claimable_at", "sweep_id"),
     Index("ix_jobs_dataset_id", "dataset_id"),
     Index("ix_jobs_stack_leader", "stack_leader"),
     Index("ix_jobs_sweep_id_status", "sweep_id", "status"),

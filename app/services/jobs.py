@@ -10,7 +10,7 @@ from app.domain.caller import Caller
 from app.domain.errors import Conflict, NotFound
 from app.domain.job import AFTER_CANCEL, AFTER_PAUSE, AFTER_RESUME, TERMINAL, Status
 from app.domain.spec import JobSpec
-from app.persistence import checkpoints, events, jobs, recovery, workers
+from app.persistence import checkpoints, events, jobs, line, recovery, workers
 from app.persistence.database import Database
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
@@ -163,7 +163,7 @@ def _has_gpu(connection: Connection) -> bool:
 
 
 def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:
-    places = jobs.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
+    places = line.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
     gpu = _has_gpu(connection)
     return [_view(row, places.get(row.number), gpu=gpu) for row in rows]
 

@@ -7,7 +7,7 @@ from app.domain.job import StopReason, devices_taken
 from app.domain.memory import estimate
 from app.domain.packing import most_members, pack_key
 from app.domain.spec import Embedding
-from app.persistence import claims, jobs, leases, recovery, workers
+from app.persistence import claims, leases, line, recovery, workers
 from app.persistence.database import Database, now
 from app.persistence.leases import SECOND, Ending, Fence
 from app.persistence.rows import JobRow, RecoveryRow
@@ -217,7 +217,7 @@ def test_packing_stops_where_it_does_not_pay() -> None:
 def test_the_line_that_callers_see_is_the_order_of_the_packs_leaders(database: Database) -> None:
     waiting = [queued(database), *packable(database, 2)]
     with database.read() as connection:
-        found = jobs.queue_positions(connection, waiting)
+        found = line.queue_positions(connection, waiting)
     positions = [found[job.number] for job in waiting]
 
     assert positions == [1, 2, 3]

@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import Status, StopReason, devices_taken
-from app.persistence import claims, epochs, events, jobs, leases, recovery, reports
+from app.persistence import claims, epochs, events, jobs, leases, line, recovery, reports
 from app.persistence.database import Database, now
 from app.persistence.leases import Ending, Fence, LeaseLost
 from app.persistence.reports import Progress
@@ -100,7 +100,7 @@ def test_a_project_with_nothing_running_goes_before_one_that_has(database: Datab
 def test_the_queue_position_is_the_order_of_the_claims(database: Database) -> None:
     waiting = [queued(database, priority=priority) for priority in (0, 3, 1, 3)]
     with database.read() as connection:
-        found = jobs.queue_positions(connection, waiting)
+        found = line.queue_positions(connection, waiting)
     positions = {found[job.number]: job.id for job in waiting}
 
     order = [claim(database) for _ in waiting]
@@ -114,7 +114,7 @@ def test_the_queue_position_counts_whatever_the_same_process_takes(database: Dat
     mine = queued(database, device="cpu")
 
     with database.read() as connection:
-        assert jobs.queue_positions(connection, [mine]) == {mine.number: 3}
+        assert line.queue_positions(connection, [mine]) == {mine.number: 3}
 
 
 def test_a_job_for_another_device_is_left_alone(database: Database) -> None:
