@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     """How old stored bytes must be that nothing refers to before they are removed."""
     watch_seconds: Seconds = 0.05
 
+    rate_limit: Annotated[int, Field(ge=0)] = 60_000
+    """Requests of a project in a minute, whichever API process they reach; 0: no limit. The operator's are not counted."""
+
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20
     max_inflated_bytes: Annotated[int, Field(ge=1)] = 2**30
     max_cells: Annotated[int, Field(ge=1)] = 50_000_000

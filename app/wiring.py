@@ -8,6 +8,7 @@ from app.api.services import Services
 from app.domain.custom import ENTRY_POINTS
 from app.persistence.database import Database
 from app.queueing.celery import Doorbell
+from app.queueing.rates import RedisRates
 from app.services.admission import Admission
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
@@ -19,7 +20,7 @@ from app.services.jobs import Jobs
 from app.services.keyring import Keyring
 from app.services.keys import Keys
 from app.services.plans import Plans
-from app.services.ports import Bell
+from app.services.ports import Bell, Rates
 from app.services.predictions import Predictions
 from app.services.resolver import Resolver
 from app.services.scripts import Scripts
@@ -46,6 +47,7 @@ class Parts:
 
     database: Database
     doorbell: Doorbell
+    rates: RedisRates
     watcher: Watcher
     housekeeper: Housekeeper
     janitor: Periodically
@@ -62,6 +64,7 @@ def build(settings: Settings) -> Parts:
     database = Database(settings.resolved_database_url)
     storage = open_storage(settings.resolved_storage_url)
     doorbell = Doorbell(settings.resolved_redis_url)
+    rates = RedisRates(settings.resolved_redis_url, per_minute=settings.rate_limit)
     watcher = Watcher(database, period=settings.watch_seconds)
     housekeeper = Housekeeper(
         database,
@@ -74,14 +77,15 @@ def build(settings: Settings) -> Parts:
     return Parts(
         database=database,
         doorbell=doorbell,
+        rates=rates,
         watcher=watcher,
         housekeeper=housekeeper,
         janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
-        services=serve(settings, database=database, storage=storage, bell=doorbell, watcher=watcher),
+        services=serve(settings, database=database, storage=storage, bell=doorbell, rates=rates, watcher=watcher),
     )
 
 
-def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bell, watcher: Watcher) -> Services:
+def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bell, rates: Rates, watcher: Watcher) -> Services:
     """The services over any database, storage and bell."""
     checkpoints = Checkpoints(database, storage)
     resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
@@ -89,6 +93,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission)
     return Services(
         keyring=Keyring(database),
+        rates=rates,
         keys=Keys(database),
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
         jobs=jobs,

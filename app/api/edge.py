@@ -1,4 +1,4 @@
-"""The outermost layer: a request's id, who may call, how large a body may be, and the answer when all else failed."""
+"""The outermost layer: a request's id, who may call and how often, how large a body may be, the answer when all else failed."""
 
 import re
 import time
@@ -12,7 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access
+from app.api.http_errors import RateLimited
 from app.api.problems import problem
+from app.api.services import Services
+from app.domain.allowance import Allowance
+from app.domain.caller import Caller
 from app.domain.errors import TrainyardError, Unauthorized
 
 log = structlog.get_logger()
@@ -46,7 +50,8 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         request = Request(scope)
         try:
-            scope["state"]["caller"] = await self._access.caller(request)
+            scope["state"]["caller"] = caller = await self._access.caller(request)
+            await self._count(request, caller, exchange)
             limit = self._body_limit(scope["method"], scope["path"])
             await self._app(scope, _Bounded(receive, limit, Headers(scope=scope)), exchange.send)
         except TrainyardError as error:
@@ -63,6 +68,26 @@ class Edge:
                 raise
             await problem(request, TrainyardError("Something unexpected happened."))(scope, receive, exchange.send)
 
+    async def _count(self, request: Request, caller: Caller, exchange: "_Exchange") -> None:
+        """Requests with a key are counted by its project; the operator is nobody's guest."""
+        if caller.key_id is None:
+            return
+        services: Services = request.app.state.services
+        allowance = await services.rates.take(caller.project_id)
+        if allowance is not None:
+            exchange.headers |= _told(allowance)
+            if not allowance.allowed:
+                raise RateLimited(allowance)
+
+
+def _told(allowance: Allowance) -> dict[str, str]:
+    return {
+        "RateLimit-Policy": f"{allowance.limit};w={allowance.window}",
+        "RateLimit-Limit": str(allowance.limit),
+        "RateLimit-Remaining": str(allowance.remaining),
+        "RateLimit-Reset": str(allowance.reset),
+    }
+
 
 class _KeyEnded(Exception):
     """Raised when the key of a request was revoked, or expired, before its answer was complete."""
@@ -75,6 +100,7 @@ class _Exchange:
         asked = Headers(scope=scope).get(REQUEST_ID, "")
         self.request_id = asked if _ACCEPTED.fullmatch(asked) else f"req_{uuid4().hex}"
         self.status = 0
+        self.headers = {REQUEST_ID: self.request_id}
         self._scope, self._send, self._access = scope, send, access
         self._began = self._asked = time.perf_counter()
         scope.setdefault("state", {})["request_id"] = self.request_id
@@ -85,7 +111,7 @@ class _Exchange:
             await self._ask_again()
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+            MutableHeaders(scope=message).update(self.headers)
         await self._send(message)
 
     async def _ask_again(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from app.domain.allowance import Allowance
 from app.domain.errors import TrainyardError
 
 
@@ -38,3 +39,14 @@ class RangeNotSatisfiable(HttpError):
     def __init__(self, size: int) -> None:
         super().__init__(f"The file has {size} bytes.")
         self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+class RateLimited(HttpError):
+    """Raised when a project has made as many requests as it may for now."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__(f"The project may make {allowance.limit} requests in {allowance.window} s.")
+        self.headers = {"Retry-After": str(allowance.reset)}

@@ -20,10 +20,11 @@ _WORDS = {
     415: "The body's content type is none that is read here.",
     416: "The range lies outside the file.",
     422: "Well-formed but invalid; `errors` has every fault and its place.",
+    429: "The project has made its requests, or queued its jobs, for now; `Retry-After` says when to come again.",
     500: "What is stored is damaged.",
     503: "Something behind the service does not answer; try again.",
 }
-_ALWAYS = (401, 403, 422, 503)
+_ALWAYS = (401, 403, 422, 429, 503)
 
 Responses = dict[int | str, dict[str, Any]]
 

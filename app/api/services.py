@@ -15,6 +15,7 @@ from app.services.jobs import Jobs
 from app.services.keyring import Keyring
 from app.services.keys import Keys
 from app.services.plans import Plans
+from app.services.ports import Rates
 from app.services.predictions import Predictions
 from app.services.scripts import Scripts
 from app.services.streams import Streams
@@ -27,6 +28,7 @@ class Services:
     """One of each resource's service."""
 
     keyring: Keyring
+    rates: Rates
     keys: Keys
     datasets: Datasets
     jobs: Jobs

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from app.domain.allowance import Allowance
+
 
 class Bell(Protocol):
     """Tells the workers that a job is worth a look."""
@@ -11,6 +13,13 @@ class Bell(Protocol):
 
     def check(self) -> bool:
         """True when rings are heard."""
+
+
+class Rates(Protocol):
+    """Counts requests."""
+
+    async def take(self, project_id: str) -> Allowance | None:
+        """One more of that project; None where nobody counts."""
 
 
 class CheckpointFiles(Protocol):

@@ -17,12 +17,13 @@ from app.persistence import datasets, leases, workers
 from app.persistence.database import Database, now
 from app.persistence.datasets import NewDataset
 from app.persistence.tables import idempotency_keys, jobs, metadata, projects
+from app.queueing.rates import RedisRates
 from app.services.watcher import Watcher
 from app.storage.folder import Folder
 from app.tabular.description import Description
 from app.upkeep.housekeeper import Housekeeper
 from app.wiring import serve
-from tests.api.service import settings_for
+from tests.api.service import NO_BROKER, settings_for
 from tests.life.luck import Luck, UnluckyDatabase, UnluckyStorage
 from worker.pulse import Periods
 from worker.trainer import Trainer
@@ -70,6 +71,7 @@ class World:
             database=mine,
             storage=UnluckyStorage(self.storage, self._calls),
             bell=self.bell,
+            rates=RedisRates(NO_BROKER, per_minute=0),
             watcher=Watcher(mine, period=1),
         )
         self.housekeeper = Housekeeper(mine, self.bell, period=1e-6, max_crashes=MOST_CRASHES, silent_seconds=FOREVER)
