@@ -65,6 +65,15 @@ class Settings(BaseSettings):
     rate_limit: Annotated[int, Field(ge=0)] = 60_000
     """Requests of a project in a minute, whichever API process they reach; 0: no limit. The operator's are not counted."""
 
+    project_queued_jobs: Annotated[int, Field(ge=0)] = 50_000
+    """Jobs of a project that may wait; 0, here and below: no limit."""
+    project_running_jobs: Annotated[int, Field(ge=0)] = 0
+    """Jobs of a project that may be trained at once; of the workers' environment, too."""
+    project_rows: Annotated[int, Field(ge=0)] = 10_000_000_000
+    """Of all a project's datasets."""
+    project_stored_bytes: Annotated[int, Field(ge=0)] = 2**40
+    """Of all a project's datasets, as they are stored."""
+
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20
     max_inflated_bytes: Annotated[int, Field(ge=1)] = 2**30
     max_cells: Annotated[int, Field(ge=1)] = 50_000_000

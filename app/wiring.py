@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.api.services import Services
 from app.domain.custom import ENTRY_POINTS
+from app.domain.quota import Quota
 from app.persistence.database import Database
 from app.queueing.celery import Doorbell
 from app.queueing.rates import RedisRates
@@ -22,6 +23,7 @@ from app.services.keys import Keys
 from app.services.plans import Plans
 from app.services.ports import Bell, Rates
 from app.services.predictions import Predictions
+from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.services.scripts import Scripts
 from app.services.streams import Streams
@@ -90,16 +92,24 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
     checkpoints = Checkpoints(database, storage)
     resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
-    jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission)
+    quotas = Quotas(quota(settings))
+    jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission, quotas=quotas)
     return Services(
         keyring=Keyring(database),
         rates=rates,
         keys=Keys(database),
-        datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
+        datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings), quotas=quotas),
         jobs=jobs,
         plans=Plans(database, resolver, admission),
         sweeps=Sweeps(
-            database, storage, bell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials
+            database,
+            storage,
+            bell,
+            resolver=resolver,
+            admission=admission,
+            jobs=jobs,
+            quotas=quotas,
+            most_trials=settings.max_trials,
         ),
         histories=Histories(database, watcher),
         streams=Streams(database, watcher),
@@ -131,4 +141,14 @@ def limits(settings: Settings) -> Limits:
         columns=settings.max_columns,
         cell_bytes=settings.max_cell_bytes,
         inflated_bytes=settings.max_inflated_bytes,
+    )
+
+
+def quota(settings: Settings) -> Quota:
+    """What each project may have."""
+    return Quota(
+        queued_jobs=settings.project_queued_jobs,
+        running_jobs=settings.project_running_jobs,
+        rows=settings.project_rows,
+        stored_bytes=settings.project_stored_bytes,
     )

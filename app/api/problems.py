@@ -31,12 +31,14 @@ STATUS: dict[type[TrainyardError], int] = {
     errors.Conflict: 409,
     errors.InFlight: 409,
     errors.TooLarge: 413,
+    errors.QuotaExceeded: 413,
     errors.UnsupportedMediaType: 415,
     http_errors.RangeNotSatisfiable: 416,
     errors.Invalid: 422,
     errors.NotSupported: 422,
     errors.KeyReused: 422,
     errors.InvalidData: 422,
+    errors.QueueFull: 429,
     http_errors.RateLimited: 429,
     errors.Unavailable: 503,
     errors.Damaged: 500,
@@ -47,6 +49,7 @@ _HEADERS: dict[int | type[TrainyardError], dict[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     409: {"x-should-retry": "false"},
     413: {"Connection": "close"},
+    429: {"Retry-After": "30"},
     503: {"Retry-After": "2"},
 }
 _OF_STATUS = {400: errors.Unparsable, 413: errors.TooLarge, 415: errors.UnsupportedMediaType}

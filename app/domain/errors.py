@@ -117,6 +117,20 @@ class TooLarge(TrainyardError):
     title = "Too large"
 
 
+class QuotaExceeded(TrainyardError):
+    """Raised when a project would have more than it may; another try will not help, deleting something will."""
+
+    code = "quota_exceeded"
+    title = "Quota exceeded"
+
+
+class QueueFull(TrainyardError):
+    """Raised when a project has as many jobs waiting as it may; worth another try, later."""
+
+    code = "queue_full"
+    title = "Queue full"
+
+
 class Unauthorized(TrainyardError):
     """Raised when a key is needed and none, or an unknown one, was sent."""
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from app.persistence.database import now
 from app.persistence.paging import Page, paged
@@ -49,6 +49,21 @@ def page(connection: Connection, *, project_id: str, page: Page) -> list[Dataset
     """One page of a project's datasets, one row more than asked for where there is more."""
     query = select(*DatasetRow.selected(datasets)).where(datasets.c.project_id == project_id)
     return DatasetRow.all(connection.execute(paged(query, datasets.c.id, page)).all())
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a project keeps."""
+
+    rows: int
+    stored_bytes: int
+
+
+def totals(connection: Connection, *, project_id: str) -> Totals:
+    """Of all a project's datasets."""
+    sums = (func.coalesce(func.sum(column), 0) for column in (datasets.c.rows, datasets.c.stored_bytes))
+    rows, stored_bytes = connection.execute(select(*sums).where(datasets.c.project_id == project_id)).one()
+    return Totals(int(rows), int(stored_bytes))
 
 
 def remove(connection: Connection, id: str) -> None:

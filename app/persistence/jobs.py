@@ -165,9 +165,12 @@ def live_counts(connection: Connection, *, project_id: str) -> dict[str, int]:
     return {row.status: row[1] for row in connection.execute(query.group_by(jobs.c.status))}
 
 
-def count_queued(connection: Connection) -> int:
-    """How many jobs wait, whosever they are."""
-    return connection.execute(select(func.count()).where(jobs.c.status == Status.QUEUED)).scalar_one()
+def count_queued(connection: Connection, *, project_id: str | None = None) -> int:
+    """How many jobs wait, of a project or of all."""
+    query = select(func.count()).where(jobs.c.status == Status.QUEUED)
+    if project_id is not None:
+        query = query.where(jobs.c.project_id == project_id)
+    return connection.execute(query).scalar_one()
 
 
 def among(connection: Connection, ids: Collection[str], *, project_id: str) -> set[str]:

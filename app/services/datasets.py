@@ -18,6 +18,7 @@ from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.paging import Page
 from app.persistence.rows import DatasetRow
+from app.services.quotas import Quotas
 from app.storage.storage import Storage
 from app.tabular.description import Description
 from app.tabular.limits import Limits
@@ -50,11 +51,12 @@ class _New:
 class Datasets:
     """Every method may block: on the database, the storage, or the process that reads an upload."""
 
-    def __init__(self, database: Database, storage: Storage, *, folder: Path, limits: Limits) -> None:
+    def __init__(self, database: Database, storage: Storage, *, folder: Path, limits: Limits, quotas: Quotas) -> None:
         self._database = database
         self._storage = storage
         self._folder = folder
         self._limits = limits
+        self._quotas = quotas
 
     def store_file(self, caller: Caller, path: Path, *, format: Format, origin: Origin, before_commit: BeforeCommit) -> None:
         """Read an uploaded file in one of the formats; see describe_upload for what is refused."""
@@ -95,8 +97,10 @@ class Datasets:
         try:
             stored_bytes = new.parquet.stat().st_size
             self._storage.put_file(dataset_key(new.id), new.parquet)
+            row = _row(caller, new, stored_bytes=stored_bytes)
             with self._database.write() as connection:
-                before_commit(connection, datasets.add(connection, _row(caller, new, stored_bytes=stored_bytes)))
+                self._quotas.check_dataset(connection, row)
+                before_commit(connection, datasets.add(connection, row))
         except BaseException:
             if not self._may_stand(new.id):
                 self._storage.delete(f"datasets/{new.id}")

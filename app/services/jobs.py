@@ -18,6 +18,7 @@ from app.persistence.rows import EventRow, JobRow
 from app.services.admission import Admission
 from app.services.holding import datasets_of, hold
 from app.services.ports import Bell
+from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.storage.storage import Storage
 
@@ -44,20 +45,24 @@ class Filter:
 class Jobs:
     """Every method is one short transaction; the doorbell is rung after the commit."""
 
-    def __init__(self, database: Database, storage: Storage, bell: Bell, *, resolver: Resolver, admission: Admission) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, bell: Bell, *, resolver: Resolver, admission: Admission, quotas: Quotas
+    ) -> None:
         self._database = database
         self._storage = storage
         self._bell = bell
         self._resolver = resolver
         self._admission = admission
+        self._quotas = quotas
 
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
         """Queue a job; Invalid where the spec does not fit its datasets, or no worker's memory."""
         new = self._resolver.new_job(spec, self._resolver.facts(caller))
-        self._queue(self._admission.admit(new, self._admission.memory()), before_commit)
+        self._queue(caller, self._admission.admit(new, self._admission.memory()), before_commit)
 
-    def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
+    def _queue(self, caller: Caller, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
         with self._database.write() as connection:
+            self._quotas.check_queue(connection, caller, new=1)
             hold(connection, datasets_of(new.spec))
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")

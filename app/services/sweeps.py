@@ -23,6 +23,7 @@ from app.services.admission import Admission
 from app.services.holding import datasets_of, hold
 from app.services.jobs import Filter, Jobs, JobView
 from app.services.ports import Bell
+from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.storage.storage import Storage
 
@@ -61,6 +62,7 @@ class Sweeps:
         resolver: Resolver,
         admission: Admission,
         jobs: Jobs,
+        quotas: Quotas,
         most_trials: int,
     ) -> None:
         self._database = database
@@ -69,6 +71,7 @@ class Sweeps:
         self._resolver = resolver
         self._admission = admission
         self._jobs = jobs
+        self._quotas = quotas
         self._most_trials = most_trials
 
     def create(self, caller: Caller, sweep: SweepSpec, before_commit: Callable[[Connection, SweepView], None]) -> None:
@@ -82,7 +85,7 @@ class Sweeps:
         members = [
             replace(job, sweep_id=new.id, parameters=trial.parameters) for job, trial in zip(prepared, trials, strict=True)
         ]
-        self._queue(new, members, before_commit)
+        self._queue(caller, new, members, before_commit)
 
     def _prepare_all(self, caller: Caller, sweep: SweepSpec, trials: Sequence[Trial]) -> list[NewJob]:
         facts, memory = self._resolver.facts(caller), self._admission.memory()
@@ -96,8 +99,15 @@ class Sweeps:
         findings.raise_faults()
         return prepared
 
-    def _queue(self, new: NewSweep, members: Sequence[NewJob], before_commit: Callable[[Connection, SweepView], None]) -> None:
+    def _queue(
+        self,
+        caller: Caller,
+        new: NewSweep,
+        members: Sequence[NewJob],
+        before_commit: Callable[[Connection, SweepView], None],
+    ) -> None:
         with self._database.write() as connection:
+            self._quotas.check_queue(connection, caller, new=len(members))
             hold(connection, _datasets_of(new.sweep, members))
             row = sweeps.add(connection, new)
             jobs.add_all(connection, members)

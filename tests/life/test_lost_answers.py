@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from app.domain.caller import Caller
+from app.domain.quota import Quota
 from app.persistence.database import Database
 from app.persistence.paging import Page
 from app.services.datasets import Datasets, Origin
+from app.services.quotas import Quotas
 from app.storage.folder import Folder
 from app.tabular.limits import Limits
 
@@ -37,7 +39,7 @@ def test_a_dataset_whose_commit_was_not_answered_is_whole_or_not_there(
 ) -> None:
     database, storage = LosesAnswers(sqlite_url), Folder(tmp_path / "files")
     database.committed = committed
-    datasets = Datasets(database, storage, folder=tmp_path / "tmp", limits=Limits())
+    datasets = Datasets(database, storage, folder=tmp_path / "tmp", limits=Limits(), quotas=Quotas(Quota()))
 
     with pytest.raises(OperationalError):
         datasets.store_rows(

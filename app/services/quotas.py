@@ -1,0 +1,25 @@
+"""Quotas: what a project has, and whether it may have more; asked in the transaction that adds to it."""
+
+from sqlalchemy import Connection
+
+from app.domain.caller import Caller
+from app.domain.quota import Quota
+from app.persistence import datasets, jobs
+from app.persistence.datasets import NewDataset
+
+
+class Quotas:
+    """Requests that come at the same moment may each find room: a quota keeps a project in bounds, to the job it does not."""
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+
+    def check_queue(self, connection: Connection, caller: Caller, *, new: int) -> None:
+        """Whether so many jobs more may wait; QueueFull or QuotaExceeded where not."""
+        if self._quota.queued_jobs:
+            self._quota.check_queue(new, queued=jobs.count_queued(connection, project_id=caller.project_id))
+
+    def check_dataset(self, connection: Connection, new: NewDataset) -> None:
+        """Whether the dataset may be kept; QuotaExceeded where not."""
+        had = datasets.totals(connection, project_id=new.project_id)
+        self._quota.check_datasets(rows=had.rows + new.rows, stored_bytes=had.stored_bytes + new.stored_bytes)
