@@ -28,6 +28,7 @@ log = structlog.get_logger()
 class Trainer:
     """One per process; trains one pack of jobs after the other.
 
+    `most_running` is how many jobs of a project may be trained at once, 0 for any number.
     `stopping` is asked before each claim and after each report; `interrupted`, by default the same, while a job is prepared.
     """
 
@@ -40,6 +41,7 @@ class Trainer:
         device: str,
         threads: int,
         memory: int | None = None,
+        most_running: int = 0,
         periods: Periods,
         stopping: Callable[[], bool],
         interrupted: Callable[[], bool] | None = None,
@@ -52,6 +54,7 @@ class Trainer:
         self._device = device
         self._threads = threads
         self._memory = memory
+        self._most_running = most_running
         self._periods = periods
         self._stopping = stopping
         self._interrupted = interrupted
@@ -117,7 +120,11 @@ class Trainer:
     def _claim(self) -> list[JobRow]:
         with self._database.write() as connection:
             pack = claims.claim(
-                connection, owner=self._name, devices=devices_taken(self._device), lease_seconds=self._periods.lease
+                connection,
+                owner=self._name,
+                devices=devices_taken(self._device),
+                lease_seconds=self._periods.lease,
+                most_running=self._most_running,
             )
             workers.beat(connection, self._name, job_id=pack[0].id if pack else None)
         return pack

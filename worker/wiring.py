@@ -55,6 +55,7 @@ def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[]
         device=device,
         threads=chosen.threads,
         memory=_memory(device),
+        most_running=chosen.project_running_jobs,
         periods=periods,
         stopping=stopping,
         alive=alive,

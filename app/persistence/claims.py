@@ -36,15 +36,28 @@ class Seats:
     positions: dict[int, int]
 
 
-def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_seconds: float) -> list[JobRow]:
+@dataclass(frozen=True, kw_only=True)
+class _Claimant:
+    """Who claims: a training process, what it takes, and how many jobs of one project may run; 0 is no limit."""
+
+    owner: str
+    devices: Sequence[str]
+    most_running: int
+
+
+def claim(
+    connection: Connection, *, owner: str, devices: Sequence[str], lease_seconds: float, most_running: int = 0
+) -> list[JobRow]:
     """Take the job that is due (the first in line, see app/persistence/line.py) and those that fit.
 
     The due job comes first. It waits for nobody: a pack is of jobs that wait already. Epochs beyond a job's newest recovery
-    point are forgotten in the same transaction, for they will be trained again.
+    point are forgotten in the same transaction, for they will be trained again. `most_running` is a project's quota.
     """
-    while due := _due(connection, devices):
-        seats = _kept(connection, due) if due.stack_size else _given(connection, due, owner=owner, devices=devices)
-        if due.number in seats.positions:  # else its sweep's last room was taken meanwhile, and it is not due any more
+    who = _Claimant(owner=owner, devices=devices, most_running=most_running)
+    while due := _due(connection, who):
+        seats = _kept(connection, due, who) if due.stack_size else _given(connection, due, who)
+        # Else the last room of its sweep or project was taken meanwhile, and it is not due any more.
+        if due.number in seats.positions:
             taken = [_take(connection, number, seats, owner=owner, lease_seconds=lease_seconds) for number in seats.positions]
             claimed = [job for job in taken if job]
             projects.note_claim(connection, sorted({job.project_id for job in claimed}))
@@ -52,37 +65,44 @@ def claim(connection: Connection, *, owner: str, devices: Sequence[str], lease_s
     return []
 
 
-def _due(connection: Connection, devices: Sequence[str]) -> JobRow | None:
+def _due(connection: Connection, who: _Claimant) -> JobRow | None:
     """The first in line, locked. Its number comes first: ten thousand whole rows are slow to put in order."""
-    query = _in_line(select(jobs.c.number), devices).limit(1).with_for_update(skip_locked=True, of=jobs)
+    query = _in_line(select(jobs.c.number), who).limit(1).with_for_update(skip_locked=True, of=jobs)
     number = connection.execute(query).scalar_one_or_none()
     return None if number is None else by_number(connection, number)
 
 
-def _in_line(query: Select[Any], devices: Sequence[str]) -> Select[Any]:
+def _in_line(query: Select[Any], who: _Claimant) -> Select[Any]:
     """Claimable jobs in the order in which they are due."""
-    return in_line(query).where(is_due(), jobs.c.device.in_(devices))
+    return in_line(query, most_running=who.most_running).where(is_due(), jobs.c.device.in_(who.devices))
 
 
-def _given(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> Seats:
+def _admit(connection: Connection, due: JobRow, candidates: Sequence[tuple[int, str | None]], who: _Claimant) -> list[int]:
+    """Those that their sweeps, and the project of all of them, have room for."""
+    admitted = admit(connection, candidates)
+    return admitted[: projects.room(connection, due.project_id, who.most_running)] if who.most_running else admitted
+
+
+def _given(connection: Connection, due: JobRow, who: _Claimant) -> Seats:
     """Seats in a new stack for the due job and those that fit, as many as pay."""
     if due.pack_key is None or due.pack_limit == 1:
-        numbers = admit(connection, [(due.number, due.sweep_id)])
+        numbers = _admit(connection, due, [(due.number, due.sweep_id)], who)
     else:
-        numbers = _fitting(connection, due, owner=owner, devices=devices)
+        numbers = _fitting(connection, due, who)
     return Seats(due.number, len(numbers), {number: place for place, number in enumerate(numbers)})
 
 
-def _fitting(connection: Connection, due: JobRow, *, owner: str, devices: Sequence[str]) -> list[int]:
+def _fitting(connection: Connection, due: JobRow, who: _Claimant) -> list[int]:
     """The due job and those to take along, locked, as their sweeps have room."""
     alike = and_(jobs.c.pack_key == due.pack_key, jobs.c.stack_size.is_(None))
     waiting = _by_sweep(connection, alike)
     room = claimable(connection, waiting)
-    most = _most(connection, due, waiting=room, owner=owner, devices=devices)
-    others = _in_line(select(jobs.c.number, jobs.c.sweep_id), devices).where(alike, jobs.c.number != due.number)
+    most = _most(connection, due, waiting=room, who=who)
+    others = _in_line(select(jobs.c.number, jobs.c.sweep_id), who).where(alike, jobs.c.number != due.number)
     others = others.limit(most - 1 + min(waiting.total() - room, PASSED_OVER)).with_for_update(skip_locked=True, of=jobs)
     rows = connection.execute(others).all() if most > 1 else []
-    return admit(connection, [(due.number, due.sweep_id), *((row.number, row.sweep_id) for row in rows)])[:most]
+    together = [(due.number, due.sweep_id), *((row.number, row.sweep_id) for row in rows)]
+    return _admit(connection, due, together, who)[:most]
 
 
 def _by_sweep(connection: Connection, alike: ColumnElement[bool]) -> Counter[str | None]:
@@ -91,16 +111,16 @@ def _by_sweep(connection: Connection, alike: ColumnElement[bool]) -> Counter[str
     return Counter({row.sweep_id: row[1] for row in connection.execute(query)})
 
 
-def _most(connection: Connection, due: JobRow, *, waiting: int, owner: str, devices: Sequence[str]) -> int:
+def _most(connection: Connection, due: JobRow, *, waiting: int, who: _Claimant) -> int:
     """How many of the jobs that wait and are alike the owner may take at once."""
-    gpu = "cuda" in devices
+    gpu = "cuda" in who.devices
     on_gpu = gpu and due.device != "cpu"
     # What a GPU's process says it has is the GPU's; of a job that asks for its CPU a pack is small by itself.
-    memory = _memory(connection, owner) if on_gpu == gpu else None
+    memory = _memory(connection, who.owner) if on_gpu == gpu else None
     most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu=on_gpu, memory=memory)
     most = min(most, due.pack_limit or most)
-    idle = _idle_others(connection, owner)
-    if not idle and _others_wait(connection, due, devices):
+    idle = _idle_others(connection, who.owner)
+    if not idle and _others_wait(connection, due, who.devices):
         return min(most, FEW)
     return min(most, max(1, -(-waiting // (idle + 1))))
 
@@ -123,7 +143,7 @@ def _others_wait(connection: Connection, due: JobRow, devices: Sequence[str]) ->
     return connection.execute(query).first() is not None
 
 
-def _kept(connection: Connection, due: JobRow) -> Seats:
+def _kept(connection: Connection, due: JobRow, who: _Claimant) -> Seats:
     """The seats that jobs had when they went first: a member's bits depend on its place and on the size of its stack."""
     assert due.stack_size is not None
     assert due.stack_position is not None
@@ -139,7 +159,7 @@ def _kept(connection: Connection, due: JobRow) -> Seats:
         rows = connection.execute(query.order_by(jobs.c.stack_position)).all()
         going_on = [row for row in rows if _place(connection, row.number) == place]
         members |= {row.number: (row.stack_position, row.sweep_id) for row in going_on}
-    admitted = admit(connection, [(number, sweep) for number, (_, sweep) in members.items()])
+    admitted = _admit(connection, due, [(number, sweep) for number, (_, sweep) in members.items()], who)
     return Seats(due.stack_leader, due.stack_size, {number: members[number][0] for number in admitted})
 
 

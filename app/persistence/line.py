@@ -11,15 +11,20 @@ from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, projects
 
 
-def in_line(query: Select[Any]) -> Select[Any]:
+def in_line(query: Select[Any], *, most_running: int) -> Select[Any]:
     """Jobs in the order in which they are due now; with every claim the order of those behind changes.
+
+    Jobs of projects that train as many as they may, `most_running` if it is not 0, are left out.
 
     Of projects that train as many jobs the one whose last claim is longest ago is next, so that a single slot goes round;
     a project's own jobs go by age.
     """
     running = _running_by_project()
     joined = jobs.join(projects).outerjoin(running, running.c.project_id == jobs.c.project_id)
-    project = (func.coalesce(running.c.count, 0), func.coalesce(projects.c.claimed_at, 0))
+    held = func.coalesce(running.c.count, 0)
+    if most_running:
+        query = query.where(held < most_running)
+    project = (held, func.coalesce(projects.c.claimed_at, 0))
     return query.select_from(joined).order_by(jobs.c.priority.desc(), *project, jobs.c.number)
 
 
@@ -54,3 +59,9 @@ def _standings(connection: Connection) -> dict[str, Standing]:
     query = query.outerjoin_from(projects, running, running.c.project_id == projects.c.id)
     rows = connection.execute(query.where(or_(running.c.count.is_not(None), projects.c.claimed_at.is_not(None))))
     return {project: Standing(running=count, claimed=instant) for project, count, instant in rows}
+
+
+def full(connection: Connection, most_running: int) -> set[str]:
+    """The projects that train as many jobs as they may."""
+    held = select(jobs.c.project_id).where(jobs.c.status.in_(HELD)).group_by(jobs.c.project_id)
+    return set(connection.execute(held.having(func.count() >= most_running)).scalars()) if most_running else set()

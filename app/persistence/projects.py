@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.ids import new_id
+from app.domain.job import HELD
 from app.persistence.database import now
-from app.persistence.tables import projects
+from app.persistence.tables import jobs, projects
 
 
 def find(connection: Connection, named: str) -> str | None:
@@ -36,6 +37,13 @@ def names(connection: Connection, ids: Collection[str]) -> dict[str, str]:
     """The names of projects by their ids."""
     query = select(projects.c.id, projects.c.name).where(projects.c.id.in_(ids))
     return {row.id: row.name for row in connection.execute(query)}
+
+
+def room(connection: Connection, id: str, most_running: int) -> int:
+    """How many more jobs the project may run; counted with it locked, for two claims at once each see the state before both."""
+    connection.execute(select(projects.c.id).where(projects.c.id == id).with_for_update(key_share=True))
+    held = select(func.count()).where(jobs.c.project_id == id, jobs.c.status.in_(HELD))
+    return max(0, most_running - connection.execute(held).scalar_one())
 
 
 def note_claim(connection: Connection, ids: Collection[str]) -> None:

@@ -66,7 +66,7 @@ class Jobs:
             hold(connection, datasets_of(new.spec))
             row = jobs.add(connection, new)
             events.append(connection, row.number, "job.created")
-            before_commit(connection, _placed(connection, [row])[0])
+            before_commit(connection, _placed(connection, [row], self._quotas)[0])
         self._bell.ring(row.id, row.device)
 
     def find(self, caller: Caller, id: str) -> JobView:
@@ -102,7 +102,7 @@ class Jobs:
         if not any(row.status is Status.QUEUED for row in rows):
             return [JobView(row=row) for row in rows]
         with self._database.read() as connection:
-            return _placed(connection, rows)
+            return _placed(connection, rows, self._quotas)
 
     def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
         """What happened beyond an event, oldest first."""
@@ -167,14 +167,18 @@ def _has_gpu(connection: Connection) -> bool:
     return any(worker.device == "cuda" and not worker.silent_at for worker in workers.every(connection))
 
 
-def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:
+def _placed(connection: Connection, rows: Sequence[JobRow], quotas: Quotas) -> list[JobView]:
     places = line.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
-    gpu = _has_gpu(connection)
-    return [_view(row, places.get(row.number), gpu=gpu) for row in rows]
+    gpu, full = _has_gpu(connection), quotas.full(connection)
+    return [
+        JobView(row=row, queue_position=places.get(row.number), queued_reason=_reason(row, gpu=gpu, full=full))
+        if row.status is Status.QUEUED
+        else JobView(row=row)
+        for row in rows
+    ]
 
 
-def _view(row: JobRow, place: int | None, *, gpu: bool) -> JobView:
-    if row.status is not Status.QUEUED:
-        return JobView(row=row)
-    reason = "no_gpu_worker" if row.device == "cuda" and not gpu else "waiting"
-    return JobView(row=row, queue_position=place, queued_reason=reason)
+def _reason(row: JobRow, *, gpu: bool, full: Collection[str]) -> str:
+    if row.device == "cuda" and not gpu:
+        return "no_gpu_worker"
+    return "quota" if row.project_id in full else "waiting"

@@ -1,10 +1,12 @@
 """Quotas: what a project has, and whether it may have more; asked in the transaction that adds to it."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from app.domain.caller import Caller
 from app.domain.quota import Quota
-from app.persistence import datasets, jobs
+from app.persistence import datasets, jobs, line
 from app.persistence.datasets import NewDataset
 
 
@@ -18,6 +20,10 @@ class Quotas:
         """Whether so many jobs more may wait; QueueFull or QuotaExceeded where not."""
         if self._quota.queued_jobs:
             self._quota.check_queue(new, queued=jobs.count_queued(connection, project_id=caller.project_id))
+
+    def full(self, connection: Connection) -> Collection[str]:
+        """The projects that train as many jobs as they may."""
+        return line.full(connection, self._quota.running_jobs)
 
     def check_dataset(self, connection: Connection, new: NewDataset) -> None:
         """Whether the dataset may be kept; QuotaExceeded where not."""

@@ -10,7 +10,7 @@ from tests.api.keys import holder, locked_service, make
 from tests.api.service import CSV, Service, Trained, assert_problem
 
 INCOMPRESSIBLE = b"a\n" + Random(0).randbytes(16_000).hex().encode() + b"\n"
-QUOTAS = {"project_queued_jobs": 2, "project_rows": 100, "project_stored_bytes": 10_000}
+QUOTAS = {"project_queued_jobs": 2, "project_running_jobs": 1, "project_rows": 100, "project_stored_bytes": 10_000}
 
 
 @pytest.fixture
@@ -84,3 +84,14 @@ def test_a_project_keeps_no_more_rows_and_bytes_than_it_may_until_some_are_delet
     for id in kept:
         assert locked.client.delete(f"/v1/datasets/{id}").status_code == 204
     assert locked.upload(CSV)["rows"] == 40
+
+
+def test_a_job_says_that_it_waits_for_its_project_s_others(locked: Service) -> None:
+    spec = {"dataset": locked.described(), "target": "label", "pack": False}
+    locked.post("/v1/jobs", spec, status=201)
+    worker = Trained(locked)
+    waiting = locked.post("/v1/jobs", spec, status=201)
+
+    assert (waiting["queued_reason"], waiting["queue_position"]) == ("quota", 1)
+    worker.finish()
+    assert locked.get(f"/v1/jobs/{waiting['id']}")["queued_reason"] == "waiting"

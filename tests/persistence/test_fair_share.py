@@ -1,6 +1,8 @@
 """A project with many jobs starves none with few, and everybody's place in the line is true; on both databases."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,3 +124,50 @@ def test_only_the_places_that_are_asked_for_are_told() -> None:
     waiting = [(0, 1, "a"), (0, 2, "a"), (0, 3, "b"), (5, 4, "a")]
 
     assert places(waiting, {"a": Standing(running=1)}, [3, 2, 9]) == {3: 2, 2: 4}
+
+
+def claim_within(database: Database, most: int, owner: str = "host:1") -> list[JobRow]:
+    with database.write() as connection:
+        return claims.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30, most_running=most)
+
+
+def test_a_project_trains_no_more_jobs_than_it_may_and_others_go_on(database: Database) -> None:
+    crowd = [queued(database, priority=9) for _ in range(4)]
+    other = queued(database, project_id=project(database, "b"))
+
+    order = [claim_within(database, 2) for _ in range(4)]
+    with database.read() as connection:
+        full = line.full(connection, 2)
+    finish(database, order[0])
+
+    assert [[job.id for job in pack] for pack in order] == [[crowd[0].id], [crowd[1].id], [other.id], []]
+    assert full == {DEFAULT_PROJECT}
+    assert [job.id for job in claim_within(database, 2)] == [crowd[2].id]
+
+
+def test_a_pack_takes_no_more_than_its_project_may_train_and_comes_back_within_it(database: Database) -> None:
+    for _ in range(10):
+        queued(database, pack=True)
+
+    pack = claim_within(database, 6)
+    with database.write() as connection:
+        for job in pack:
+            leases.give_back(connection, Fence(job.number, job.attempt))
+    again = [claim_within(database, 4), claim_within(database, 6), claim_within(database, 6)]
+
+    assert [job.stack_size for job in pack] == [6] * 6
+    assert [len(found) for found in again] == [4, 2, 0]
+    assert [job.stack_position for found in again for job in found] == list(range(6))
+
+
+def test_many_workers_at_once_train_no_more_of_a_project_than_it_may(database: Database) -> None:
+    for _ in range(30):
+        queued(database)
+    together = Barrier(8)
+
+    def work(worker: int) -> int:
+        together.wait()
+        return sum(len(claim_within(database, 3, f"host:{worker}")) for _ in range(3))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) == 3
