@@ -10,8 +10,7 @@ LINE = ["status", "priority", "number", "project_id", "device", "claimable_at", 
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("projects", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("claimed_at", sa.BigInteger(), nullable=True))
+    op.add_column("projects", sa.Column("claimed_at", sa.BigInteger(), nullable=True))
     op.drop_index("ix_jobs_status_priority_number", table_name="jobs")
     op.create_index("ix_jobs_line", "jobs", LINE, unique=False)
 
@@ -19,5 +18,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_jobs_line", table_name="jobs")
     op.create_index("ix_jobs_status_priority_number", "jobs", ["status", "priority", "number"], unique=False)
-    with op.batch_alter_table("projects", schema=None) as batch_op:
-        batch_op.drop_column("claimed_at")
+    # Not as a batch: to copy the table SQLite would drop it, and other tables refer to its rows.
+    op.drop_column("projects", "claimed_at")
