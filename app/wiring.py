@@ -11,6 +11,7 @@ from app.queueing.celery import Doorbell
 from app.services.admission import Admission
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
+from app.services.clones import Clones
 from app.services.datasets import Datasets
 from app.services.health import Health
 from app.services.history import Histories
@@ -88,6 +89,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
     return Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
         jobs=jobs,
+        clones=Clones(jobs, resolver, admission),
         plans=Plans(database, resolver, admission),
         sweeps=Sweeps(
             database, storage, bell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials

@@ -86,6 +86,10 @@ class Client:
         """Queue a job; only `dataset` and `target` are required."""
         return job_of(self._connection.post("/v1/jobs", json=dict(spec)).json())
 
+    def clone(self, id: str, *, set: Mapping[str, object] | None = None) -> Job:
+        """Queue a new job from another one's spec; `set` maps dotted paths to values: `optimizer.learning_rate`."""
+        return job_of(self._connection.post(f"/v1/jobs/{id}/clone", json={"set": dict(set or {})}).json())
+
     def plan(self, spec: Mapping[str, object]) -> Plan:
         """What a job of this spec would be, and why it would be refused; none is made."""
         return cast(Plan, self._connection.post("/v1/jobs/plan", json=dict(spec)).json())

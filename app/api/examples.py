@@ -20,6 +20,13 @@ IRIS_BY_HAND: dict[str, Example] = {
     },
     "shortest": {"summary": "All defaults", "value": {"dataset": _IRIS["dataset"], "target": "species"}},
 }
+CLONE: dict[str, Example] = {
+    "values": {
+        "summary": "A value, and a whole block",
+        "value": {"set": {"optimizer.learning_rate": 0.01, "early_stopping": None}},
+    },
+    "again": {"summary": "The same once more", "value": {}},
+}
 SWEEP: dict[str, Example] = {
     "random": {
         "summary": "Twenty draws, four at once",

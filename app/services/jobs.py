@@ -54,13 +54,14 @@ class Jobs:
     def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
         """Queue a job; Invalid where the spec does not fit its datasets, or no worker's memory."""
         new = self._resolver.new_job(spec, self._resolver.facts(caller))
-        self._queue(self._admission.admit(new, self._admission.memory()), before_commit)
+        self.queue(self._admission.admit(new, self._admission.memory()), before_commit)
 
-    def _queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
+    def queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None], **told: str) -> None:
+        """Queue a job that was admitted, its event with what is `told`; Invalid where a dataset was deleted meanwhile."""
         with self._database.write() as connection:
             hold(connection, datasets_of(new.spec))
             row = jobs.add(connection, new)
-            events.append(connection, row.number, "job.created")
+            events.append(connection, row.number, "job.created", **told)
             before_commit(connection, _placed(connection, [row])[0])
         self._bell.ring(row.id, row.device)
 

@@ -55,6 +55,17 @@ def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) 
     assert sum(prediction["probabilities"][0]) == pytest.approx(1)
 
 
+def test_a_clone_trains_the_same_but_for_what_is_set(client: Client) -> None:
+    job = client.wait(submit(client, epochs=3)["id"], timeout=60)
+
+    again, longer = client.clone(job["id"]), client.clone(job["id"], set={"epochs": 5, "optimizer.learning_rate": 0.01})
+
+    for made in (again, longer):
+        client.wait(made["id"], timeout=60)
+    assert client.history(again["id"])["train_loss"] == client.history(job["id"])["train_loss"]
+    assert client.history(longer["id"])["learning_rate"] == [0.01] * 5
+
+
 def test_a_plan_knows_what_the_training_process_may_use(service: Service, client: Client) -> None:
     plan = client.plan({**SPEC, "dataset": client.sample("iris")["id"]})
 
