@@ -22,6 +22,7 @@ from app.services.ports import Bell
 from app.services.predictions import Predictions
 from app.services.resolver import Resolver
 from app.services.scripts import Scripts
+from app.services.starts import Starts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
@@ -89,7 +90,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
     return Services(
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings)),
         jobs=jobs,
-        clones=Clones(jobs, resolver, admission),
+        clones=Clones(jobs, resolver, admission, Starts(database, storage, checkpoints)),
         plans=Plans(database, resolver, admission),
         sweeps=Sweeps(
             database, storage, bell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials

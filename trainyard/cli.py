@@ -62,10 +62,18 @@ def submit(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
 
 
 @jobs.command("clone")
-def clone(id: str, set: Values = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def clone(
+    id: str,
+    set: Values = None,
+    from_checkpoint: Annotated[str | None, typer.Option(help="Start from this checkpoint's weights")] = None,
+    continues: Annotated[bool, typer.Option("--continue", help="Go on from where its training stood")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
     """Queue a new job from another one's spec; prints the new job's id."""
     with Client(url, key=key) as client:
-        typer.echo(client.clone(id, set=dict(map(_setting, set or ())))["id"])
+        values = dict(map(_setting, set or ()))
+        typer.echo(client.clone(id, set=values, from_checkpoint=from_checkpoint, continues=continues)["id"])
 
 
 @jobs.command("plan")

@@ -86,9 +86,20 @@ class Client:
         """Queue a job; only `dataset` and `target` are required."""
         return job_of(self._connection.post("/v1/jobs", json=dict(spec)).json())
 
-    def clone(self, id: str, *, set: Mapping[str, object] | None = None) -> Job:
-        """Queue a new job from another one's spec; `set` maps dotted paths to values: `optimizer.learning_rate`."""
-        return job_of(self._connection.post(f"/v1/jobs/{id}/clone", json={"set": dict(set or {})}).json())
+    def clone(
+        self,
+        id: str,
+        *,
+        set: Mapping[str, object] | None = None,
+        from_checkpoint: str | None = None,
+        continues: bool = False,
+    ) -> Job:
+        """Queue a new job from another one's spec; `set` maps dotted paths to values: `optimizer.learning_rate`.
+
+        It may start from a checkpoint's weights, or, if it `continues`, go on from where the training of a last one stood.
+        """
+        body = {"set": dict(set or {}), "from_checkpoint": from_checkpoint, "continue": continues}
+        return job_of(self._connection.post(f"/v1/jobs/{id}/clone", json=body).json())
 
     def plan(self, spec: Mapping[str, object]) -> Plan:
         """What a job of this spec would be, and why it would be refused; none is made."""

@@ -86,6 +86,20 @@ class JobError(Answer):
     message: str
 
 
+class Start(Answer):
+    """The checkpoint that a job started from: at its epoch, or at 0 with its weights, classes and preprocessing alone."""
+
+    checkpoint: str
+    epoch: int
+
+    @classmethod
+    def of(cls, row: JobRow) -> Self | None:
+        """From the job's row; None where it began with weights of its own."""
+        if row.start_checkpoint is None or row.start_epoch is None:
+            return None
+        return cls(checkpoint=row.start_checkpoint, epoch=row.start_epoch)
+
+
 class Job(Answer):
     """One training of one network, from a spec."""
 
@@ -97,6 +111,7 @@ class Job(Answer):
     stop_reason: StopReason | None
     dataset: str
     sweep: str | None
+    start: Start | None
     spec: dict[str, Any]
     resolved_spec: dict[str, Any]
     warnings: list[str]
@@ -126,6 +141,7 @@ class Job(Answer):
                 "terminal": row.status.terminal,
                 "dataset": row.dataset_id,
                 "sweep": row.sweep_id,
+                "start": Start.of(row),
                 "progress": Progress.of(row),
                 "queue_position": view.queue_position,
                 "queued_reason": view.queued_reason,

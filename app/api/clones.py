@@ -19,7 +19,7 @@ from app.services.jobs import JobView
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/clone", tags=["Jobs"], dependencies=[CheckedQuery])
 
-_CREATED: Responses = {**problems(400, 404, 409, 413, 415), 201: {"model": Job}}
+_CREATED: Responses = {**problems(400, 404, 409, 413, 415, 500), 201: {"model": Job}}
 
 
 @router.post("", status_code=201, operation_id="clone_job", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
@@ -30,7 +30,11 @@ def create(
     services: ServicesOf,
     idempotency_key: KeyOf = None,
 ) -> Response:
-    """Queue a new job from this one's `spec`, in which each path of `set` gets its value."""
+    """Queue a new job from this one's `spec`, in which each path of `set` gets its value.
+
+    `from_checkpoint` starts from a checkpoint's weights, classes and fitted preprocessing; with `continue` the training goes on
+    from its optimizer and epoch, as if it had never stopped.
+    """
     once = Once(services.idempotency, key_of(caller, idempotency_key, "clone", job_id, clone.model_dump(mode="json")))
 
     def remember(transaction: Transaction, view: JobView) -> None:

@@ -41,6 +41,15 @@ class Filter:
     sweep: str | None = None
 
 
+BeforeCommit = Callable[[Connection, JobView], None]
+Begin = Callable[[Connection, JobRow], JobRow]
+
+
+def as_it_is(connection: Connection, job: JobRow) -> JobRow:
+    """Where a job starts that has nothing to start from."""
+    return job
+
+
 class Jobs:
     """Every method is one short transaction; the doorbell is rung after the commit."""
 
@@ -51,16 +60,19 @@ class Jobs:
         self._resolver = resolver
         self._admission = admission
 
-    def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
+    def create(self, caller: Caller, spec: JobSpec, before_commit: BeforeCommit) -> None:
         """Queue a job; Invalid where the spec does not fit its datasets, or no worker's memory."""
         new = self._resolver.new_job(spec, self._resolver.facts(caller))
         self.queue(self._admission.admit(new, self._admission.memory()), before_commit)
 
-    def queue(self, new: NewJob, before_commit: Callable[[Connection, JobView], None], **told: str) -> None:
-        """Queue a job that was admitted, its event with what is `told`; Invalid where a dataset was deleted meanwhile."""
+    def queue(self, new: NewJob, before_commit: BeforeCommit, *, begin: Begin = as_it_is, **told: str) -> None:
+        """Queue a job that was admitted, its event with what is `told`; `begin` says where it starts.
+
+        Raises Invalid: a dataset was deleted meanwhile.
+        """
         with self._database.write() as connection:
             hold(connection, datasets_of(new.spec))
-            row = jobs.add(connection, new)
+            row = begin(connection, jobs.add(connection, new))
             events.append(connection, row.number, "job.created", **told)
             before_commit(connection, _placed(connection, [row])[0])
         self._bell.ring(row.id, row.device)

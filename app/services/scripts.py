@@ -2,7 +2,7 @@
 
 from app.code.script import script_of
 from app.domain.caller import Caller
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, Fault, NotFound, NotSupported
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 from app.persistence import datasets, jobs
@@ -22,6 +22,8 @@ class Scripts:
             if job is None:
                 raise NotFound("job", job_id)
             dataset = datasets.find(connection, job.dataset_id, project_id=caller.project_id)
+        if job.start_checkpoint is not None:
+            raise NotSupported([Fault("", "not_supported", "Starting from a checkpoint is not supported yet in a script.")])
         if dataset is None:
             raise Conflict(f"The dataset {job.dataset_id} was deleted, and a script needs what its columns were.")
         columns = [Column.model_validate(column) for column in dataset.columns]

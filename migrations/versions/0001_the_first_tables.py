@@ -105,6 +105,8 @@ def upgrade() -> None:
         sa.Column("sweep_id", sa.String(length=64), nullable=True),
         sa.Column("parameters", sa.JSON(), nullable=True),
         sa.Column("value", sa.Double(), nullable=True),
+        sa.Column("start_checkpoint", sa.String(length=64), nullable=True),
+        sa.Column("start_epoch", sa.Integer(), nullable=True),
         sa.Column("device", sa.String(length=8), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("pack_key", sa.String(length=64), nullable=True),
@@ -205,6 +207,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("job_number", "sequence", name=op.f("uq_events_job_number_sequence")),
     )
     op.create_table(
+        "starts",
+        sa.Column("job_number", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("columns", sa.JSON(), nullable=False),
+        sa.Column("target", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["job_number"], ["jobs.number"], name=op.f("fk_starts_job_number"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_number", name=op.f("pk_starts")),
+    )
+    op.create_table(
         "recovery_points",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("job_number", NUMBER, nullable=False),
@@ -228,6 +238,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_recovery_points_job_number_epoch")
 
     op.drop_table("recovery_points")
+    op.drop_table("starts")
     op.drop_table("events")
     op.drop_table("epochs")
     with op.batch_alter_table("checkpoints", schema=None) as batch_op:

@@ -5,7 +5,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.api.service import Service, Trained, assert_problem, pointers
+from app.domain.columns import FittedTarget, NumericColumn
+from app.domain.manifest import Manifest
+from app.domain.schema import StorageType
+from app.domain.spec import ResolvedSpec
+from tests.api.service import Service, Trained, assert_problem, damage, pointers, row_of
 
 SPEC = {
     "name": "first",
@@ -120,3 +124,79 @@ def test_a_key_makes_one_clone_of_one_job(service: Service) -> None:
 
 def test_a_job_that_is_not_there_has_no_clones(shared: Service) -> None:
     assert_problem(clone(shared, "job_none"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"continue": True}, "/continue"),
+        ({"continue": "yes"}, "/continue"),
+        ({"from_checkpoint": "ckpt_none"}, "/from_checkpoint"),
+        ({"from_checkpoint": "c" * 65}, "/from_checkpoint"),
+        ({"from_checkpoint": 7}, "/from_checkpoint"),
+        ({"continues": True}, "/continues"),
+    ],
+    ids=str,
+)
+def test_a_start_that_cannot_be_is_refused(shared: Service, body: dict[str, Any], where: str) -> None:
+    assert pointers(clone(shared, shared.submit()["id"], **body)) == [where]
+
+
+def started(service: Service) -> tuple[str, str]:
+    """A job's checkpoint, and a clone that starts from it."""
+    id = service.submit()["id"]
+    worker = Trained(service)
+    label = FittedTarget(name="label", type=StorageType.STRING, classes=["no", "yes"])
+    size = NumericColumn(name="size", type=StorageType.FLOAT64, kind="numeric", impute=0.0)
+    manifest = Manifest(
+        spec=ResolvedSpec.model_validate(row_of(service, id).resolved_spec),
+        columns=[size],
+        target=label,
+        output="sigmoid",
+        epoch=1,
+        train_loss=1.0,
+        val_loss=1.0,
+        metrics={},
+        provenance={},
+    )
+    content = {"model.json": manifest.model_dump_json().encode(), "weights.safetensors": b"as they are"}
+    checkpoint = worker.checkpoint(1, "best", "last", files=content)
+    worker.finish()
+    made = clone(service, id, from_checkpoint=checkpoint)
+    assert made.status_code == 201, made.text
+    return checkpoint, made.json()["id"]
+
+
+def test_a_job_tells_where_it_started(service: Service) -> None:
+    checkpoint, id = started(service)
+
+    job = service.get(f"/v1/jobs/{id}")
+
+    assert (job["start"], job["progress"]["epoch"]) == ({"checkpoint": checkpoint, "epoch": 0}, 0)
+    [created] = service.get(f"/v1/jobs/{id}/events")["data"]
+    assert created["data"]["checkpoint"] == checkpoint
+    assert service.submit()["start"] is None
+
+
+def test_a_start_goes_with_its_job(service: Service) -> None:
+    _, id = started(service)
+    kept = service.settings.folder / "files" / "recovery"
+    assert len(list(kept.iterdir())) == 1
+
+    service.post(f"/v1/jobs/{id}/cancel")
+
+    assert list(kept.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_starts_nothing(small: Service) -> None:
+    checkpoint, id = started(small)
+    damage(small, checkpoint, "weights.safetensors")
+
+    assert_problem(clone(small, id, from_checkpoint=checkpoint), 500, "checkpoint_damaged")
+    assert len(small.get("/v1/jobs")["data"]) == 2
+
+
+def test_no_script_says_where_a_job_started(small: Service) -> None:
+    _, id = started(small)
+
+    assert_problem(small.client.get(f"/v1/jobs/{id}/code"), 422, "not_supported")

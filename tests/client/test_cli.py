@@ -80,8 +80,10 @@ def test_a_clone_is_typed_with_what_differs(service: Service) -> None:
         words = ("--set", "epochs=4", "--set", "early_stopping=null", "--set", "name=again")
         made = trainyard(service, "jobs", "clone", job, *words).stdout.strip()
         refused = trainyard(service, "jobs", "clone", job, "--set", "epochs")
+        unfounded = trainyard(service, "jobs", "clone", job, "--continue")
 
         assert client.job(made)["spec"] == client.job(job)["spec"] | {"epochs": 4, "early_stopping": None, "name": "again"}
+    assert (unfounded.returncode, unfounded.stderr) == (1, "/continue: Say from which checkpoint: `from_checkpoint`.\n")
     assert (refused.returncode, refused.stderr) == (1, "epochs sets nothing: write PATH=VALUE.\n")
 
 

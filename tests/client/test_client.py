@@ -66,6 +66,21 @@ def test_a_clone_trains_the_same_but_for_what_is_set(client: Client) -> None:
     assert client.history(longer["id"])["learning_rate"] == [0.01] * 5
 
 
+def test_a_job_is_trained_for_longer_and_its_weights_are_tuned_on(client: Client) -> None:
+    whole, job = (client.wait(submit(client, epochs=epochs)["id"], timeout=60) for epochs in (20, 10))
+    last = next(checkpoint["id"] for checkpoint in client.checkpoints(job["id"]) if "last" in checkpoint["kinds"])
+
+    longer = client.clone(job["id"], from_checkpoint=last, continues=True, set={"epochs": 20})
+    tuned = client.clone(job["id"], from_checkpoint=last, set={"optimizer.learning_rate": 0.0001})
+    over = [client.wait(made["id"], timeout=60) for made in (longer, tuned)]
+
+    assert [job["status"] for job in over] == ["succeeded", "succeeded"]
+    assert (longer["start"], tuned["start"]) == ({"checkpoint": last, "epoch": 10}, {"checkpoint": last, "epoch": 0})
+    ours, theirs = client.history(longer["id"]), client.history(whole["id"])
+    assert (ours["epoch"], ours["train_loss"], ours["val_loss"]) == (theirs["epoch"], theirs["train_loss"], theirs["val_loss"])
+    assert client.history(tuned["id"])["train_loss"][0] == pytest.approx(client.history(longer["id"])["train_loss"][9], rel=0.5)
+
+
 def test_a_plan_knows_what_the_training_process_may_use(service: Service, client: Client) -> None:
     plan = client.plan({**SPEC, "dataset": client.sample("iris")["id"]})
 
