@@ -109,9 +109,20 @@ class Client:
         """The job as it stands."""
         return job_of(self._connection.get(f"/v1/jobs/{id}").json())
 
-    def jobs(self, *, status: Sequence[str] = (), sweep: str | None = None, limit: int | None = None) -> Iterator[Job]:
-        """Jobs, the newest first."""
-        params: Params = {"status": list(status), **({} if sweep is None else {"sweep": sweep})}
+    def jobs(
+        self,
+        *,
+        status: Sequence[str] = (),
+        dataset: str | None = None,
+        name: str | None = None,
+        sweep: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Jobs, the newest first, for which all of this holds."""
+        wanted = {"dataset": dataset, "name": name, "sweep": sweep}
+        params: Params = {"status": list(status), **{field: value for field, value in wanted.items() if value is not None}}
+        params |= {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
         return map(job_of, self._listed("/v1/jobs", params, limit=limit))
 
     def _listed(self, path: str, params: Params, *, limit: int | None) -> Iterator[object]:

@@ -13,7 +13,7 @@ _PATHS = {
     r"/metrics": "Prometheus metrics",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
-_PARAMETERS = frozenset({"before", "max_points", "created_after", "created_before"})
+_PARAMETERS = frozenset({"before", "max_points"})
 
 
 def path_to_come(path: str) -> str | None:
@@ -24,4 +24,4 @@ def path_to_come(path: str) -> str | None:
 
 def parameter_to_come(name: str) -> bool:
     """True for a query parameter of a later version."""
-    return name in _PARAMETERS or name.startswith("metadata[")
+    return name in _PARAMETERS

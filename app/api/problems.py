@@ -37,6 +37,7 @@ STATUS: dict[type[TrainyardError], int] = {
     errors.NotSupported: 422,
     errors.KeyReused: 422,
     errors.InvalidData: 422,
+    errors.UnknownCursor: 422,
     errors.Unavailable: 503,
     errors.Damaged: 500,
     errors.TrainyardError: 500,

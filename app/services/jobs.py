@@ -1,17 +1,18 @@
 """Jobs: created from a spec, found, listed, cancelled, paused, resumed, deleted."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from app.domain.blobs import checkpoint_folder, recovery_folder
 from app.domain.caller import Caller
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, NotFound, UnknownCursor
 from app.domain.job import AFTER_CANCEL, AFTER_PAUSE, AFTER_RESUME, TERMINAL, Status
 from app.domain.spec import JobSpec
 from app.persistence import checkpoints, events, jobs, recovery, workers
 from app.persistence.database import Database
+from app.persistence.filters import Filter
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
@@ -29,16 +30,6 @@ class JobView:
     row: JobRow
     queue_position: int | None = None
     queued_reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which jobs to list."""
-
-    statuses: Collection[Status] = ()
-    dataset: str | None = None
-    name: str | None = None
-    sweep: str | None = None
 
 
 BeforeCommit = Callable[[Connection, JobView], None]
@@ -94,15 +85,7 @@ class Jobs:
     def page(self, caller: Caller, page: Page, filter: Filter) -> list[JobView]:
         """One page, and one job more where there is another."""
         with self._database.read() as connection:
-            rows = jobs.page(
-                connection,
-                project_id=caller.project_id,
-                page=page,
-                statuses=filter.statuses,
-                dataset=filter.dataset,
-                name=filter.name,
-                sweep=filter.sweep,
-            )
+            rows = jobs.page(connection, project_id=caller.project_id, page=page, filter=filter)
         return self.views(rows)
 
     def views(self, rows: Sequence[JobRow]) -> list[JobView]:
@@ -113,10 +96,12 @@ class Jobs:
             return _placed(connection, rows)
 
     def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
-        """What happened beyond an event, oldest first."""
+        """What happened beyond an event, oldest first; UnknownCursor where the job has no such event."""
         row = self._find(caller, id)
         with self._database.read() as connection:
-            sequence = events.sequence_of(connection, row.number, after) if after else 0
+            sequence = events.sequence_of(connection, row.number, after) if after is not None else 0
+            if sequence is None:
+                raise UnknownCursor
             return events.after(connection, row.number, sequence=sequence, limit=limit)
 
     def cancel(self, caller: Caller, id: str) -> JobView:

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +83,12 @@ class Starts:
         """Its state, to continue, or its weights; Damaged where they are not what was stored."""
         file, id = origin.file(STATE if continues else WEIGHTS), origin.checkpoint.row.id
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
-            path, digest = Path(folder) / file.name, hashlib.sha256()
+            path = Path(folder) / file.name
             try:
-                with path.open("wb") as copy:
-                    for piece in self._storage.stream(checkpoint_key(id, file)):
-                        digest.update(piece)
-                        copy.write(piece)
+                digest = _copied(self._storage.stream(checkpoint_key(id, file)), path)
             except FileNotFoundError:
                 raise gone() from None
-            if digest.hexdigest() != file.sha256:
+            if digest != file.sha256:
                 raise Damaged(id, file.name)
             yield Taken(path, file)
 
@@ -114,6 +111,16 @@ class Starts:
                 return bool(recovery.known(connection, [id]))
         except SQLAlchemyError:
             return True
+
+
+def _copied(pieces: Iterable[bytes], path: Path) -> str:
+    """Write a file; answers its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as copy:
+        for piece in pieces:
+            digest.update(piece)
+            copy.write(piece)
+    return digest.hexdigest()
 
 
 def gone() -> Invalid:

@@ -81,6 +81,13 @@ def test_a_job_is_trained_for_longer_and_its_weights_are_tuned_on(client: Client
     assert client.history(tuned["id"])["train_loss"][0] == pytest.approx(client.history(longer["id"])["train_loss"][9], rel=0.5)
 
 
+def test_jobs_are_listed_by_what_holds_of_them(client: Client) -> None:
+    job = client.wait(submit(client, epochs=1, name="found", metadata={"a.b": "c d"})["id"], timeout=60)
+    submit(client, epochs=1, name="found")
+
+    assert [found["id"] for found in client.jobs(name="found", metadata={"a.b": "c d"}, dataset=job["dataset"])] == [job["id"]]
+
+
 def test_a_plan_knows_what_the_training_process_may_use(service: Service, client: Client) -> None:
     plan = client.plan({**SPEC, "dataset": client.sample("iris")["id"]})
 
