@@ -62,7 +62,7 @@ class DatasetColumns(Answer):
 
 
 class Progress(Answer):
-    """How far a job is."""
+    """How far a job is; `eta_seconds` are of training time, to `epochs` or to `max_seconds`, whichever comes first."""
 
     epoch: int
     epochs: int
@@ -75,6 +75,9 @@ class Progress(Answer):
         """From the job's row; the pace is that of the whole training so far."""
         pace = row.epoch / row.seconds if row.seconds > 0 else None
         left = (row.epochs - row.epoch) / pace if pace and row.status is Status.RUNNING else None
+        limit = row.resolved_spec["max_seconds"]
+        if left is not None and limit is not None:
+            left = max(0.0, min(left, limit - row.seconds))
         fraction = row.epoch / row.epochs
         return cls(epoch=row.epoch, epochs=row.epochs, fraction=fraction, epochs_per_second=pace, eta_seconds=left)
 

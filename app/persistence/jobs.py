@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, not_, or_, select, update
 
 from app.domain.job import HELD, Status, devices_taken
 from app.domain.packing import pack_key
@@ -101,10 +101,11 @@ def is_due() -> ColumnElement[bool]:
 
 
 def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int, int]:
-    """The places of queued jobs by their numbers; 1 is claimed next.
+    """The places of queued jobs by their numbers; 1 is claimed next, and so on while no job ends and none comes.
 
-    The order is that of the claim: by priority, then the project with the fewest running jobs, then age.
-    A job for any device is counted among those for the CPU, which every training process has.
+    The order is that of the claims that follow each other: by priority, then the project with the fewest running jobs, each
+    claim making them one more, then age. Jobs that must wait (their sweep trains as many as it may, or they failed a moment
+    ago) stand behind all others. A job for any device is counted among those for the CPU, which every training process has.
     """
     by_devices: dict[tuple[str, ...], list[int]] = {}
     for row in rows:
@@ -119,11 +120,28 @@ def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int,
 
 def _queue(devices: Sequence[str]) -> Any:
     """All queued jobs for these devices, each with its place; one pass, however many places are asked for."""
-    running = running_by_project()
-    order = (jobs.c.priority.desc(), func.coalesce(running.c.count, 0), jobs.c.number)
-    joined = jobs.outerjoin(running, running.c.project_id == jobs.c.project_id)
-    query = select(jobs.c.number, func.row_number().over(order_by=order).label("place")).select_from(joined)
-    return query.where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices)).subquery("queue")
+    waiting, running = _waiting(devices), running_by_project()
+    level = func.coalesce(running.c.count, 0) + waiting.c.turn
+    order = (waiting.c.later, waiting.c.priority.desc(), level, waiting.c.number)
+    joined = waiting.outerjoin(running, running.c.project_id == waiting.c.project_id)
+    query = select(waiting.c.number, func.row_number().over(order_by=order).label("place")).select_from(joined)
+    return query.subquery("queue")
+
+
+def _waiting(devices: Sequence[str]) -> Any:
+    """The same with their turns: of how many jobs of its project that are claimed before it a job is the next."""
+    later = case((is_due(), 0), else_=1)
+    own = (later, jobs.c.priority.desc(), jobs.c.number)
+    turn = func.row_number().over(partition_by=jobs.c.project_id, order_by=own)
+    columns = (jobs.c.number, jobs.c.project_id, jobs.c.priority, later.label("later"), turn.label("turn"))
+    return select(*columns).where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices)).subquery("waiting")
+
+
+def held_back(connection: Connection, rows: Sequence[JobRow]) -> set[int]:
+    """The numbers of those whose sweep trains as many at once as it may."""
+    trials = [row.number for row in rows if row.sweep_id is not None]
+    query = select(jobs.c.number).where(jobs.c.number.in_(trials), not_(within_parallel()))
+    return set(connection.execute(query).scalars()) if trials else set()
 
 
 def running_by_project() -> Any:

@@ -161,13 +161,14 @@ def _has_gpu(connection: Connection) -> bool:
 
 
 def _placed(connection: Connection, rows: Sequence[JobRow]) -> list[JobView]:
-    places = jobs.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
+    queued = [row for row in rows if row.status is Status.QUEUED]
+    places, full = jobs.queue_positions(connection, queued), jobs.held_back(connection, queued)
     gpu = _has_gpu(connection)
-    return [_view(row, places.get(row.number), gpu=gpu) for row in rows]
 
+    def reason(row: JobRow) -> str:
+        if row.device == "cuda" and not gpu:
+            return "no_gpu_worker"
+        return "quota" if row.number in full else "waiting"
 
-def _view(row: JobRow, place: int | None, *, gpu: bool) -> JobView:
-    if row.status is not Status.QUEUED:
-        return JobView(row=row)
-    reason = "no_gpu_worker" if row.device == "cuda" and not gpu else "waiting"
-    return JobView(row=row, queue_position=place, queued_reason=reason)
+    waiting = {row.number: JobView(row=row, queue_position=places[row.number], queued_reason=reason(row)) for row in queued}
+    return [waiting.get(row.number) or JobView(row=row) for row in rows]
