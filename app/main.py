@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.api import (
     checkpoints,
+    clones,
     datasets,
     history,
     jobs,
@@ -37,7 +38,7 @@ from app.settings import Settings
 from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
-RESOURCES = (predictions, history, streams, jobs, plans, sweeps, datasets, checkpoints, keys, system, reference)
+RESOURCES = (predictions, history, streams, jobs, clones, plans, sweeps, datasets, checkpoints, keys, system, reference)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
 

@@ -13,6 +13,7 @@ from app.queueing.rates import RedisRates
 from app.services.admission import Admission
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
+from app.services.clones import Clones
 from app.services.datasets import Datasets
 from app.services.health import Health
 from app.services.history import Histories
@@ -26,6 +27,7 @@ from app.services.predictions import Predictions
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.services.scripts import Scripts
+from app.services.starts import Starts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
@@ -100,6 +102,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
         keys=Keys(database),
         datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings), quotas=quotas),
         jobs=jobs,
+        clones=Clones(jobs, resolver, admission, Starts(database, storage, checkpoints)),
         plans=Plans(database, resolver, admission),
         sweeps=Sweeps(
             database,

@@ -40,3 +40,9 @@ def test_the_sweep_of_the_documentation_works_as_it_stands(service: Service, tmp
 
     assert printed.count('"object":"sweep"') == 2
     assert printed.count('"parameters":{"optimizer.learning_rate":') >= 3
+
+
+def test_the_clone_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/jobs.md", "## Clones", service, tmp_path)
+
+    assert '"metadata":{"team":"b"}' in printed

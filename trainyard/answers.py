@@ -63,6 +63,13 @@ class JobError(TypedDict):
     message: str
 
 
+class Start(TypedDict):
+    """The checkpoint that a job started from: at its epoch, or at 0 with its weights alone."""
+
+    checkpoint: str
+    epoch: int
+
+
 class Job(TypedDict):
     """A job."""
 
@@ -73,6 +80,7 @@ class Job(TypedDict):
     stop_reason: str | None
     attempt: int
     dataset: str
+    start: Start | None
     spec: dict[str, Json]
     resolved_spec: dict[str, Json]
     progress: Progress

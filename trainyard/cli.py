@@ -33,6 +33,10 @@ ID_WIDTH = len("job_") + 32
 Url = Annotated[str, typer.Option(envvar="TRAINYARD_URL", help="Where the service is")]
 Key = Annotated[str | None, typer.Option(envvar="TRAINYARD_API_KEY", help="The caller's key")]
 File = Annotated[typer.FileText, typer.Argument(help="A JSON file, or - for standard input")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option(help="PATH=VALUE: a dotted path into the spec, and a value in JSON; may be given more than once"),
+]
 Data = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Its suffix says what it is, else CSV")]
 
 
@@ -55,6 +59,21 @@ def submit(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Queue a job from a spec; prints the job's id."""
     with Client(url, key=key) as client:
         typer.echo(client.submit(_parsed(spec, dict))["id"])
+
+
+@jobs.command("clone")
+def clone(
+    id: str,
+    set: Values = None,
+    from_checkpoint: Annotated[str | None, typer.Option(help="Start from this checkpoint's weights")] = None,
+    continues: Annotated[bool, typer.Option("--continue", help="Go on from where its training stood")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Queue a new job from another one's spec; prints the new job's id."""
+    with Client(url, key=key) as client:
+        values = dict(map(_setting, set or ()))
+        typer.echo(client.clone(id, set=values, from_checkpoint=from_checkpoint, continues=continues)["id"])
 
 
 @jobs.command("plan")
@@ -156,6 +175,17 @@ def demo(
     except ServiceFailed as error:
         _fail(str(error))
     raise typer.Exit(0 if good else 1)
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """`path=value` with the value in JSON, or as a text where it is none."""
+    path, sign, value = text.partition("=")
+    if not sign:
+        _fail(f"{text} sets nothing: write PATH=VALUE.")
+    try:
+        return path, json.loads(value)
+    except ValueError:
+        return path, value
 
 
 def _parsed(file: typer.FileText, type: type[T]) -> T:

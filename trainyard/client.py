@@ -86,6 +86,21 @@ class Client:
         """Queue a job; only `dataset` and `target` are required."""
         return job_of(self._connection.post("/v1/jobs", json=dict(spec)).json())
 
+    def clone(
+        self,
+        id: str,
+        *,
+        set: Mapping[str, object] | None = None,
+        from_checkpoint: str | None = None,
+        continues: bool = False,
+    ) -> Job:
+        """Queue a new job from another one's spec; `set` maps dotted paths to values: `optimizer.learning_rate`.
+
+        It may start from a checkpoint's weights, or, if it `continues`, go on from where the training of a last one stood.
+        """
+        body = {"set": dict(set or {}), "from_checkpoint": from_checkpoint, "continue": continues}
+        return job_of(self._connection.post(f"/v1/jobs/{id}/clone", json=body).json())
+
     def plan(self, spec: Mapping[str, object]) -> Plan:
         """What a job of this spec would be, and why it would be refused; none is made."""
         return cast(Plan, self._connection.post("/v1/jobs/plan", json=dict(spec)).json())
@@ -94,9 +109,20 @@ class Client:
         """The job as it stands."""
         return job_of(self._connection.get(f"/v1/jobs/{id}").json())
 
-    def jobs(self, *, status: Sequence[str] = (), sweep: str | None = None, limit: int | None = None) -> Iterator[Job]:
-        """Jobs, the newest first."""
-        params: Params = {"status": list(status), **({} if sweep is None else {"sweep": sweep})}
+    def jobs(
+        self,
+        *,
+        status: Sequence[str] = (),
+        dataset: str | None = None,
+        name: str | None = None,
+        sweep: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Jobs, the newest first, for which all of this holds."""
+        wanted = {"dataset": dataset, "name": name, "sweep": sweep}
+        params: Params = {"status": list(status), **{field: value for field, value in wanted.items() if value is not None}}
+        params |= {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
         return map(job_of, self._listed("/v1/jobs", params, limit=limit))
 
     def _listed(self, path: str, params: Params, *, limit: int | None) -> Iterator[object]:

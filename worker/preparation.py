@@ -3,19 +3,21 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.numpy
 import structlog
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from app.domain.blobs import recovery_key
+from app.domain.columns import AnyTarget, FittedColumn
 from app.domain.errors import InvalidData
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
-from app.persistence import checkpoints, datasets, epochs, events, leases, recovery
+from app.persistence import checkpoints, datasets, epochs, events, leases, recovery, starts
 from app.persistence.database import Database
 from app.persistence.leases import Fence
 from app.persistence.rows import DatasetRow, JobRow, RecoveryRow
@@ -24,11 +26,15 @@ from app.tabular.loading import Fitted, Loaded, load
 from app.tabular.streaming import Streamed
 from worker.dataset_files import DatasetFiles
 from worker.engine.data import Member, MemberArrays, StoredRows
-from worker.engine.recovery import State
+from worker.engine.network import vector_of
+from worker.engine.recovery import State, first_state, is_state
 from worker.plugins import load_loss
 from worker.stored_rows import of_outputs, store
 
 log = structlog.get_logger()
+
+_COLUMNS = TypeAdapter[list[FittedColumn]](list[FittedColumn])
+_TARGET = TypeAdapter[AnyTarget](AnyTarget)
 
 Rows = TypeVar("Rows", bound=NDArray[np.float64] | NDArray[np.int64] | None)
 
@@ -55,7 +61,7 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, files: Dataset
     alive()
     fitted, arrays = _load(job, spec, database=database, files=files, alive=alive)
     alive()
-    state = _state(job, database=database, storage=storage)
+    state = _state(job, spec, database=database, storage=storage)
     alive()
     member = Member(spec=spec, arrays=arrays, custom_loss=custom_loss)
     return Prepared(fitted=fitted, member=member, state=state)
@@ -88,13 +94,14 @@ def _load(
 ) -> tuple[Fitted, MemberArrays | StoredRows]:
     with database.read() as connection:
         rows = {id: _dataset(connection, job, id) for id in job.dataset_ids}
+        given = _given(connection, job)
     columns = [Column.model_validate(column) for column in rows[job.dataset_id].columns]
     own = {"validation": job.validation_dataset_id, "test": job.test_dataset_id}
-    parts = {part: files.path(id) for part, id in own.items() if id}
+    parts: dict[str, Any] = {part: files.path(id) for part, id in own.items() if id}
     if spec.streaming:
-        streamed = Streamed(spec, columns, files.path(job.dataset_id), **parts, alive=alive)
+        streamed = Streamed(spec, columns, files.path(job.dataset_id), **parts, given=given, alive=alive)
         return streamed.fitted, store(streamed, spec)
-    loaded = load(spec, columns, files.path(job.dataset_id), **parts, read=files.read)
+    loaded = load(spec, columns, files.path(job.dataset_id), **parts, given=given, read=files.read)
     return loaded, arrays_of(loaded)
 
 
@@ -105,13 +112,26 @@ def _dataset(connection: Connection, job: JobRow, id: str) -> DatasetRow:
     return dataset
 
 
-def _state(job: JobRow, *, database: Database, storage: Storage) -> State | None:
+def _given(connection: Connection, job: JobRow) -> Fitted | None:
+    """What the checkpoint had learned that the job started from."""
+    found = starts.fitted_of(connection, job.number)
+    if found is None:
+        return None
+    columns, target = found
+    return Fitted(_COLUMNS.validate_python(columns), _TARGET.validate_python(target))
+
+
+def _state(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Storage) -> State | None:
+    """Where it goes on; None before the first epoch. Raises InvalidData: what the job started from is damaged."""
     with database.read() as connection:
         points = recovery.every(connection, job.number)
     for point in points:
         data = _sound(point, storage)
         if data is not None:
-            return safetensors.numpy.load(data)
+            arrays = safetensors.numpy.load(data)
+            return arrays if is_state(arrays) else first_state(vector_of(spec, arrays))
+        if point.attempt == recovery.START:
+            raise InvalidData("The stored copy of the checkpoint that the job started from is damaged: clone it again.")
         _fall_back(job, point, database=database)
     return None
 

@@ -30,6 +30,7 @@ def provenance(job: JobRow, spec: ResolvedSpec, *, device: str, continued: bool)
 def _facts(job: JobRow, spec: ResolvedSpec, *, device: str) -> Facts:
     return {
         **job.hashes,
+        **({} if job.start_checkpoint is None else {"start_checkpoint": job.start_checkpoint}),
         "seed": spec.seed,
         "device": device,
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,

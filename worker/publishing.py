@@ -12,6 +12,7 @@ from app.domain.blobs import StoredFile, checkpoint_folder, checkpoint_key, desc
 from app.domain.history import EpochLosses
 from app.domain.ids import new_id
 from app.domain.manifest import MANIFEST, ONNX, STATE, WEIGHTS, Manifest
+from app.domain.output import output_activation
 from app.domain.spec import ResolvedSpec
 from app.persistence import checkpoints, events
 from app.persistence.checkpoints import NewCheckpoint
@@ -20,7 +21,7 @@ from app.persistence.rows import JobRow, RecoveryRow
 from app.storage.storage import Storage
 from app.tabular.loading import Fitted
 from worker.engine.export import manifest_json, to_onnx, write_weights
-from worker.engine.network import Weights, output_activation
+from worker.engine.network import Weights
 from worker.engine.recovery import State, position_of
 
 Provenance = dict[str, str | int | float | bool | None]

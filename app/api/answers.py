@@ -62,7 +62,7 @@ class DatasetColumns(Answer):
 
 
 class Progress(Answer):
-    """How far a job is."""
+    """How far a job is; `eta_seconds` are of training time, to `epochs` or to `max_seconds`, whichever comes first."""
 
     epoch: int
     epochs: int
@@ -75,6 +75,9 @@ class Progress(Answer):
         """From the job's row; the pace is that of the whole training so far."""
         pace = row.epoch / row.seconds if row.seconds > 0 else None
         left = (row.epochs - row.epoch) / pace if pace and row.status is Status.RUNNING else None
+        limit = row.resolved_spec["max_seconds"]
+        if left is not None and limit is not None:
+            left = max(0.0, min(left, limit - row.seconds))
         fraction = row.epoch / row.epochs
         return cls(epoch=row.epoch, epochs=row.epochs, fraction=fraction, epochs_per_second=pace, eta_seconds=left)
 
@@ -84,6 +87,20 @@ class JobError(Answer):
 
     code: str
     message: str
+
+
+class Start(Answer):
+    """The checkpoint that a job started from: at its epoch, or at 0 with its weights, classes and preprocessing alone."""
+
+    checkpoint: str
+    epoch: int
+
+    @classmethod
+    def of(cls, row: JobRow) -> Self | None:
+        """From the job's row; None where it began with weights of its own."""
+        if row.start_checkpoint is None or row.start_epoch is None:
+            return None
+        return cls(checkpoint=row.start_checkpoint, epoch=row.start_epoch)
 
 
 class Job(Answer):
@@ -97,6 +114,7 @@ class Job(Answer):
     stop_reason: StopReason | None
     dataset: str
     sweep: str | None
+    start: Start | None
     spec: dict[str, Any]
     resolved_spec: dict[str, Any]
     warnings: list[str]
@@ -126,6 +144,7 @@ class Job(Answer):
                 "terminal": row.status.terminal,
                 "dataset": row.dataset_id,
                 "sweep": row.sweep_id,
+                "start": Start.of(row),
                 "progress": Progress.of(row),
                 "queue_position": view.queue_position,
                 "queued_reason": view.queued_reason,

@@ -40,7 +40,7 @@ async def create(
 @router.get("", operation_id="list_datasets", responses=problems())
 def list_datasets(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Dataset]:
     """Datasets, newest first, without their columns."""
-    rows = services.datasets.page(caller, query.page)
+    rows = services.datasets.page(caller, query.page("ds"))
     return Listing[Dataset].of(rows, limit=query.limit, answer=Dataset.model_validate, cursor=lambda dataset: dataset.id)
 
 

@@ -20,6 +20,24 @@ IRIS_BY_HAND: dict[str, Example] = {
     },
     "shortest": {"summary": "All defaults", "value": {"dataset": _IRIS["dataset"], "target": "species"}},
 }
+CLONE: dict[str, Example] = {
+    "values": {
+        "summary": "A value, and a whole block",
+        "value": {"set": {"optimizer.learning_rate": 0.01, "early_stopping": None}},
+    },
+    "weights": {
+        "summary": "From a checkpoint's weights, with new rows",
+        "value": {
+            "from_checkpoint": "ckpt_0192f0c1d3a87e3b9f2a6c5d4e3f2a1b",
+            "set": {"dataset": "ds_0192f0c1d3a87e3b9f2a6c5d4e3f2a1c"},
+        },
+    },
+    "longer": {
+        "summary": "The same training for longer",
+        "value": {"from_checkpoint": "ckpt_0192f0c1d3a87e3b9f2a6c5d4e3f2a1b", "continue": True, "set": {"epochs": 40000}},
+    },
+    "again": {"summary": "The same once more", "value": {}},
+}
 SWEEP: dict[str, Example] = {
     "random": {
         "summary": "Twenty draws, four at once",

@@ -1,9 +1,10 @@
 """Jobs over HTTP."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import Field
 
 from app.api.access import CallerOf
@@ -11,20 +12,36 @@ from app.api.answers import Event, Job, Listing
 from app.api.examples import IRIS_BY_HAND
 from app.api.once import KeyOf, Once, key_of
 from app.api.openapi import Responses, content, problems
-from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait
+from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait, entries_of
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
+from app.api.times import Instant, first_told_as, last_told_as
 from app.api.widths import CheckedValues
 from app.domain.job import Status
 from app.domain.spec import JobSpec
+from app.persistence.filters import Filter
 from app.services.idempotency import Transaction
-from app.services.jobs import Filter, JobView
+from app.services.jobs import JobView
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], dependencies=[CheckedQuery])
 
 
 PYTHON = "text/x-python"
 _SCRIPT: Responses = {**problems(404, 409), 200: content(PYTHON, description="A Python script.")}
+_METADATA: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "style": "deepObject",
+            "explode": True,
+            "required": False,
+            "description": "`metadata[team]=a`: the job has that value under that key; may be given for several keys.",
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            "example": {"team": "a"},
+        }
+    ]
+}
 _CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": Job}}
 
 
@@ -35,6 +52,20 @@ class JobQuery(Paging):
     dataset: str | None = None
     name: str | None = None
     sweep: str | None = None
+    created_after: Instant | None = Field(None, description="`created_at` is later than this.")
+    created_before: Instant | None = Field(None, description="`created_at` is earlier than this.")
+
+    def filter(self, metadata: Sequence[tuple[str, str]]) -> Filter:
+        """As the tables take it."""
+        return Filter(
+            statuses=self.status,
+            dataset=self.dataset,
+            name=self.name,
+            sweep=self.sweep,
+            metadata=metadata,
+            created_after=self.created_after and last_told_as(self.created_after),
+            created_before=self.created_before and first_told_as(self.created_before),
+        )
 
 
 @router.post("", status_code=201, operation_id="create_job", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
@@ -53,11 +84,11 @@ def create(
     return once.run(lambda: services.jobs.create(caller, spec, remember))
 
 
-@router.get("", operation_id="list_jobs", responses=problems())
-def list_jobs(query: Annotated[JobQuery, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Job]:
-    """Jobs, newest first."""
-    filter = Filter(statuses=query.status, dataset=query.dataset, name=query.name, sweep=query.sweep)
-    views = services.jobs.page(caller, query.page, filter)
+@router.get("", operation_id="list_jobs", responses=problems(), openapi_extra=_METADATA)
+def list_jobs(query: Annotated[JobQuery, Query()], request: Request, caller: CallerOf, services: ServicesOf) -> Listing[Job]:
+    """Jobs, newest first; those for which all of the parameters hold."""
+    filter = query.filter(entries_of(request, "metadata"))
+    views = services.jobs.page(caller, query.page("job"), filter)
     return Listing[Job].of(views, limit=query.limit, answer=Job.of, cursor=lambda job: job.id)
 
 

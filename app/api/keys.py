@@ -85,7 +85,7 @@ def create(
 @router.get("", operation_id="list_keys", responses=problems())
 def list_keys(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Key]:
     """The project's keys, newest first, without those that were revoked; of the operator's key those of all projects."""
-    views = services.keys.page(caller, query.page)
+    views = services.keys.page(caller, query.page("key"))
     return Listing[Key].of(views, limit=query.limit, answer=Key.of, cursor=lambda key: key.id)
 
 

@@ -7,13 +7,12 @@ _PATHS = {
     r"/v1/batch_predictions(/.*)?": "Batch prediction",
     r"/v1/webhooks(/.*)?": "Webhooks",
     r"/v1/history": "Comparing the histories of several jobs",
-    r"/v1/jobs/[^/]+/clone": "Cloning a job",
     r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
     r"/v2(/.*)?": "The Open Inference Protocol",
     r"/metrics": "Prometheus metrics",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
-_PARAMETERS = frozenset({"before", "max_points", "created_after", "created_before"})
+_PARAMETERS = frozenset({"before", "max_points"})
 
 
 def path_to_come(path: str) -> str | None:
@@ -24,4 +23,4 @@ def path_to_come(path: str) -> str | None:
 
 def parameter_to_come(name: str) -> bool:
     """True for a query parameter of a later version."""
-    return name in _PARAMETERS or name.startswith("metadata[")
+    return name in _PARAMETERS

@@ -40,6 +40,7 @@ STATUS: dict[type[TrainyardError], int] = {
     errors.InvalidData: 422,
     errors.QueueFull: 429,
     http_errors.RateLimited: 429,
+    errors.UnknownCursor: 422,
     errors.Unavailable: 503,
     errors.Damaged: 500,
     errors.TrainyardError: 500,

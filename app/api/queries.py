@@ -1,5 +1,6 @@
 """Query parameters: paging, waiting, and the refusal of those that an endpoint does not have."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Literal
 
@@ -9,12 +10,15 @@ from pydantic import BaseModel, Field
 
 from app.api.faults import QUERY
 from app.api.later import parameter_to_come
-from app.domain.errors import Fault, Invalid, NotFound, NotSupported
+from app.domain.errors import Fault, Invalid, NotFound, NotSupported, UnknownCursor
+from app.domain.ids import is_id
 from app.persistence.paging import Page
 
 MOST_ITEMS = 200
 LONGEST_WAIT = 60
 LARGEST = 2**31 - 1
+
+_ENTRY = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Hold the answer for at most so many seconds.")]
 
@@ -26,9 +30,10 @@ class Paging(BaseModel):
     after: str | None = Field(None, max_length=64, description="The `next` of the page before, or the id of its last item.")
     order: Literal["asc", "desc"] = "desc"
 
-    @property
-    def page(self) -> Page:
-        """As the tables take it."""
+    def page(self, prefix: str) -> Page:
+        """As the tables take it, of things whose ids begin so. An item may be gone: those beyond its id follow all the same."""
+        if self.after is not None and not is_id(self.after, prefix):
+            raise UnknownCursor
         return Page(limit=self.limit, after=self.after, order=self.order)
 
 
@@ -36,8 +41,9 @@ async def check_query(request: Request) -> None:
     """Refuse unknown query parameters by name; no text that reaches the database holds a NUL."""
     if "\0" in request.scope["path"]:
         raise NotFound("resource at", request.scope["path"])
-    known = _names(request.scope["route"])
-    unknown = [name for name in request.query_params if name not in known]
+    route = request.scope["route"]
+    known, mapped = _names(route), _mapped(route)
+    unknown = [name for name in request.query_params if name not in known and _map_of(name) not in mapped]
     if to_come := [name for name in unknown if parameter_to_come(name)]:
         detail = "This parameter is not part of this version yet."
         raise NotSupported([Fault(f"{QUERY}{name}", "not_supported", detail) for name in to_come])
@@ -59,6 +65,23 @@ def _names(route: APIRoute) -> frozenset[str]:
         model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
         names |= {field.alias} if model is None else set(model.model_fields)
     return frozenset(names)
+
+
+def _mapped(route: APIRoute) -> frozenset[str]:
+    """The parameters that a route describes as maps, in the style `deepObject`: `metadata[team]=a`."""
+    described = (route.openapi_extra or {}).get("parameters", ())
+    return frozenset(parameter["name"] for parameter in described if parameter.get("style") == "deepObject")
+
+
+def _map_of(name: str) -> str | None:
+    found = _ENTRY.fullmatch(name)
+    return found[1] if found else None
+
+
+def entries_of(request: Request, map: str) -> list[tuple[str, str]]:
+    """The entries of such a map, in the order in which they were sent."""
+    found = ((_ENTRY.fullmatch(name), value) for name, value in request.query_params.multi_items())
+    return [(entry[2], value) for entry, value in found if entry and entry[1] == map]
 
 
 def methods_of(routers: Iterable[APIRouter]) -> Callable[[str], list[str]]:

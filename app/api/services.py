@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
+from app.services.clones import Clones
 from app.services.datasets import Datasets
 from app.services.health import Health
 from app.services.history import Histories
@@ -32,6 +33,7 @@ class Services:
     keys: Keys
     datasets: Datasets
     jobs: Jobs
+    clones: Clones
     plans: Plans
     sweeps: Sweeps
     histories: Histories

@@ -51,7 +51,7 @@ def create(
 @router.get("", operation_id="list_sweeps", responses=problems())
 def list_sweeps(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Sweep]:
     """Sweeps, newest first."""
-    views = services.sweeps.page(caller, query.page)
+    views = services.sweeps.page(caller, query.page("swp"))
     return Listing[Sweep].of(views, limit=query.limit, answer=Sweep.of, cursor=lambda sweep: sweep.id)
 
 
@@ -77,5 +77,5 @@ def list_jobs(
     if query.sort:
         views = services.sweeps.leaderboard(caller, sweep_id, after=query.after, limit=query.limit)
     else:
-        views = services.sweeps.trials(caller, sweep_id, query.page)
+        views = services.sweeps.trials(caller, sweep_id, query.page("job"))
     return Listing[TrialJob].of(views, limit=query.limit, answer=TrialJob.of_trial, cursor=lambda job: job.id)

@@ -82,6 +82,16 @@ class Invalid(TrainyardError):
         return cls([Fault(pointer, code, detail)])
 
 
+class UnknownCursor(TrainyardError):
+    """Raised when a list cannot be continued from `after`: no id of what it lists, or none that has a place in it."""
+
+    code = "unknown_cursor"
+    title = "Unknown cursor"
+
+    def __init__(self) -> None:
+        super().__init__("The parameter after is neither the `next` of a page of this list nor the id of one of its items.")
+
+
 class NotSupported(Invalid):
     """Raised when the API's contract names a feature that this version does not have yet."""
 

@@ -1,9 +1,11 @@
 """Identifiers: a prefix that names the type, then a UUIDv7, so that text order is creation order."""
 
 import os
+import re
 import time
 from threading import Lock
 
+_ID = re.compile(r"[0-9a-f]{32}")
 _lock = Lock()
 _last = 0
 
@@ -22,3 +24,9 @@ def new_id(prefix: str) -> str:
     random = int.from_bytes(os.urandom(8)) >> 2
     value = (tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | random
     return f"{prefix}_{value:032x}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """True for what could be an id of that type."""
+    kind, _, digits = text.partition("_")
+    return kind == prefix and _ID.fullmatch(digits) is not None

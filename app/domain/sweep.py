@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import Field
 
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
 from app.domain.spec import JobSpec
-from app.domain.spec.blocks import Block, Count
+from app.domain.spec.blocks import Block, Count, Storable
 from app.domain.spec.spec import Seed
-from app.domain.sweep_search import Search, storable
+from app.domain.sweep_search import Search
 
 Mode = Literal["min", "max"]
 
@@ -27,7 +27,7 @@ class SweepSpec(Block):
     parallel: Annotated[Count | None, Field(description="At most so many are trained at once; null: no limit.")] = None
     metric: Annotated[str | None, Field(max_length=64, description="null: `val_loss`, or `train_loss` without it.")] = None
     mode: Annotated[Mode | None, Field(description="null: by the metric's name.")] = None
-    stop: dict[str, Annotated[JsonValue, AfterValidator(storable)]] | None = None
+    stop: dict[str, Storable] | None = None
     seed: Seed = 42
 
 

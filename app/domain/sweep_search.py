@@ -5,23 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
-from app.domain.spec.blocks import WHOLE, Block
+from app.domain.spec.blocks import LARGEST, WHOLE, Block, Storable
 
-LARGEST = 2**63 - 1
 KINDS = ("choice", "range", "uniform", "log_uniform")
-
-
-def storable(value: JsonValue) -> JsonValue:
-    """No integer that a database has no room for; numbers that are not finite are refused by the block."""
-    if isinstance(value, dict):
-        for item in value.values():
-            storable(item)
-    elif isinstance(value, list):
-        for item in value:
-            storable(item)
-    elif isinstance(value, int) and abs(value) > LARGEST:
-        raise ValueError("It holds an integer of more than 64 bits")
-    return value
 
 
 def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -50,7 +36,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Choice(Block):
     """One of some values, each as likely; a value may be a list, a block or null."""
 
-    choice: Annotated[list[Annotated[JsonValue, AfterValidator(storable)]], Field(min_length=1, max_length=10_000)]
+    choice: Annotated[list[Storable], Field(min_length=1, max_length=10_000)]
 
     @property
     def size(self) -> int:

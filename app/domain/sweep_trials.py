@@ -10,7 +10,7 @@ from app.domain.faults import validated
 from app.domain.metrics import lower_is_better, of_task
 from app.domain.resolve_findings import Findings
 from app.domain.spec import JobSpec, ResolvedSpec
-from app.domain.spec.paths import path_exists, steps_of, with_values
+from app.domain.spec.paths import path_above, path_exists, with_values
 from app.domain.sweep import Mode, SweepSpec
 from app.domain.sweep_sampling import Values, drawn, finite, grid, grid_size
 from app.domain.sweep_search import Choice
@@ -94,11 +94,11 @@ class TrialFindings:
 
 def _place(sweep: SweepSpec, parameters: Values, at: str) -> str:
     """Where in the sweep a fault of a trial's spec comes from: a searched value, else the spec."""
-    for path in sorted(parameters, key=lambda path: -len(steps_of(path))):
-        there = pointer(*steps_of(path))
-        if at == there or at.startswith(f"{there}/"):
-            return pointer("search", path, *_position(sweep, path, parameters[path])) + at.removeprefix(there)
-    return pointer("spec") + at
+    found = path_above(parameters, at)
+    if found is None:
+        return pointer("spec") + at
+    path, rest = found
+    return pointer("search", path, *_position(sweep, path, parameters[path])) + rest
 
 
 def _position(sweep: SweepSpec, path: str, value: JsonValue) -> Sequence[str | int]:

@@ -9,7 +9,7 @@ from app.domain.blobs import StoredFile
 from app.domain.history import EpochLosses
 from app.persistence.database import now
 from app.persistence.rows import KINDS, CheckpointRow
-from app.persistence.tables import checkpoints
+from app.persistence.tables import checkpoints, jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +99,12 @@ def _mark(connection: Connection, id: str, *, kinds: frozenset[str]) -> None:
 def forget_after(connection: Connection, number: int, epoch: int) -> None:
     """Remove what a crashed attempt kept beyond its recovery point: it will be trained, and kept, again."""
     connection.execute(delete(checkpoints).where(checkpoints.c.job_number == number, checkpoints.c.epoch > epoch))
+
+
+def hold(connection: Connection, id: str) -> bool:
+    """Keep a checkpoint and its job's history from being changed until the transaction ends; False where it is gone."""
+    query = select(jobs.c.number).join(checkpoints, checkpoints.c.job_number == jobs.c.number).where(checkpoints.c.id == id)
+    return connection.execute(query.with_for_update(of=jobs)).first() is not None
 
 
 def known(connection: Connection, ids: Collection[str]) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, delete, func, insert, or_, select
+from sqlalchemy import Connection, Dialect, delete, func, insert, literal, or_, select
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.domain.history import EpochColumns
@@ -62,6 +62,14 @@ def _is_finite(column: Sequence[float | None]) -> bool:
 
 def _codes(row: Sequence[float | None]) -> int:
     return sum(_code(value) << 2 * place for place, value in enumerate(row))
+
+
+def copy(connection: Connection, source: int, target: int, *, until: int, record_every: int) -> None:
+    """Give a job the epochs of another one, as if it had trained them itself: epoch 1 and the multiples of `record_every`."""
+    values = [column for column in epochs.c if column is not epochs.c.job_number]
+    kept = or_(epochs.c.epoch == 1, epochs.c.epoch % record_every == 0)
+    rows = select(literal(target), *values).where(epochs.c.job_number == source, epochs.c.epoch <= until, kept)
+    connection.execute(insert(epochs).from_select(["job_number", *(column.name for column in values)], rows))
 
 
 def forget_after(connection: Connection, number: int, epoch: int) -> None:

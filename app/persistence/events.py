@@ -43,7 +43,7 @@ def after(connection: Connection, number: int, *, sequence: int = 0, limit: int 
     return EventRow.all(connection.execute(query.order_by(events.c.sequence).limit(limit)).all())
 
 
-def sequence_of(connection: Connection, number: int, id: str) -> int:
-    """The place of an event in its job's log; 0 where there is no such event."""
+def sequence_of(connection: Connection, number: int, id: str) -> int | None:
+    """The place of an event in its job's log."""
     query = select(events.c.sequence).where(events.c.job_number == number, events.c.id == id)
-    return connection.execute(query).scalar_one_or_none() or 0
+    return connection.execute(query).scalar_one_or_none()

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, not_, or_, select, update
 
 from app.domain.job import Status
 from app.domain.packing import pack_key
 from app.domain.spec import JobSpec, ResolvedSpec
 from app.persistence.database import now
+from app.persistence.filters import Filter, filtered
 from app.persistence.paging import Page, paged
 from app.persistence.parallel import within_parallel
 from app.persistence.rows import JobRow
@@ -79,27 +80,10 @@ def find(connection: Connection, id: str, *, project_id: str) -> JobRow | None:
     return JobRow.maybe(connection.execute(query).one_or_none())
 
 
-def page(
-    connection: Connection,
-    *,
-    project_id: str,
-    page: Page,
-    statuses: Collection[Status] = (),
-    dataset: str | None = None,
-    name: str | None = None,
-    sweep: str | None = None,
-) -> list[JobRow]:
+def page(connection: Connection, *, project_id: str, page: Page, filter: Filter) -> list[JobRow]:
     """One page of a project's jobs, one row more than asked for where there is more."""
     query = select(*JobRow.selected(jobs)).where(jobs.c.project_id == project_id)
-    if statuses:
-        query = query.where(jobs.c.status.in_(statuses))
-    if dataset is not None:
-        query = query.where(jobs.c.dataset_id == dataset)
-    if name is not None:
-        query = query.where(jobs.c.name == name)
-    if sweep is not None:
-        query = query.where(jobs.c.sweep_id == sweep)
-    return JobRow.all(connection.execute(paged(query, jobs.c.id, page)).all())
+    return JobRow.all(connection.execute(paged(filtered(query, filter), jobs.c.id, page)).all())
 
 
 def change_status(connection: Connection, number: int, *, old: Status, new: Status) -> JobRow | None:
@@ -114,6 +98,13 @@ def change_status(connection: Connection, number: int, *, old: Status, new: Stat
 def is_due() -> ColumnElement[bool]:
     """What makes a job claimable now."""
     return and_(jobs.c.status == Status.QUEUED, jobs.c.claimable_at <= now(), within_parallel())
+
+
+def held_back(connection: Connection, rows: Sequence[JobRow]) -> set[int]:
+    """The numbers of those whose sweep trains as many at once as it may."""
+    trials = [row.number for row in rows if row.sweep_id is not None]
+    query = select(jobs.c.number).where(jobs.c.number.in_(trials), not_(within_parallel()))
+    return set(connection.execute(query).scalars()) if trials else set()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, func, or_, select, type_coerce
 
-from app.domain.fairness import Standing, places
+from app.domain.fairness import Standing, Waiting, places
 from app.domain.job import HELD, Status, devices_taken
+from app.persistence.jobs import is_due
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, projects
 
@@ -35,7 +36,7 @@ def _running_by_project() -> Any:
 
 
 def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int, int]:
-    """The places of queued jobs by their numbers.
+    """The places of queued jobs by their numbers; those that cannot be claimed yet stand behind all others.
 
     A job for any device is counted among those for the CPU, which every training process has.
     """
@@ -45,10 +46,18 @@ def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int,
     standings = _standings(connection) if rows else {}
     found: dict[int, int] = {}
     for devices, numbers in by_devices.items():
-        query = select(jobs.c.priority, jobs.c.number, jobs.c.project_id)
-        waiting = connection.execute(query.where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices))).all()
-        found |= places([(priority, number, project) for priority, number, project in waiting], standings, numbers)
+        due, later = _waiting(connection, devices)
+        found |= places(due, standings, numbers)
+        found |= {number: len(due) + place for number, place in places(later, standings, numbers).items()}
     return found
+
+
+def _waiting(connection: Connection, devices: Sequence[str]) -> tuple[list[Waiting], list[Waiting]]:
+    """The queued jobs for these devices: those that could be claimed now, and those that must wait."""
+    query = select(jobs.c.priority, jobs.c.number, jobs.c.project_id, is_due().label("due"))
+    rows = connection.execute(query.where(jobs.c.status == Status.QUEUED, jobs.c.device.in_(devices))).all()
+    due: list[Waiting] = [(row.priority, row.number, row.project_id) for row in rows if row.due]
+    return due, [(row.priority, row.number, row.project_id) for row in rows if not row.due]
 
 
 def _standings(connection: Connection) -> dict[str, Standing]:

@@ -10,6 +10,8 @@ from app.persistence.rows import RecoveryRow
 from app.persistence.tables import jobs, recovery_points
 
 KEPT = 2
+# The attempt of the point that a job starts from: it stays, or a job whose other points are damaged would begin elsewhere.
+START = 0
 
 
 def add(connection: Connection, point: RecoveryRow) -> list[str]:
@@ -18,11 +20,10 @@ def add(connection: Connection, point: RecoveryRow) -> list[str]:
     A point beyond the others is progress, so the job's count of crashes starts again.
     """
     before = newest(connection, point.job_number)
-    values = {name: getattr(point, name) for name in ("id", "job_number", "attempt", "epoch", "batch", "bytes", "sha256")}
-    connection.execute(insert(recovery_points).values(**values, created_at=now()))
+    connection.execute(insert(recovery_points).values(**vars(point), created_at=now()))
     if before is None or (point.epoch, point.batch) > (before.epoch, before.batch):
         connection.execute(update(jobs).where(jobs.c.number == point.job_number).values(crashes=0, pack_crashes=0))
-    old = [row.id for row in every(connection, point.job_number)[KEPT:]]
+    old = [row.id for row in every(connection, point.job_number) if row.attempt != START][KEPT:]
     forget(connection, old)
     return old
 

@@ -91,6 +91,8 @@ class JobRow(Record):
     sweep_id: str | None
     parameters: dict[str, Any] | None
     value: float | None
+    start_checkpoint: str | None
+    start_epoch: int | None
     device: str
     priority: int
     pack_key: str | None

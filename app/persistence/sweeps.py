@@ -107,6 +107,11 @@ def leaderboard(connection: Connection, sweep: SweepRow, *, after: str | None, l
     return JobRow.all(connection.execute(query.order_by(*in_order(sweep.mode)).limit(limit + 1)).all())
 
 
+def has_trial(connection: Connection, sweep: SweepRow, id: str) -> bool:
+    """True where a job is one of its trials."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.sweep_id == sweep.id, jobs.c.id == id)).first() is not None
+
+
 def _trials(sweep: SweepRow) -> Any:
     return select(*JobRow.selected(jobs)).where(jobs.c.sweep_id == sweep.id)
 

@@ -131,6 +131,10 @@ jobs = Table(
     Column("sweep_id", Id, ForeignKey("sweeps.id")),
     Column("parameters", JSON),
     Column("value", Double),
+    # Of a job that starts from a checkpoint: which, and the epoch it goes on from, 0 where it takes only what was learned.
+    # No foreign key: the job has a copy, so that the checkpoint may go.
+    Column("start_checkpoint", Id),
+    Column("start_epoch", Integer),
     Column("device", String(8), nullable=False),
     Column("priority", SmallInteger, nullable=False),
     # The stack: which jobs may train together, and the size and place a job keeps for its whole life.
@@ -203,7 +207,16 @@ checkpoints = Table(
     Index("ix_checkpoints_project_id_id", "project_id", "id"),
 )
 
-# Where a job continues after a crash; internal, the newest two are kept.
+# What a job that starts from a checkpoint reads its rows with, in place of fitting; its parameters are a recovery point.
+starts = Table(
+    "starts",
+    metadata,
+    Column("job_number", Number, ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("columns", JSON, nullable=False),
+    Column("target", JSON, nullable=False),
+)
+
+# Where a job continues after a crash; internal, the newest two are kept, and that of attempt 0, with which a job starts.
 recovery_points = Table(
     "recovery_points",
     metadata,

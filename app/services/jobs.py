@@ -1,17 +1,18 @@
 """Jobs: created from a spec, found, listed, cancelled, paused, resumed, deleted."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from app.domain.blobs import checkpoint_folder, recovery_folder
 from app.domain.caller import Caller
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, NotFound, UnknownCursor
 from app.domain.job import AFTER_CANCEL, AFTER_PAUSE, AFTER_RESUME, TERMINAL, Status
 from app.domain.spec import JobSpec
 from app.persistence import checkpoints, events, jobs, line, recovery, workers
 from app.persistence.database import Database
+from app.persistence.filters import Filter
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
@@ -32,14 +33,13 @@ class JobView:
     queued_reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which jobs to list."""
+BeforeCommit = Callable[[Connection, JobView], None]
+Begin = Callable[[Connection, JobRow], JobRow]
 
-    statuses: Collection[Status] = ()
-    dataset: str | None = None
-    name: str | None = None
-    sweep: str | None = None
+
+def as_it_is(connection: Connection, job: JobRow) -> JobRow:
+    """Where a job starts that has nothing to start from."""
+    return job
 
 
 class Jobs:
@@ -55,17 +55,21 @@ class Jobs:
         self._admission = admission
         self._quotas = quotas
 
-    def create(self, caller: Caller, spec: JobSpec, before_commit: Callable[[Connection, JobView], None]) -> None:
+    def create(self, caller: Caller, spec: JobSpec, before_commit: BeforeCommit) -> None:
         """Queue a job; Invalid where the spec does not fit its datasets, or no worker's memory."""
         new = self._resolver.new_job(spec, self._resolver.facts(caller))
-        self._queue(caller, self._admission.admit(new, self._admission.memory()), before_commit)
+        self.queue(caller, self._admission.admit(new, self._admission.memory()), before_commit)
 
-    def _queue(self, caller: Caller, new: NewJob, before_commit: Callable[[Connection, JobView], None]) -> None:
+    def queue(self, caller: Caller, new: NewJob, before_commit: BeforeCommit, *, begin: Begin = as_it_is, **told: str) -> None:
+        """Queue a job that was admitted, its event with what is `told`; `begin` says where it starts.
+
+        Raises Invalid: a dataset was deleted meanwhile; QueueFull, QuotaExceeded.
+        """
         with self._database.write() as connection:
             self._quotas.check_queue(connection, caller, new=1)
             hold(connection, datasets_of(new.spec))
-            row = jobs.add(connection, new)
-            events.append(connection, row.number, "job.created")
+            row = begin(connection, jobs.add(connection, new))
+            events.append(connection, row.number, "job.created", **told)
             before_commit(connection, _placed(connection, [row], self._quotas)[0])
         self._bell.ring(row.id, row.device)
 
@@ -86,15 +90,7 @@ class Jobs:
     def page(self, caller: Caller, page: Page, filter: Filter) -> list[JobView]:
         """One page, and one job more where there is another."""
         with self._database.read() as connection:
-            rows = jobs.page(
-                connection,
-                project_id=caller.project_id,
-                page=page,
-                statuses=filter.statuses,
-                dataset=filter.dataset,
-                name=filter.name,
-                sweep=filter.sweep,
-            )
+            rows = jobs.page(connection, project_id=caller.project_id, page=page, filter=filter)
         return self.views(rows)
 
     def views(self, rows: Sequence[JobRow]) -> list[JobView]:
@@ -105,10 +101,12 @@ class Jobs:
             return _placed(connection, rows, self._quotas)
 
     def events(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[EventRow]:
-        """What happened beyond an event, oldest first."""
+        """What happened beyond an event, oldest first; UnknownCursor where the job has no such event."""
         row = self._find(caller, id)
         with self._database.read() as connection:
-            sequence = events.sequence_of(connection, row.number, after) if after else 0
+            sequence = events.sequence_of(connection, row.number, after) if after is not None else 0
+            if sequence is None:
+                raise UnknownCursor
             return events.after(connection, row.number, sequence=sequence, limit=limit)
 
     def cancel(self, caller: Caller, id: str) -> JobView:
@@ -168,17 +166,14 @@ def _has_gpu(connection: Connection) -> bool:
 
 
 def _placed(connection: Connection, rows: Sequence[JobRow], quotas: Quotas) -> list[JobView]:
-    places = line.queue_positions(connection, [row for row in rows if row.status is Status.QUEUED])
+    queued = [row for row in rows if row.status is Status.QUEUED]
+    places, held_back = line.queue_positions(connection, queued), jobs.held_back(connection, queued)
     gpu, full = _has_gpu(connection), quotas.full(connection)
-    return [
-        JobView(row=row, queue_position=places.get(row.number), queued_reason=_reason(row, gpu=gpu, full=full))
-        if row.status is Status.QUEUED
-        else JobView(row=row)
-        for row in rows
-    ]
 
+    def reason(row: JobRow) -> str:
+        if row.device == "cuda" and not gpu:
+            return "no_gpu_worker"
+        return "quota" if row.number in held_back or row.project_id in full else "waiting"
 
-def _reason(row: JobRow, *, gpu: bool, full: Collection[str]) -> str:
-    if row.device == "cuda" and not gpu:
-        return "no_gpu_worker"
-    return "quota" if row.project_id in full else "waiting"
+    waiting = {row.number: JobView(row=row, queue_position=places[row.number], queued_reason=reason(row)) for row in queued}
+    return [waiting.get(row.number) or JobView(row=row) for row in rows]

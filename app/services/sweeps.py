@@ -8,20 +8,21 @@ from sqlalchemy import Connection
 from app.domain import ids
 from app.domain.blobs import recovery_folder
 from app.domain.caller import Caller
-from app.domain.errors import Invalid, NotFound
+from app.domain.errors import Invalid, NotFound, UnknownCursor
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
 from app.domain.sweep import SweepSpec, SweepStatus, status_of
 from app.domain.sweep_trials import Trial, TrialFindings, resolve_metric, trials_of
 from app.persistence import events, jobs, recovery, sweeps, workers
 from app.persistence.database import Database
+from app.persistence.filters import Filter
 from app.persistence.jobs import NewJob
 from app.persistence.paging import Page
 from app.persistence.rows import JobRow, SweepRow
 from app.persistence.sweeps import Cancelled, NewSweep, Tally
 from app.services.admission import Admission
 from app.services.holding import datasets_of, hold
-from app.services.jobs import Filter, Jobs, JobView
+from app.services.jobs import Jobs, JobView
 from app.services.ports import Bell
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
@@ -145,9 +146,11 @@ class Sweeps:
         return [TrialView(job, sweep) for job in self._jobs.page(caller, page, Filter(sweep=id))]
 
     def leaderboard(self, caller: Caller, id: str, *, after: str | None, limit: int) -> list[TrialView]:
-        """The same, the best first."""
+        """The same, the best first; UnknownCursor where there is no such trial, for its place is not known."""
         sweep = self._find(caller, id)
         with self._database.read() as connection:
+            if after is not None and not sweeps.has_trial(connection, sweep, after):
+                raise UnknownCursor
             rows = sweeps.leaderboard(connection, sweep, after=after, limit=limit)
         return [TrialView(job, sweep) for job in self._jobs.views(rows)]
 

@@ -60,30 +60,37 @@ def load(
     validation: Source | None = None,
     test: Source | None = None,
     read: Callable[[Source, tuple[str, ...]], pl.DataFrame] = read_columns,
+    given: Fitted | None = None,
 ) -> Loaded:
     """Reads the columns of the spec, leaves out rows without target, splits, fits on the training rows and transforms.
 
     `validation` and `test` are the datasets that are these parts, where the spec names such; `columns` are those of `parquet`.
     `read` is as `read_columns`: whoever loads many jobs of one dataset need not read it as often.
+    `given` was learned elsewhere, and nothing is fitted; the spec's classes are its.
 
     Raises InvalidData: a value is missing where the spec refuses that, or a part has rows but no weight.
     """
     frame = _known(spec, read(parquet, _names(spec, spec.split.column)))
-    codes = encode_target(describe_target(spec, columns), frame)
+    codes = encode_target(given.target if given else describe_target(spec, columns), frame)
     parts = split(spec, codes, frame)
-    training = frame[parts.train]
-    fitted, target = fit(spec, columns, training), fit_target(spec, columns, training)
+    learned = given or _learned(spec, columns, frame[parts.train])
     by_class = class_weights(spec, codes[parts.train])
 
     def arrays(rows: Indices, own: Source | None = None) -> tuple[Matrix, Codes | Vector, Vector | None]:
         part = frame[rows] if own is None else _known(spec, read(own, _names(spec)))
-        y = encode_target(target, part)
+        y = encode_target(learned.target, part)
         weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
         if weights is not None and len(weights):
             check_weight(spec, float(weights.sum()))
-        return transform(fitted, part), y, weights
+        return transform(learned.columns, part), y, weights
 
-    return Loaded(fitted, target, *arrays(parts.train), *arrays(parts.validation, validation), *arrays(parts.test, test))
+    return Loaded(
+        learned.columns, learned.target, *arrays(parts.train), *arrays(parts.validation, validation), *arrays(parts.test, test)
+    )
+
+
+def _learned(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -> Fitted:
+    return Fitted(fit(spec, columns, training), fit_target(spec, columns, training))
 
 
 def check_weight(spec: ResolvedSpec, weight: float) -> None:

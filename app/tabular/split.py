@@ -46,6 +46,7 @@ def assign(spec: ResolvedSpec, target: NDArray[Any], rows: pl.DataFrame) -> NDAr
     order = np.argsort(target, kind="stable").astype(np.uint32)
     numbers, parts = drawn(spec.seed, len(target)), np.empty(len(target), dtype=np.uint8)
     start = 0
+    counts = counts[counts > 0]  # a job may know classes of which its dataset has no row
     for size, count in zip(sizes_of(spec.split, counts.tolist()), counts.tolist(), strict=True):
         stratum = order[start : start + count]
         parts[stratum] = _cut(numbers[stratum], size)

@@ -48,14 +48,15 @@ class Streamed:
         *,
         validation: Path | None = None,
         test: Path | None = None,
+        given: Fitted | None = None,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         """See `load`; `alive` is called now and then, for all this takes a while."""
         self._spec, self._parquet, self._alive = spec, parquet, alive
         self._own = {part: path for part, path in ((VALIDATION, validation), (TEST, test)) if path is not None}
-        target = self._split(columns)
+        target = self._split(columns, given)
         described = {column.name: column for column in columns}
-        self.fitted = Fitted([self._fit(described[name]) for name in spec.features], target)
+        self.fitted = given or Fitted([self._fit(described[name]) for name in spec.features], target)
 
     def pieces(self) -> Iterator[Piece]:
         """All rows of all parts; each part's come in file order.
@@ -73,9 +74,9 @@ class Streamed:
         for weight in weights.values():
             check_weight(self._spec, weight)
 
-    def _split(self, columns: Sequence[Column]) -> AnyTarget:
+    def _split(self, columns: Sequence[Column], given: Fitted | None) -> AnyTarget:
         """Decide for each row of the file where it belongs, from its label and the split's column alone."""
-        spec, target = self._spec, describe_target(self._spec, columns)
+        spec, target = self._spec, given.target if given else describe_target(self._spec, columns)
         known, labels = self._labels(target)
         parts = assign(spec, labels, self._cells(known))
         self._by_class = class_weights(spec, labels[parts == TRAIN])
@@ -83,7 +84,7 @@ class Streamed:
         self._part_of = np.full(len(known), _LEFT_OUT, np.uint8)
         self._part_of[known] = parts
         self._alive()
-        if target.classes is not None or spec.preprocessing.target == "none":
+        if given or target.classes is not None or spec.preprocessing.target == "none":
             return target
         return fit_target(spec, columns, self._training(target_columns(spec)))
 

@@ -234,3 +234,11 @@ def assert_problem(answer: httpx2.Response, status: int, code: str) -> dict[str,
     assert {"type", "title", "detail", "instance", "request_id"} <= document.keys()
     assert answer.headers["x-request-id"] == document["request_id"]
     return document
+
+
+def damage(service: Service, checkpoint: str, name: str) -> None:
+    """One bit of a stored file turns over."""
+    [path] = (Path(service.settings.resolved_storage_url) / "checkpoints" / checkpoint).glob(f"*-{name}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)

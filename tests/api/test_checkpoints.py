@@ -2,14 +2,13 @@
 
 import hashlib
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.columns import CategoricalColumn, FittedColumn, FittedTarget, NumericColumn
 from app.domain.schema import StorageType
-from tests.api.service import Service, Trained, assert_problem, pointers
+from tests.api.service import Service, Trained, assert_problem, damage, pointers
 from tests.serving.checkpoints import files
 
 WEIGHTS = bytes(range(256)) * 40
@@ -200,11 +199,3 @@ def test_a_damaged_checkpoint_predicts_nothing(small: Service, name: str) -> Non
 
     assert_problem(answer, 500, "checkpoint_damaged")
     assert name in answer.json()["detail"]
-
-
-def damage(service: Service, checkpoint: str, name: str) -> None:
-    """One bit of a stored file turns over."""
-    [path] = (Path(service.settings.resolved_storage_url) / "checkpoints" / checkpoint).glob(f"*-{name}")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)

@@ -83,7 +83,6 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
     ("method", "path"),
     [
         ("GET", "/v1/models/iris"),
-        ("POST", "/v1/jobs/job_1/clone"),
         ("GET", "/v2"),
         ("POST", "/v2/models/x/infer"),
         ("GET", "/metrics"),

@@ -62,6 +62,13 @@ def test_a_verb_does_to_each_status_what_the_table_says(service: Service, verb: 
     assert found == VERBS[verb]
 
 
+def test_only_a_job_that_is_over_is_deleted(service: Service) -> None:
+    found = {status: service.client.delete(f"/v1/jobs/{put(service, status)}").status_code for status in Status}
+
+    assert found == {status: 204 if status.terminal else 409 for status in Status}
+    assert len(service.get("/v1/jobs")["data"]) == sum(not status.terminal for status in Status)
+
+
 def test_a_verb_that_changes_nothing_leaves_no_event(service: Service) -> None:
     id = put(service, "pausing")
 

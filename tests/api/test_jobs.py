@@ -44,6 +44,20 @@ def test_a_running_job_tells_how_far_it_is_and_how_long_it_will_take(service: Se
     assert (job["status"], job["queue_position"], job["queued_reason"]) == ("running", None, None)
 
 
+def test_a_job_with_little_time_left_is_over_when_that_is(small: Service) -> None:
+    id = small.submit(max_seconds=0.05)["id"]
+    worker = Trained(small)
+
+    worker.train(1, 25)  # a millisecond each
+    soon = small.get(f"/v1/jobs/{id}")["progress"]["eta_seconds"]
+    worker.train(26, 60)
+
+    assert soon == pytest.approx(0.025)
+    assert small.get(f"/v1/jobs/{id}")["progress"]["eta_seconds"] == 0
+    small.post(f"/v1/jobs/{id}/pause")
+    assert small.get(f"/v1/jobs/{id}")["progress"]["eta_seconds"] is None
+
+
 def test_a_failed_job_says_why(small: Service) -> None:
     id = small.submit()["id"]
 

@@ -77,6 +77,18 @@ def test_a_trial_is_a_job_whose_spec_has_the_searched_values(service: Service) -
     assert [event["type"] for event in service.get(f"/v1/jobs/{job['id']}/events")["data"]] == ["job.created"]
 
 
+def test_a_trial_that_waits_for_its_siblings_stands_behind_all_others_and_says_why(service: Service) -> None:
+    made = sweep(service, search=SEEDS, parallel=1)
+    Trained(service)
+    later = service.submit()
+
+    waiting = [trial for trial in trials(service, made["id"], order="asc") if trial["status"] == "queued"]
+
+    assert (later["queue_position"], later["queued_reason"]) == (1, "waiting")
+    assert [trial["queue_position"] for trial in waiting] == list(range(2, 2 + len(waiting)))
+    assert {trial["queued_reason"] for trial in waiting} == {"quota"}
+
+
 def test_jobs_are_listed_by_their_sweep(service: Service) -> None:
     service.submit()
     made = sweep(service)

@@ -73,6 +73,20 @@ def test_a_plan_says_what_a_job_would_be_and_its_exit_status_whether_it_would_be
     assert (bad.returncode, json.loads(bad.stdout)["would_be_refused"][0]["pointer"]) == (1, "/target")
 
 
+def test_a_clone_is_typed_with_what_differs(service: Service) -> None:
+    with Client(service.url) as client:
+        spec = {"dataset": client.sample("iris")["id"], "target": "species", "early_stopping": {"patience": 3}}
+        job = client.submit({**spec, "epochs": 2})["id"]
+        words = ("--set", "epochs=4", "--set", "early_stopping=null", "--set", "name=again")
+        made = trainyard(service, "jobs", "clone", job, *words).stdout.strip()
+        refused = trainyard(service, "jobs", "clone", job, "--set", "epochs")
+        unfounded = trainyard(service, "jobs", "clone", job, "--continue")
+
+        assert client.job(made)["spec"] == client.job(job)["spec"] | {"epochs": 4, "early_stopping": None, "name": "again"}
+    assert (unfounded.returncode, unfounded.stderr) == (1, "/continue: Say from which checkpoint: `from_checkpoint`.\n")
+    assert (refused.returncode, refused.stderr) == (1, "epochs sets nothing: write PATH=VALUE.\n")
+
+
 def test_a_sweep_is_typed_shown_and_cancelled(service: Service, tmp_path: Path) -> None:
     with Client(service.url) as client:
         spec = {"dataset": client.sample("iris")["id"], "target": "species", "epochs": 2}

@@ -55,6 +55,39 @@ def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) 
     assert sum(prediction["probabilities"][0]) == pytest.approx(1)
 
 
+def test_a_clone_trains_the_same_but_for_what_is_set(client: Client) -> None:
+    job = client.wait(submit(client, epochs=3)["id"], timeout=60)
+
+    again, longer = client.clone(job["id"]), client.clone(job["id"], set={"epochs": 5, "optimizer.learning_rate": 0.01})
+
+    for made in (again, longer):
+        client.wait(made["id"], timeout=60)
+    assert client.history(again["id"])["train_loss"] == client.history(job["id"])["train_loss"]
+    assert client.history(longer["id"])["learning_rate"] == [0.01] * 5
+
+
+def test_a_job_is_trained_for_longer_and_its_weights_are_tuned_on(client: Client) -> None:
+    whole, job = (client.wait(submit(client, epochs=epochs)["id"], timeout=60) for epochs in (20, 10))
+    last = next(checkpoint["id"] for checkpoint in client.checkpoints(job["id"]) if "last" in checkpoint["kinds"])
+
+    longer = client.clone(job["id"], from_checkpoint=last, continues=True, set={"epochs": 20})
+    tuned = client.clone(job["id"], from_checkpoint=last, set={"optimizer.learning_rate": 0.0001})
+    over = [client.wait(made["id"], timeout=60) for made in (longer, tuned)]
+
+    assert [job["status"] for job in over] == ["succeeded", "succeeded"]
+    assert (longer["start"], tuned["start"]) == ({"checkpoint": last, "epoch": 10}, {"checkpoint": last, "epoch": 0})
+    ours, theirs = client.history(longer["id"]), client.history(whole["id"])
+    assert (ours["epoch"], ours["train_loss"], ours["val_loss"]) == (theirs["epoch"], theirs["train_loss"], theirs["val_loss"])
+    assert client.history(tuned["id"])["train_loss"][0] == pytest.approx(client.history(longer["id"])["train_loss"][9], rel=0.5)
+
+
+def test_jobs_are_listed_by_what_holds_of_them(client: Client) -> None:
+    job = client.wait(submit(client, epochs=1, name="found", metadata={"a.b": "c d"})["id"], timeout=60)
+    submit(client, epochs=1, name="found")
+
+    assert [found["id"] for found in client.jobs(name="found", metadata={"a.b": "c d"}, dataset=job["dataset"])] == [job["id"]]
+
+
 def test_a_plan_knows_what_the_training_process_may_use(service: Service, client: Client) -> None:
     plan = client.plan({**SPEC, "dataset": client.sample("iris")["id"]})
 

@@ -12,10 +12,10 @@ from app.code.targets import is_several, is_standardized
 from app.code.watching import metric
 from app.domain.kinds import Task
 from app.domain.metrics import of_task
+from app.domain.output import output_activation
 from app.domain.spec import ResolvedSpec
 from tests.engine.plain import spec_of
 from worker.engine.metrics import evaluate
-from worker.engine.network import output_activation
 
 ROWS = 17
 SPECS: dict[str, ResolvedSpec] = {

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from app.domain.spec.blocks import LARGEST
 from app.domain.sweep_sampling import Values, drawn, finite, grid, grid_size
-from app.domain.sweep_search import LARGEST, Choice, Distribution, Finite, LogUniform, Range, Uniform
+from app.domain.sweep_search import Choice, Distribution, Finite, LogUniform, Range, Uniform
 
 BOUNDS = st.tuples(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300)).filter(lambda pair: pair[0] < pair[1])
 POSITIVE = st.tuples(st.floats(1e-300, 1e300), st.floats(1e-300, 1e300)).filter(lambda pair: pair[0] < pair[1])

@@ -66,9 +66,7 @@ class Life(RuleBasedStateMachine):
             return
         if key:
             self.kept[key] = (fingerprint, answer["id"])
-        assert answer["queue_position"] == 1 + sum(
-            job.status == "queued" and job.priority >= priority for job in self.model.jobs.values()
-        )
+        assert answer["queue_position"] == 1 + sum(job.priority >= priority for job in self.model.due())
         self._added(priority=priority, packs=packs, sweep=None)
 
     @rule(trials=st.integers(1, 4), parallel=st.sampled_from([None, 1, 2]), packs=st.booleans())

@@ -11,7 +11,7 @@ from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import Status, StopReason, devices_taken
 from app.persistence import claims, epochs, events, jobs, leases, line, recovery, reports
 from app.persistence.database import Database, now
-from app.persistence.leases import Ending, Fence, LeaseLost
+from app.persistence.leases import SECOND, Ending, Fence, LeaseLost
 from app.persistence.reports import Progress
 from app.persistence.rows import JobRow, RecoveryRow
 from app.persistence.tables import jobs as jobs_table
@@ -106,6 +106,36 @@ def test_the_queue_position_is_the_order_of_the_claims(database: Database) -> No
     order = [claim(database) for _ in waiting]
 
     assert [positions[place] for place in (1, 2, 3, 4)] == [job and job.id for job in order]
+
+
+def test_the_queue_position_takes_turns_as_the_claims_do(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(insert(projects).values(id="prj_other", name="other", created_at=now()))
+    projects_of = [DEFAULT_PROJECT] * 3 + ["prj_other"] * 3 + [DEFAULT_PROJECT] * 3
+    priorities = [0, 0, 0, 0, 0, 2, 0, 2, 0]
+    asked = zip(projects_of, priorities, strict=True)
+    created = [queued(database, project_id=project, priority=priority) for project, priority in asked]
+    claim(database)
+    waiting = [job for job in created if status(database, job) is Status.QUEUED]
+    with database.read() as connection:
+        found = line.queue_positions(connection, waiting)
+    positions = {found[job.number]: job.id for job in waiting}
+
+    order = [claim(database) for _ in waiting]
+
+    assert [positions[place] for place in sorted(positions)] == [job and job.id for job in order]
+    assert sorted(positions) == list(range(1, len(waiting) + 1))
+
+
+def test_a_job_that_rests_stands_behind_all_that_are_due(database: Database) -> None:
+    resting, due = queued(database, priority=9), queued(database)
+    with database.write() as connection:
+        connection.execute(
+            update(jobs_table).where(jobs_table.c.number == resting.number).values(claimable_at=now() + SECOND * 60)
+        )
+
+    with database.read() as connection:
+        assert line.queue_positions(connection, [resting, due]) == {due.number: 1, resting.number: 2}
 
 
 def test_the_queue_position_counts_whatever_the_same_process_takes(database: Database) -> None:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from app.domain.columns import AnyTarget, CategoricalColumn, FittedColumn, FittedTarget, FittedTargets, NumericColumn
 from app.domain.manifest import MANIFEST, ONNX, Manifest
+from app.domain.output import output_activation
 from app.domain.schema import StorageType, Task
 from app.domain.spec import Embedding, ResolvedSpec
 from app.serving.sessions import Ready, load
 from app.tabular.preprocessing import as_numbers, as_text
 from worker.engine.export import manifest_json, to_onnx
-from worker.engine.network import output_activation, sequential
+from worker.engine.network import sequential
 
 Array = NDArray[np.float64]
 

@@ -1,12 +1,16 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from app.domain.bundles import VALIDATION
+from app.domain.columns import NumericColumn
 from app.domain.errors import InvalidData
 from app.tabular.loading import Loaded, load
+from app.tabular.streaming import Streamed
 from tests.tabular.specs import described, resolved, resolved_with
 
 COLORS = pl.DataFrame(
@@ -182,3 +186,29 @@ def test_labels_of_another_dataset_have_the_codes_of_the_job_s_own() -> None:
     assert (loaded.y_train.tolist(), loaded.y_val.tolist()) == ([0, 1, 2], [2, 0])
     assert loaded.w_val is not None
     assert loaded.w_val.tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_what_was_learned_elsewhere_is_not_learned_again(stratify: bool, tmp_path: Path) -> None:
+    """Also where the rows lack a class and a level, and have a level that was never seen."""
+    known = pl.DataFrame({"x": [0.0, 4.0] * 30, "c": ["u", "v", "w"] * 20, "y": ["a", "b", "d"] * 20})
+    rows = pl.DataFrame({"x": [10.0, 20.0, None, 40.0] * 10, "c": ["w", "z", "u", None] * 10, "y": ["d", "a"] * 20})
+    split = {"validation": 0.25, "stratify": stratify}
+    learned, own = _loaded(known, split=split), resolved(rows, task="multiclass", split=split).spec
+    spec = own.model_copy(update={"classes": learned.target.classes})
+    rows.write_parquet(tmp_path / "rows")
+
+    loaded = load(spec, described(rows), tmp_path / "rows", given=learned)
+    streamed = Streamed(spec, described(rows), tmp_path / "rows", given=learned)
+
+    pieces = [piece for piece in streamed.pieces() if piece.part == VALIDATION]
+    assert (loaded.columns, loaded.target) == (learned.columns, learned.target)
+    assert (len(loaded.y_train), len(loaded.y_val)) == (spec.train_rows, spec.validation_rows)
+    assert set(loaded.y_train.tolist()) == {0, 2}
+    number = learned.columns[0]
+    assert isinstance(number, NumericColumn)
+    values = [(x - number.center) * number.scale for x in (number.impute or 0.0, 10.0, 20.0, 40.0)]
+    assert sorted({*loaded.x_train[:, 0].tolist()}) == pytest.approx(sorted(values))
+    assert {tuple(row) for row in loaded.x_train[:, 1:].tolist()} == {(0, 0, 1), (0, 0, 0), (1, 0, 0)}
+    np.testing.assert_array_equal(np.concatenate([piece.x for piece in pieces]), loaded.x_val)
+    np.testing.assert_array_equal(np.concatenate([piece.y for piece in pieces]), loaded.y_val)

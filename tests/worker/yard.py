@@ -1,5 +1,6 @@
 """A training process at work on real databases and a real folder: what its jobs leave behind."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,23 +56,24 @@ class Yard:
         self.interrupted = False
         self.on_report: Callable[[], None] = lambda: None
         self.trainer: type[Trainer] = Trainer
-        self.dataset = self._upload(folder)
+        self.folder = folder
+        self.dataset = self.upload(CSV)
 
-    def _upload(self, folder: Path) -> str:
-        upload, parquet, id = folder / "upload.csv", folder / "data.parquet", new_id("ds")
-        upload.write_text(CSV)
+    def upload(self, csv: str) -> str:
+        upload, parquet, id = self.folder / "upload.csv", self.folder / "data.parquet", new_id("ds")
+        upload.write_text(csv)
         found = describe_upload(upload, format="csv", destination=parquet, limits=Limits())
-        self.columns = [column.model_dump(mode="json") for column in found.columns]
+        columns = [column.model_dump(mode="json") for column in found.columns]
         self.storage.put_file(dataset_key(id), parquet)
         new = NewDataset(
             id=id,
             project_id=DEFAULT_PROJECT,
             name=None,
             rows=found.rows,
-            bytes=len(CSV),
-            sha256="0" * 64,
+            bytes=len(csv),
+            sha256=hashlib.sha256(csv.encode()).hexdigest(),
             stored_bytes=1,
-            columns=self.columns,
+            columns=columns,
             statistics=[],
         )
         with self.database.write() as connection:
@@ -86,15 +88,18 @@ class Yard:
 
     def _submit(self, changes: Mapping[str, object], *, window: Window | None) -> JobRow:
         spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
-        columns = [Column.model_validate(column) for column in self.columns]
-        resolved = resolve(spec, columns=columns, rows=100, custom_losses=["absent", *LOSSES])
+        with self.database.read() as connection:
+            dataset = datasets.find(connection, spec.dataset, project_id=DEFAULT_PROJECT)
+        assert dataset is not None
+        columns = [Column.model_validate(column) for column in dataset.columns]
+        resolved = resolve(spec, columns=columns, rows=dataset.rows, custom_losses=["absent", *LOSSES])
         new = NewJob(
             id=new_id("job"),
             project_id=DEFAULT_PROJECT,
             spec=spec,
             resolved_spec=resolved.spec.model_copy(update={"streaming": window is not None, "window": window}),
             warnings=resolved.warnings,
-            dataset_sha256="0" * 64,
+            dataset_sha256=dataset.sha256,
             device="auto",
         )
         with self.database.write() as connection:

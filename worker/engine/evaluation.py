@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.domain.output import output_activation
 from worker.engine import data, embeddings, forward, losses, metrics
 from worker.engine.activations import ACTIVATIONS
 from worker.engine.data import AnyPart, Member, Part
 from worker.engine.layout import LayerViews, Layout
-from worker.engine.network import output_activation
 from worker.engine.sources import design, row_weights
 
 # One slab of rows: cells of the widest layer, and multiplications, so that a report is never kept waiting.

@@ -1,16 +1,14 @@
 """A spec's network as torch's own modules, its first weights, and its weights by the names of a state_dict."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.domain.custom import is_custom
-from app.domain.kinds import Task
 from worker.engine.layout import Layout, Slot
 from worker.engine.randomness import Use, seeded
 
@@ -34,20 +32,6 @@ _MODULES: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
-
-
-def output_activation(spec: "ResolvedSpec") -> Literal["softmax", "sigmoid", "identity", "exp"]:
-    """What turns a network's last numbers into its answer; focal is softmax where several outputs are classes of one target.
-
-    Of a custom loss it follows from the task alone.
-    """
-    loss, labels = spec.loss.name, spec.task is Task.MULTILABEL
-    custom = is_custom(loss) and spec.task.is_classification
-    if loss == "cross_entropy" or (not labels and (custom or (loss == "focal" and spec.layers[-1] > 1))):
-        return "softmax"
-    if custom or loss in ("bce", "focal"):
-        return "sigmoid"
-    return "exp" if loss == "poisson" else "identity"
 
 
 def dropout_rates(spec: "ResolvedSpec") -> list[float]:
@@ -121,16 +105,49 @@ def _drawn(name: str, slot: Slot, generator: torch.Generator) -> tuple[Tensor, T
 
 def named(spec: "ResolvedSpec", flat: NDArray[np.floating], *, steps: int) -> Weights:
     """A flat vector [total] as the state_dict of `sequential(spec)`; `steps` is what batch normalization has counted."""
-    layout, index = Layout(spec), 0
-    tables = enumerate(layout.split(torch.from_numpy(flat)))
-    weights: Weights = {f"embeddings.{place}.weight": table.contiguous().numpy() for place, table in tables}
-    for views, rate in zip(layout.views(torch.from_numpy(flat)), [*dropout_rates(spec), 0.0], strict=True):
-        weights[f"{index}.weight"] = views.weight.contiguous().numpy()
-        weights[f"{index}.bias"] = views.bias.flatten().contiguous().numpy()
-        parts = {"weight": views.scale, "bias": views.shift, "running_mean": views.mean, "running_var": views.variance}
-        norm = {f"{index + 1}.{name}": part.flatten().contiguous().numpy() for name, part in parts.items() if part is not None}
-        if views.mean is not None:
-            norm[f"{index + 1}.num_batches_tracked"] = np.asarray(steps)
-        weights |= norm
-        index += 2 + bool(norm) + (rate > 0)
+    layout, weights = Layout(spec), Weights()
+    for index, parts in _modules(spec, layout, torch.from_numpy(flat)):
+        weights |= {f"{index}.{name}": part.contiguous().numpy() for name, part in parts.items()}
+        if "running_mean" in parts:
+            weights[f"{index}.num_batches_tracked"] = np.asarray(steps)
     return weights
+
+
+def vector_of(spec: "ResolvedSpec", weights: Weights) -> NDArray[np.float64]:
+    """The way back, also from a network with other dropout, whose modules have other numbers: [total].
+
+    Raises ValueError: the shapes are not those of the spec's network.
+    """
+    layout = Layout(spec)
+    flat = torch.zeros(layout.total, dtype=torch.float64)
+    ours = list(_modules(spec, layout, flat))
+    theirs = sorted({name.rpartition(".")[0] for name in weights}, key=_order)
+    if len(ours) != len(theirs):
+        raise ValueError(f"These are the weights of {len(theirs)} modules, and the network has {len(ours)}.")
+    for (_, parts), prefix in zip(ours, theirs, strict=True):
+        for name, part in parts.items():
+            given = torch.from_numpy(np.array(weights[f"{prefix}.{name}"], dtype=np.float64))
+            if given.shape != part.shape:
+                raise ValueError(f"{prefix}.{name} is {list(given.shape)}, and the network has {list(part.shape)} there.")
+            part.copy_(given)
+    return flat.numpy()
+
+
+def _order(prefix: str) -> tuple[bool, int]:
+    """Tables of embeddings stand before the modules that are numbered."""
+    kind, _, number = prefix.rpartition(".")
+    return not kind, int(number)
+
+
+def _modules(spec: "ResolvedSpec", layout: Layout, flat: Tensor) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Views of flat [total] by the names of `sequential(spec)`: of each module with parameters its number and its parts."""
+    if layout.embeddings:
+        yield from ((f"embeddings.{place}", {"weight": table}) for place, table in enumerate(layout.split(flat)))
+    index = 0
+    for views, rate in zip(layout.views(flat), [*dropout_rates(spec), 0.0], strict=True):
+        yield str(index), {"weight": views.weight, "bias": views.bias.squeeze(-1)}
+        parts = {"weight": views.scale, "bias": views.shift, "running_mean": views.mean, "running_var": views.variance}
+        norm = {name: part.squeeze(-1) for name, part in parts.items() if part is not None}
+        if norm:
+            yield str(index + 1), norm
+        index += 2 + bool(norm) + (rate > 0)

@@ -45,6 +45,23 @@ def restore_host(state: State, progress: Progress, rates: Rates) -> None:
         rates.plateau = PlateauState(rate, lowest, int(bad))
 
 
+def first_state(vector: NDArray[Any]) -> State:
+    """The state before the first epoch of a network that begins with the parameters `vector` [total]."""
+    return {
+        "position": np.zeros(2, dtype=np.int64),
+        "recorded": np.zeros(1, dtype=np.int64),
+        "stopper": np.array([np.inf, 0.0]),
+        "partial": np.zeros(1),
+        "seconds": np.zeros(1),
+        "parameters": vector,
+    }
+
+
+def is_state(arrays: State) -> bool:
+    """False for what are weights alone."""
+    return "position" in arrays
+
+
 def position_of(state: State) -> tuple[int, int]:
     """The finished epochs, and the batches done of the one after."""
     epoch, batch = state["position"].tolist()

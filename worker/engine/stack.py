@@ -178,12 +178,12 @@ class Stack:
             vector = keeper.after(first + index, position)
             progress.periodic.append((losses, keeper.named(position, vector, losses.epoch)))
         del progress.periodic[: -progress.spec.checkpoints.keep]  # many blocks fit between two reports
+        if rates.plateau:  # also after the last epoch: another job may go on from its state
+            rates.after_epoch(first, float((block.train if block.val is None else block.val)[0]))
+            self._training.coefficients.forget()
         if progress.finished:
             vector = keeper.before(first, position) if verdict.last < 0 else keeper.after(first + verdict.last, position)
             keeper.end(position, vector, keeper.state_after(position, vector, epoch=first + verdict.last))
-        elif rates.plateau:
-            rates.after_epoch(first, float((block.train if block.val is None else block.val)[0]))
-            self._training.coefficients.forget()
 
     def _until_due(self, work: Iterator[None]) -> bool:
         """Work until the next report is due; False when there is nothing left to do."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from app.domain.schema import Kind
 
@@ -12,6 +12,22 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _storable(value: JsonValue) -> JsonValue:
+    """No integer that a database has no room for; numbers that are not finite are refused by the block."""
+    if isinstance(value, dict):
+        for item in value.values():
+            _storable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _storable(item)
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError("It holds an integer of more than 64 bits")
+    return value
+
+
+LARGEST = 2**63 - 1
+# A value that a spec may or may not have; which is found out once it stands there.
+Storable = Annotated[JsonValue, AfterValidator(_storable)]
 WHOLE = BeforeValidator(_whole)
 # The bound of whole numbers that need none of their own: JSON libraries and databases have room for it.
 MOST = 2**31 - 1

@@ -1,10 +1,11 @@
 """Dotted paths into a spec: `optimizer.learning_rate` names one value, `optimizer` the whole block."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
 
+from app.domain.errors import pointer
 from app.domain.spec.spec import JobSpec
 
 
@@ -16,6 +17,15 @@ def path_exists(path: str) -> bool:
 def steps_of(path: str) -> list[str]:
     """A field, or a block and what stands in it; a name behind the first dot may hold dots of its own."""
     return path.split(".", 1)
+
+
+def path_above(paths: Iterable[str], place: str) -> tuple[str, str] | None:
+    """The longest of the paths at or below which a JSON Pointer into a spec lies, and the pointer's rest behind it."""
+    for path in sorted(paths, key=lambda path: -len(steps_of(path))):
+        there = pointer(*steps_of(path))
+        if place == there or place.startswith(f"{there}/"):
+            return path, place.removeprefix(there)
+    return None
 
 
 def _holds(annotation: object, steps: Sequence[str]) -> bool:

@@ -1,0 +1,57 @@
+"""What must be as it was for a training to go on, as far as its state tells."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+
+from app.domain.continuing import Standing, check_continues
+from app.domain.errors import Fault
+from app.domain.manifest import Manifest
+from app.domain.resolve_findings import Findings
+from app.domain.spec import ResolvedSpec
+from app.domain.spec.optimizers import Sgd
+from tests.persistence.jobs import RESOLVED
+
+STANDING = Standing(epoch=30, batch=0, latest=30, waited=0, seconds=1.0, moments=True)
+ENDLESS = RESOLVED.model_copy(update={"epochs": 60})
+
+
+def faults(resolved: ResolvedSpec, known: ResolvedSpec = RESOLVED, **standing: int | bool) -> Sequence[Fault]:
+    findings = Findings()
+    manifest = Manifest.model_construct(spec=known, provenance={"dataset_sha256": "0"})
+    stood = dataclasses.replace(STANDING, **standing)  # type: ignore[arg-type]  # its fields are of both kinds
+    check_continues(resolved, manifest, stood, hashes={"dataset_sha256": "0"}, findings=findings)
+    return findings.faults
+
+
+def test_the_same_training_for_longer_is_no_fault() -> None:
+    assert faults(ENDLESS) == []
+
+
+def test_without_the_optimizers_state_a_training_does_not_go_on_unless_it_has_none() -> None:
+    [fault] = faults(ENDLESS, moments=False)
+    plain = {"optimizer": Sgd(name="sgd")}
+
+    assert fault.detail.startswith("Training had gone on")
+    assert faults(ENDLESS.model_copy(update=plain), RESOLVED.model_copy(update=plain), moments=False) == []
+
+
+@pytest.mark.parametrize("part", ["dataset", "validation_dataset", "test_dataset"])
+def test_rows_of_other_bytes_are_another_training(part: str) -> None:
+    findings, manifest = Findings(), Manifest.model_construct(spec=RESOLVED, provenance={"dataset_sha256": "0"})
+    hashes = {"dataset_sha256": "0"} | {f"{part}_sha256": "1"}
+
+    check_continues(ENDLESS, manifest, STANDING, hashes=hashes, findings=findings)
+
+    assert [fault.pointer for fault in findings.faults] == [f"/{part}"]
+
+
+def test_a_plateau_keeps_the_rate_that_it_reached() -> None:
+    plateau = {"lr_schedule": {"name": "plateau"}}
+    known = ResolvedSpec.model_validate(RESOLVED.model_dump() | plateau)
+    longer = known.model_copy(update={"epochs": 60})
+    faster = longer.model_copy(update={"optimizer": known.optimizer.model_copy(update={"learning_rate": 0.5})})
+
+    assert faults(longer, known) == []
+    assert [fault.pointer for fault in faults(faster, known)] == ["/optimizer/learning_rate"]
