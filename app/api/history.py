@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.api.accept import preferred
 from app.api.access import CallerOf
 from app.api.answers import Answer
+from app.api.etags import known_by, weak
 from app.api.faults import HEADER
 from app.api.openapi import problems
 from app.api.queries import LARGEST, LONGEST_WAIT, CheckedQuery
@@ -17,11 +18,14 @@ from app.domain.errors import Fault, NotSupported
 from app.domain.history import EpochColumns
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber, column_to_json
-from app.services.history import HistoryPage, Window
+from app.persistence.jobs import Pulse
+from app.persistence.rows import JobRow
+from app.services.history import HistoryPage, Knows, Window
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/history", tags=["History"], dependencies=[CheckedQuery])
 
 MOST_EPOCHS = 10_000
+_CACHING = {"Cache-Control": "no-cache", "Vary": "Accept"}
 _TYPES = (
     "application/json",
     "text/csv",
@@ -35,6 +39,7 @@ class HistoryQuery(BaseModel):
     """Which epochs."""
 
     after: int = Field(0, ge=0, le=LARGEST, description="Epochs beyond this one.")
+    before: int | None = Field(None, ge=0, le=LARGEST, description="None of this epoch or later.")
     limit: int = Field(1000, ge=1, le=MOST_EPOCHS)
     every: int = Field(1, ge=1, le=LARGEST, description="Epoch 1 and each n-th.")
     wait: float = Field(0, ge=0, le=LONGEST_WAIT, description="Hold the answer until there is something new, at most so long.")
@@ -63,18 +68,35 @@ class History(Answer):
     "", operation_id="get_history", responses={**problems(404), 200: {"model": History}, 304: {"description": "Unchanged."}}
 )
 async def get(
-    job_id: str, query: Annotated[HistoryQuery, Query()], request: Request, caller: CallerOf, services: ServicesOf
+    job_id: str,
+    query: Annotated[HistoryQuery, Query()],
+    request: Request,
+    caller: CallerOf,
+    services: ServicesOf,
+    if_none_match: Annotated[
+        str | None, Header(description="The `ETag` of an answer before; 304 where it still holds.")
+    ] = None,
 ) -> Response:
-    """Losses and metrics by epoch; `wait` makes polling cheap."""
+    """Losses and metrics by epoch; `wait` and `If-None-Match` make polling cheap."""
     if preferred(request, _TYPES) != _TYPES[0]:
         detail = "The history is answered as application/json in this version."
         raise NotSupported([Fault(f"{HEADER}Accept", "not_supported", detail)])
-    window = Window(after=query.after, limit=query.limit, every=query.every)
-    page = await services.histories.page(caller, job_id, window, wait=query.wait)
-    headers = {"ETag": f'W/"{page.job.number}-{page.job.revision}"', "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
-    return Response(history_json(page, after=query.after), media_type="application/json", headers=headers)
+    window = Window(after=query.after, before=query.before, limit=query.limit, every=query.every)
+    found = await services.histories.page(caller, job_id, window, wait=query.wait, knows=_knows(if_none_match))
+    if isinstance(found, Pulse):
+        return Response(status_code=304, headers={"ETag": weak(version(found)), **_CACHING})
+    headers = {"ETag": weak(version(found.job)), **_CACHING}
+    return Response(history_json(found, after=query.after), media_type="application/json", headers=headers)
+
+
+def _knows(if_none_match: str | None) -> Knows | None:
+    known = known_by(if_none_match)
+    return None if known is None else lambda pulse: known(version(pulse))
+
+
+def version(state: Pulse | JobRow) -> str:
+    """What changes with everything that an answer about a job's epochs could tell."""
+    return f"{state.number}-{state.revision}"
 
 
 def history_json(page: HistoryPage, *, after: int) -> bytes:

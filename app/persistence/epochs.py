@@ -77,9 +77,16 @@ def count(connection: Connection, number: int, *, record_every: int = 1) -> int:
 
 
 def read(
-    connection: Connection, number: int, *, after: int = 0, limit: int, every: int = 1, metrics: Iterable[str] = METRICS
+    connection: Connection,
+    number: int,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    limit: int,
+    every: int = 1,
+    metrics: Iterable[str] = METRICS,
 ) -> EpochColumns:
-    """Up to `limit` epochs beyond `after` in ascending order; with `every`, epoch 1 and its multiples only."""
+    """Up to `limit` epochs between `after` and `before` in ascending order; with `every`, epoch 1 and its multiples only."""
     names = ("train_loss", "val_loss", "learning_rate", *metrics)
     query = (
         select(epochs.c.epoch, epochs.c.seconds, epochs.c.nonfinite, *(epochs.c[name] for name in names))
@@ -89,6 +96,8 @@ def read(
     )
     if every > 1:
         query = query.where(or_(epochs.c.epoch % every == 0, epochs.c.epoch == 1))
+    if before is not None:
+        query = query.where(epochs.c.epoch < before)
     cursor = connection.execute(query).cursor
     assert cursor is not None
     # Straight from the driver: integers and floats need no conversion, and rows of SQLAlchemy take as long as the query.

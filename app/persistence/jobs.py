@@ -163,6 +163,13 @@ def pulses(connection: Connection, numbers: Collection[int]) -> list[Pulse]:
     return [Pulse(number, Status(status), revision) for number, status, revision in connection.execute(query)]
 
 
+def pulse(connection: Connection, id: str, *, project_id: str) -> Pulse | None:
+    """The same of one job, in that project."""
+    query = select(jobs.c.number, jobs.c.status, jobs.c.revision).where(jobs.c.id == id, jobs.c.project_id == project_id)
+    row = connection.execute(query).one_or_none()
+    return row and Pulse(row.number, Status(row.status), row.revision)
+
+
 def needing(connection: Connection, dataset_id: str) -> int:
     """How many live jobs still read that dataset, to train, to validate or to test."""
     live = [status for status in Status if not status.terminal]

@@ -1,6 +1,6 @@
 """The history of a job, page by page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from anyio import to_thread
@@ -13,16 +13,20 @@ from app.domain.history import EpochColumns
 from app.domain.schema import Task
 from app.persistence import epochs, jobs
 from app.persistence.database import Database
+from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
 from app.services.deadline import Deadline
 from app.services.watcher import Watcher
 
+Knows = Callable[[Pulse], bool]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Up to `limit` epochs beyond `after`; with `every`, epoch 1 and its multiples."""
+    """Up to `limit` epochs beyond `after`, none at `before` or later; with `every`, epoch 1 and its multiples."""
 
     after: int = 0
+    before: int | None = None
     limit: int = 1000
     every: int = 1
 
@@ -44,16 +48,22 @@ class Histories:
         self._database = database
         self._watcher = watcher
 
-    async def page(self, caller: Caller, job_id: str, window: Window, *, wait: float = 0) -> HistoryPage:
-        """A page; with `wait` not before there is something in it, the job is over, or so many seconds went by."""
+    async def page(
+        self, caller: Caller, job_id: str, window: Window, *, wait: float = 0, knows: Knows | None = None
+    ) -> HistoryPage | Pulse:
+        """A page; with `wait` not before there is something new in it, the job is over, or so many seconds went by.
+
+        Only the job's pulse where the caller knows the job as it stands: that is asked first, and costs one small question.
+        """
         deadline = Deadline(wait)
         while True:
-            page = await to_thread.run_sync(self._page, caller, job_id, window)
-            if len(page.columns) or page.job.status.terminal or not deadline.left:
-                return page
-            await self._watcher.changed(page.job.number, seen=page.job.revision, timeout=deadline.left)
+            found = await to_thread.run_sync(self._look, caller, job_id, window, knows)
+            state, news = (found, 0) if isinstance(found, Pulse) else (found.job, len(found.columns))
+            if news or state.status.terminal or not deadline.left:
+                return found
+            await self._watcher.changed(state.number, seen=state.revision, timeout=deadline.left)
             if self._watcher.closed:
-                return page
+                return found
 
     async def until_over(self, caller: Caller, job_id: str, *, seconds: float) -> None:
         """Return when the job is terminal, or after so many seconds."""
@@ -68,13 +78,27 @@ class Histories:
         with self._database.read() as connection:
             return _found(connection, caller, job_id)
 
+    def _look(self, caller: Caller, job_id: str, window: Window, knows: Knows | None) -> HistoryPage | Pulse:
+        if knows:
+            with self._database.read() as connection:
+                pulse = jobs.pulse(connection, job_id, project_id=caller.project_id)
+            if pulse and knows(pulse):
+                return pulse
+        return self._page(caller, job_id, window)
+
     def _page(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
         """The job is read first: what it says to be over has all its epochs already."""
         with self._database.read() as connection:
             job = _found(connection, caller, job_id)
             more = window.limit + 1
             columns = epochs.read(
-                connection, job.number, after=window.after, limit=more, every=window.every, metrics=metrics_of(job)
+                connection,
+                job.number,
+                after=window.after,
+                before=window.before,
+                limit=more,
+                every=window.every,
+                metrics=metrics_of(job),
             )
             total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
         has_more = len(columns) == more

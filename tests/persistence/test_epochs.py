@@ -88,6 +88,17 @@ def test_an_epoch_stands_only_once(database: Database) -> None:
         epochs.add(connection, {job.number: columns(1)})
 
 
+def test_a_page_ends_before_an_epoch(database: Database) -> None:
+    job = queued(database)
+    with database.write() as connection:
+        epochs.add(connection, {job.number: columns(10)})
+
+    with database.read() as connection:
+        page = epochs.read(connection, job.number, after=2, before=9, limit=10, every=2)
+
+    assert page.epoch == [4, 6, 8]
+
+
 @pytest.mark.parametrize(
     ("after", "limit", "every", "expected"),
     [
