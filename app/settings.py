@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """Of a sweep; they are created in one transaction."""
     max_predict_rows: Annotated[int, Field(ge=1)] = 10_000
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
+    history_cache_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
+    """Of what is remembered of long histories in an API process, 10 MB for a million epochs."""
     log_level: str = "info"
 
     @property

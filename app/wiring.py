@@ -20,7 +20,9 @@ from app.services.plans import Plans
 from app.services.ports import Bell
 from app.services.predictions import Predictions
 from app.services.resolver import Resolver
+from app.services.samples import Samples
 from app.services.scripts import Scripts
+from app.services.sketches import Sketches
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
@@ -92,7 +94,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
         sweeps=Sweeps(
             database, storage, bell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials
         ),
-        histories=Histories(database, watcher),
+        histories=Histories(database, watcher, Samples(database, Sketches(database, limit_bytes=settings.history_cache_bytes))),
         streams=Streams(database, watcher),
         scripts=Scripts(database),
         checkpoints=checkpoints,

@@ -42,6 +42,9 @@ class HistoryQuery(BaseModel):
     before: int | None = Field(None, ge=0, le=LARGEST, description="None of this epoch or later.")
     limit: int = Field(1000, ge=1, le=MOST_EPOCHS)
     every: int = Field(1, ge=1, le=LARGEST, description="Epoch 1 and each n-th.")
+    max_points: int | None = Field(
+        None, ge=2, le=MOST_EPOCHS, description="The whole range in so many epochs, with every curve's extremes; no `limit`."
+    )
     wait: float = Field(0, ge=0, le=LONGEST_WAIT, description="Hold the answer until there is something new, at most so long.")
 
 
@@ -81,7 +84,7 @@ async def get(
     if preferred(request, _TYPES) != _TYPES[0]:
         detail = "The history is answered as application/json in this version."
         raise NotSupported([Fault(f"{HEADER}Accept", "not_supported", detail)])
-    window = Window(after=query.after, before=query.before, limit=query.limit, every=query.every)
+    window = Window(**query.model_dump(exclude={"wait"}))
     found = await services.histories.page(caller, job_id, window, wait=query.wait, knows=_knows(if_none_match))
     if isinstance(found, Pulse):
         return Response(status_code=304, headers={"ETag": weak(version(found)), **_CACHING})
@@ -108,7 +111,7 @@ def history_json(page: HistoryPage, *, after: int) -> bytes:
             "job": job.id,
             **columns_to_json(columns),
             "total": page.total,
-            "sampled": False,
+            "sampled": page.sampled,
             "next": columns.epoch[-1] if columns.epoch else after,
             "has_more": page.has_more,
             "status": job.status,

@@ -14,7 +14,7 @@ _PATHS = {
     r"/metrics": "Prometheus metrics",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
-_PARAMETERS = frozenset({"max_points", "created_after", "created_before"})
+_PARAMETERS = frozenset({"created_after", "created_before"})
 
 
 def path_to_come(path: str) -> str | None:

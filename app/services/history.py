@@ -1,7 +1,8 @@
 """The history of a job, page by page."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import lcm
 
 from anyio import to_thread
 from sqlalchemy import Connection
@@ -9,13 +10,15 @@ from sqlalchemy import Connection
 from app.domain import metrics
 from app.domain.caller import Caller
 from app.domain.errors import NotFound
-from app.domain.history import EpochColumns
+from app.domain.history import EpochColumns, stored
 from app.domain.schema import Task
 from app.persistence import epochs, jobs
 from app.persistence.database import Database
 from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
 from app.services.deadline import Deadline
+from app.services.samples import Samples, Stretch
+from app.services.sketches import Curves
 from app.services.watcher import Watcher
 
 Knows = Callable[[Pulse], bool]
@@ -29,6 +32,8 @@ class Window:
     before: int | None = None
     limit: int = 1000
     every: int = 1
+    max_points: int | None = None
+    """With it all epochs of the range, or where they are more a sample of so many; `limit` does not count then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +43,17 @@ class HistoryPage:
     job: JobRow
     columns: EpochColumns
     total: int
-    has_more: bool
+    has_more: bool = False
+    sampled: bool = False
 
 
 class Histories:
     """Reads epochs as columns; waits without a thread."""
 
-    def __init__(self, database: Database, watcher: Watcher) -> None:
+    def __init__(self, database: Database, watcher: Watcher, samples: Samples) -> None:
         self._database = database
         self._watcher = watcher
+        self._samples = samples
 
     async def page(
         self, caller: Caller, job_id: str, window: Window, *, wait: float = 0, knows: Knows | None = None
@@ -84,7 +91,7 @@ class Histories:
                 pulse = jobs.pulse(connection, job_id, project_id=caller.project_id)
             if pulse and knows(pulse):
                 return pulse
-        return self._page(caller, job_id, window)
+        return self._page(caller, job_id, window) if window.max_points is None else self._sample(caller, job_id, window)
 
     def _page(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
         """The job is read first: what it says to be over has all its epochs already."""
@@ -105,6 +112,38 @@ class Histories:
         return HistoryPage(
             job=job, columns=part(columns, 0, window.limit) if has_more else columns, total=total, has_more=has_more
         )
+
+    def _sample(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
+        """Chosen from what stands now; tried again where a crash took epochs back meanwhile."""
+        most = window.max_points or 0
+        while True:
+            job, stretch = self._stretch(caller, job_id, window)
+            if stretch is None or stretch.count <= most:
+                return self._page(caller, job_id, replace(window, limit=most))
+            chosen = self._samples.choose(stretch, most=most)
+            with self._database.read() as connection:
+                columns = epochs.at(connection, job.number, chosen, metrics=metrics_of(job))
+                now = _found(connection, caller, job_id)
+            if now.attempt == job.attempt and len(columns) == len(chosen):
+                return HistoryPage(job=job, columns=columns, total=stretch.count, sampled=True)
+            self._samples.forget(stretch.curves)
+
+    def _stretch(self, caller: Caller, job_id: str, window: Window) -> tuple[JobRow, Stretch | None]:
+        with self._database.read() as connection:
+            job = _found(connection, caller, job_id)
+            ends = epochs.ends(connection, job.number, after=window.after, before=window.before, every=window.every)
+        if ends is None:
+            return job, None
+        record_every = job.resolved_spec["record_every"]
+        curves = Curves(
+            number=job.number,
+            attempt=job.attempt,
+            names=(*epochs.LOSSES, *metrics_of(job)),
+            step=lcm(record_every, window.every),
+            every=window.every,
+        )
+        count = stored(ends[1], record_every=record_every, after=window.after, every=window.every)
+        return job, Stretch(curves=curves, after=window.after, first=ends[0], last=ends[1], count=count)
 
 
 def metrics_of(job: JobRow) -> Sequence[str]:
