@@ -1,38 +1,55 @@
 """The history of a job over HTTP: columns, straight to bytes."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from app.api.accept import preferred
 from app.api.access import CallerOf
 from app.api.answers import Answer
 from app.api.etags import known_by, weak
-from app.api.faults import HEADER
-from app.api.openapi import problems
+from app.api.faults import QUERY
+from app.api.openapi import Responses, problems
 from app.api.queries import LARGEST, LONGEST_WAIT, CheckedQuery
 from app.api.services import ServicesOf
-from app.domain.errors import Fault, NotSupported
+from app.domain.errors import Invalid
 from app.domain.history import EpochColumns
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber, column_to_json
 from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
-from app.services.history import HistoryPage, Knows, Window
+from app.services.downloads import Arrow, Csv, JsonLines, Writer
+from app.services.history import HistoryPage, Knows, Window, metrics_of
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/history", tags=["History"], dependencies=[CheckedQuery])
 
 MOST_EPOCHS = 10_000
 _CACHING = {"Cache-Control": "no-cache", "Vary": "Accept"}
-_TYPES = (
-    "application/json",
-    "text/csv",
-    "application/x-ndjson",
-    "application/vnd.apache.arrow.stream",
-    "application/vnd.apache.arrow.file",
-)
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A form of the whole other than JSON."""
+
+    type: str
+    suffix: str
+    writer: Callable[[Sequence[str]], Writer]
+
+
+_FORMS = {
+    form.type: form
+    for form in (
+        _Form("text/csv", "csv", Csv),
+        _Form("application/x-ndjson", "jsonl", JsonLines),
+        _Form("application/vnd.apache.arrow.stream", "arrows", Arrow),
+    )
+}
 
 
 class HistoryQuery(BaseModel):
@@ -46,6 +63,18 @@ class HistoryQuery(BaseModel):
         None, ge=2, le=MOST_EPOCHS, description="The whole range in so many epochs, with every curve's extremes; no `limit`."
     )
     wait: float = Field(0, ge=0, le=LONGEST_WAIT, description="Hold the answer until there is something new, at most so long.")
+
+    @property
+    def window(self) -> Window:
+        """As the service takes it."""
+        return Window(**self.model_dump(exclude={"wait"}))
+
+    @property
+    def whole(self) -> Window:
+        """The same for a file, which has every epoch unless a `limit` is given."""
+        if self.max_points is not None:
+            raise Invalid.at(f"{QUERY}max_points", "Only JSON is sampled, a file has every epoch.", code="not_allowed")
+        return self.window if "limit" in self.model_fields_set else replace(self.window, limit=LARGEST)
 
 
 class History(Answer):
@@ -67,39 +96,48 @@ class History(Answer):
     terminal: bool
 
 
-@router.get(
-    "", operation_id="get_history", responses={**problems(404), 200: {"model": History}, 304: {"description": "Unchanged."}}
-)
+_DOWNLOADS = {type: {"schema": {"type": "string"}} for type in _FORMS}
+_ANSWERS: Responses = {
+    **problems(404),
+    200: {"model": History, "content": _DOWNLOADS},
+    304: {"description": "`If-None-Match` names the job as it stands."},
+}
+
+
+@router.get("", operation_id="get_history", responses=_ANSWERS)
 async def get(
     job_id: str,
     query: Annotated[HistoryQuery, Query()],
     request: Request,
     caller: CallerOf,
     services: ServicesOf,
-    if_none_match: Annotated[
-        str | None, Header(description="The `ETag` of an answer before; 304 where it still holds.")
-    ] = None,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of an answer that is known.")] = None,
 ) -> Response:
-    """Losses and metrics by epoch; `wait` and `If-None-Match` make polling cheap."""
-    if preferred(request, _TYPES) != _TYPES[0]:
-        detail = "The history is answered as application/json in this version."
-        raise NotSupported([Fault(f"{HEADER}Accept", "not_supported", detail)])
-    window = Window(**query.model_dump(exclude={"wait"}))
-    found = await services.histories.page(caller, job_id, window, wait=query.wait, knows=_knows(if_none_match))
+    """Losses and metrics by epoch; `wait` and `If-None-Match` make polling cheap.
+
+    As CSV, JSON Lines or Arrow everything that the job has, streamed: there `limit` counts only where it is given.
+    """
+    form = _FORMS.get(preferred(request, (JSON, *_FORMS)))
+    window = query.window if form is None else replace(query.whole, limit=1)
+    found = await services.histories.page(caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form))
+    headers = {"ETag": weak(_version(found if isinstance(found, Pulse) else found.job, form)), **_CACHING}
     if isinstance(found, Pulse):
-        return Response(status_code=304, headers={"ETag": weak(version(found)), **_CACHING})
-    headers = {"ETag": weak(version(found.job)), **_CACHING}
-    return Response(history_json(found, after=query.after), media_type="application/json", headers=headers)
+        return Response(status_code=304, headers=headers)
+    if form is None:
+        return Response(history_json(found, after=query.after), media_type=JSON, headers=headers)
+    pieces = services.histories.pieces(found.job, query.whole, form.writer(metrics_of(found.job)))
+    headers["Content-Disposition"] = f'attachment; filename="{job_id}.{form.suffix}"'
+    return StreamingResponse(pieces, media_type=form.type, headers=headers)
 
 
-def _knows(if_none_match: str | None) -> Knows | None:
+def _knows(if_none_match: str | None, form: _Form | None) -> Knows | None:
     known = known_by(if_none_match)
-    return None if known is None else lambda pulse: known(version(pulse))
+    return None if known is None else lambda pulse: known(_version(pulse, form))
 
 
-def version(state: Pulse | JobRow) -> str:
+def _version(state: Pulse | JobRow, form: _Form | None) -> str:
     """What changes with everything that an answer about a job's epochs could tell."""
-    return f"{state.number}-{state.revision}"
+    return f"{state.number}-{state.revision}" + (f"-{form.suffix}" if form else "")
 
 
 def history_json(page: HistoryPage, *, after: int) -> bytes:

@@ -181,14 +181,18 @@ def _fetch(connection: Connection, query: Select[Any], **parameters: int) -> lis
 def _columns(table: list[list[Any]], names: Sequence[str]) -> EpochColumns:
     epoch, seconds, nonfinite, *values = table
     if any(nonfinite):
-        for row, codes in enumerate(nonfinite):
-            for place, code in codes_of(codes, names) if codes else ():
-                values[place][row] = _CODES[code]
+        _restore(values, names, nonfinite)
     train_loss, val_loss, learning_rate, *metrics = values
     reported = {name: column for name, column in zip(names[3:], metrics, strict=True) if _has_values(column)}
     return EpochColumns(
         epoch=epoch, train_loss=train_loss, val_loss=val_loss, learning_rate=learning_rate, seconds=seconds, metrics=reported
     )
+
+
+def _restore(values: list[list[Any]], names: Sequence[str], nonfinite: Sequence[int]) -> None:
+    for row, codes in enumerate(nonfinite):
+        for place, code in codes_of(codes, names) if codes else ():
+            values[place][row] = _CODES[code]
 
 
 def _has_values(column: list[float | None]) -> bool:

@@ -1,6 +1,6 @@
 """The history of a job, page by page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 
@@ -17,9 +17,12 @@ from app.persistence.database import Database
 from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
 from app.services.deadline import Deadline
+from app.services.downloads import Writer
 from app.services.samples import Samples, Stretch
 from app.services.sketches import Curves
 from app.services.watcher import Watcher
+
+EPOCHS_IN_A_PIECE = 10_000
 
 Knows = Callable[[Pulse], bool]
 
@@ -72,6 +75,26 @@ class Histories:
             if self._watcher.closed:
                 return found
 
+    async def pieces(self, job: JobRow, window: Window, writer: Writer) -> AsyncIterator[bytes]:
+        """The epochs of a window that the job had when its row was read, written piece by piece.
+
+        Between two pieces neither a thread nor a connection is held, however slowly they are taken.
+        """
+        end = job.epoch + 1 if window.before is None else min(window.before, job.epoch + 1)
+        left, more = window.limit, True
+        while more:
+            part = replace(window, before=end, limit=min(left, EPOCHS_IN_A_PIECE))
+            columns, piece = await to_thread.run_sync(self._piece, job, part, writer)
+            yield piece
+            left, more = left - len(columns), len(columns) == part.limit < left
+            window = replace(window, after=columns.epoch[-1] if more else 0)
+        yield writer.end
+
+    def _piece(self, job: JobRow, window: Window, writer: Writer) -> tuple[EpochColumns, bytes]:
+        with self._database.read() as connection:
+            columns = _columns(connection, job, window)
+        return columns, writer.write(columns)
+
     async def until_over(self, caller: Caller, job_id: str, *, seconds: float) -> None:
         """Return when the job is terminal, or after so many seconds."""
         deadline = Deadline(seconds)
@@ -97,18 +120,9 @@ class Histories:
         """The job is read first: what it says to be over has all its epochs already."""
         with self._database.read() as connection:
             job = _found(connection, caller, job_id)
-            more = window.limit + 1
-            columns = epochs.read(
-                connection,
-                job.number,
-                after=window.after,
-                before=window.before,
-                limit=more,
-                every=window.every,
-                metrics=metrics_of(job),
-            )
+            columns = _columns(connection, job, replace(window, limit=window.limit + 1))
             total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
-        has_more = len(columns) == more
+        has_more = len(columns) > window.limit
         return HistoryPage(
             job=job, columns=part(columns, 0, window.limit) if has_more else columns, total=total, has_more=has_more
         )
@@ -164,6 +178,18 @@ def part(columns: EpochColumns, start: int, stop: int) -> EpochColumns:
         learning_rate=columns.learning_rate[start:stop],
         seconds=columns.seconds[start:stop],
         metrics={name: values[start:stop] for name, values in columns.metrics.items()},
+    )
+
+
+def _columns(connection: Connection, job: JobRow, window: Window) -> EpochColumns:
+    return epochs.read(
+        connection,
+        job.number,
+        after=window.after,
+        before=window.before,
+        limit=window.limit,
+        every=window.every,
+        metrics=metrics_of(job),
     )
 
 

@@ -166,9 +166,3 @@ def test_a_query_is_refused_by_the_names_of_its_parameters(
     shared: Service, params: dict[str, str | int], where: list[str]
 ) -> None:
     assert pointers(shared.client.get("/v1/jobs/job_1/history", params=params)) == where
-
-
-def test_a_form_of_a_later_version_is_refused_by_the_header(shared: Service) -> None:
-    answer = shared.client.get("/v1/jobs/job_1/history", headers={"Accept": "text/csv"})
-
-    assert assert_problem(answer, 422, "not_supported")["errors"][0]["header"] == "Accept"
