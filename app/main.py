@@ -11,7 +11,20 @@ from fastapi import FastAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.api import checkpoints, datasets, history, jobs, plans, predictions, problems, reference, streams, sweeps, system
+from app.api import (
+    checkpoints,
+    comparison,
+    datasets,
+    history,
+    jobs,
+    plans,
+    predictions,
+    problems,
+    reference,
+    streams,
+    sweeps,
+    system,
+)
 from app.api.access import Access
 from app.api.edge import Edge, limits_by_path
 from app.api.openapi import Documented
@@ -23,7 +36,7 @@ from app.settings import Settings
 from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
-RESOURCES = (predictions, history, streams, jobs, plans, sweeps, datasets, checkpoints, system, reference)
+RESOURCES = (predictions, history, streams, comparison, jobs, plans, sweeps, datasets, checkpoints, system, reference)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
 

@@ -29,7 +29,7 @@ from app.services.history import HistoryPage, Knows, Window, metrics_of
 router = APIRouter(prefix="/v1/jobs/{job_id}/history", tags=["History"], dependencies=[CheckedQuery])
 
 MOST_EPOCHS = 10_000
-_CACHING = {"Cache-Control": "no-cache", "Vary": "Accept"}
+CACHING = {"Cache-Control": "no-cache", "Vary": "Accept"}
 JSON = "application/json"
 
 
@@ -120,7 +120,7 @@ async def get(
     form = _FORMS.get(preferred(request, (JSON, *_FORMS)))
     window = query.window if form is None else replace(query.whole, limit=1)
     found = await services.histories.page(caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form))
-    headers = {"ETag": weak(_version(found if isinstance(found, Pulse) else found.job, form)), **_CACHING}
+    headers = {"ETag": weak(version(found if isinstance(found, Pulse) else found.job, form)), **CACHING}
     if isinstance(found, Pulse):
         return Response(status_code=304, headers=headers)
     if form is None:
@@ -132,10 +132,10 @@ async def get(
 
 def _knows(if_none_match: str | None, form: _Form | None) -> Knows | None:
     known = known_by(if_none_match)
-    return None if known is None else lambda pulse: known(_version(pulse, form))
+    return None if known is None else lambda pulse: known(version(pulse, form))
 
 
-def _version(state: Pulse | JobRow, form: _Form | None) -> str:
+def version(state: Pulse | JobRow, form: _Form | None = None) -> str:
     """What changes with everything that an answer about a job's epochs could tell."""
     return f"{state.number}-{state.revision}" + (f"-{form.suffix}" if form else "")
 

@@ -7,7 +7,6 @@ _PATHS = {
     r"/v1/batch_predictions(/.*)?": "Batch prediction",
     r"/v1/keys(/.*)?": "Managing keys",
     r"/v1/webhooks(/.*)?": "Webhooks",
-    r"/v1/history": "Comparing the histories of several jobs",
     r"/v1/jobs/[^/]+/clone": "Cloning a job",
     r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
     r"/v2(/.*)?": "The Open Inference Protocol",

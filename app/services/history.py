@@ -1,6 +1,6 @@
 """The history of a job, page by page."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 
@@ -108,11 +108,22 @@ class Histories:
         with self._database.read() as connection:
             return _found(connection, caller, job_id)
 
+    async def states(self, caller: Caller, job_ids: Iterable[str]) -> list[Pulse]:
+        """How some jobs stand; NotFound where one is not there."""
+        return await to_thread.run_sync(self._states, caller, job_ids)
+
+    def _states(self, caller: Caller, job_ids: Iterable[str]) -> list[Pulse]:
+        with self._database.read() as connection:
+            return [_pulse(connection, caller, id) for id in job_ids]
+
+    async def sample(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
+        """The window in at most `max_points` epochs."""
+        return await to_thread.run_sync(self._sample, caller, job_id, window)
+
     def _look(self, caller: Caller, job_id: str, window: Window, knows: Knows | None) -> HistoryPage | Pulse:
         if knows:
-            with self._database.read() as connection:
-                pulse = jobs.pulse(connection, job_id, project_id=caller.project_id)
-            if pulse and knows(pulse):
+            [pulse] = self._states(caller, [job_id])
+            if knows(pulse):
                 return pulse
         return self._page(caller, job_id, window) if window.max_points is None else self._sample(caller, job_id, window)
 
@@ -179,6 +190,13 @@ def part(columns: EpochColumns, start: int, stop: int) -> EpochColumns:
         seconds=columns.seconds[start:stop],
         metrics={name: values[start:stop] for name, values in columns.metrics.items()},
     )
+
+
+def _pulse(connection: Connection, caller: Caller, job_id: str) -> Pulse:
+    pulse = jobs.pulse(connection, job_id, project_id=caller.project_id)
+    if pulse is None:
+        raise NotFound("job", job_id)
+    return pulse
 
 
 def _columns(connection: Connection, job: JobRow, window: Window) -> EpochColumns:
