@@ -13,7 +13,7 @@ from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.datasets import Datasets
 from app.services.health import Health
-from app.services.history import Histories
+from app.services.history import Bodies, Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.plans import Plans
@@ -94,7 +94,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
         sweeps=Sweeps(
             database, storage, bell, resolver=resolver, admission=admission, jobs=jobs, most_trials=settings.max_trials
         ),
-        histories=Histories(database, watcher, Samples(database, Sketches(database, limit_bytes=settings.history_cache_bytes))),
+        histories=histories(settings, database, watcher),
         streams=Streams(database, watcher),
         scripts=Scripts(database),
         checkpoints=checkpoints,
@@ -105,6 +105,13 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
         health=Health(database, storage, bell, expect_worker=settings.expect_worker),
     )
+
+
+def histories(settings: Settings, database: Database, watcher: Watcher) -> Histories:
+    """Half of what may be remembered of them is for sketches, half for answers."""
+    half = settings.history_cache_bytes // 2
+    samples = Samples(database, Sketches(database, limit_bytes=half))
+    return Histories(database, watcher, samples, Bodies(limit_bytes=half, size=len))
 
 
 def installed_losses() -> list[str]:

@@ -17,7 +17,7 @@ from app.api.queries import LARGEST, CheckedQuery
 from app.api.services import ServicesOf
 from app.domain.errors import Invalid
 from app.persistence.jobs import Pulse
-from app.services.history import Window
+from app.services.history import HistoryPage, Window
 
 router = APIRouter(prefix="/v1/history", tags=["History"], dependencies=[CheckedQuery])
 
@@ -65,8 +65,9 @@ async def get(
     if known and known(tag):
         return Response(status_code=304, headers=headers)
     window = Window(**query.model_dump(exclude={"job"}))
-    histories = [history_json(await services.histories.sample(caller, job, window), after=query.after) for job in query.jobs]
-    body = b'{"object":"list","data":[%s],"has_more":false,"next":null}' % b",".join(histories)
+    pages = [await services.histories.page(caller, job, window, write=history_json) for job in query.jobs]
+    bodies = b",".join(page.body for page in pages if isinstance(page, HistoryPage))
+    body = b'{"object":"list","data":[%s],"has_more":false,"next":null}' % bodies
     return Response(body, media_type=JSON, headers=headers)
 
 

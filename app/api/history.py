@@ -119,12 +119,14 @@ async def get(
     """
     form = _FORMS.get(preferred(request, (JSON, *_FORMS)))
     window = query.window if form is None else replace(query.whole, limit=1)
-    found = await services.histories.page(caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form))
+    found = await services.histories.page(
+        caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form), write=None if form else history_json
+    )
     headers = {"ETag": weak(version(found if isinstance(found, Pulse) else found.job, form)), **CACHING}
     if isinstance(found, Pulse):
         return Response(status_code=304, headers=headers)
     if form is None:
-        return Response(history_json(found, after=query.after), media_type=JSON, headers=headers)
+        return Response(found.body, media_type=JSON, headers=headers)
     pieces = services.histories.pieces(found.job, query.whole, form.writer(metrics_of(found.job)))
     headers["Content-Disposition"] = f'attachment; filename="{job_id}.{form.suffix}"'
     return StreamingResponse(pieces, media_type=form.type, headers=headers)
@@ -140,7 +142,7 @@ def version(state: Pulse | JobRow, form: _Form | None = None) -> str:
     return f"{state.number}-{state.revision}" + (f"-{form.suffix}" if form else "")
 
 
-def history_json(page: HistoryPage, *, after: int) -> bytes:
+def history_json(page: HistoryPage) -> bytes:
     """The answer; pydantic would take longer than all the rest."""
     job, columns = page.job, page.columns
     return orjson.dumps(
@@ -150,7 +152,7 @@ def history_json(page: HistoryPage, *, after: int) -> bytes:
             **columns_to_json(columns),
             "total": page.total,
             "sampled": page.sampled,
-            "next": columns.epoch[-1] if columns.epoch else after,
+            "next": page.next,
             "has_more": page.has_more,
             "status": job.status,
             "terminal": job.status.terminal,

@@ -1,7 +1,7 @@
 """The history of a job, page by page."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import lcm
 
 from anyio import to_thread
@@ -18,6 +18,7 @@ from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
 from app.services.deadline import Deadline
 from app.services.downloads import Writer
+from app.services.remembered import Remembered
 from app.services.samples import Samples, Stretch
 from app.services.sketches import Curves
 from app.services.watcher import Watcher
@@ -44,30 +45,46 @@ class HistoryPage:
     """A page, and the job as it stood when it was read."""
 
     job: JobRow
-    columns: EpochColumns
-    total: int
+    columns: EpochColumns = field(default_factory=EpochColumns)
+    total: int = 0
+    next: int = 0
     has_more: bool = False
     sampled: bool = False
+    body: bytes = b""
+
+
+Write = Callable[[HistoryPage], bytes]
+Bodies = Remembered[tuple[int, int, Window], bytes]
+"""By the job's number and revision: what is told of a job that is over stays as it is."""
 
 
 class Histories:
     """Reads epochs as columns; waits without a thread."""
 
-    def __init__(self, database: Database, watcher: Watcher, samples: Samples) -> None:
+    def __init__(self, database: Database, watcher: Watcher, samples: Samples, bodies: Bodies) -> None:
         self._database = database
         self._watcher = watcher
         self._samples = samples
+        self._bodies = bodies
 
     async def page(
-        self, caller: Caller, job_id: str, window: Window, *, wait: float = 0, knows: Knows | None = None
+        self,
+        caller: Caller,
+        job_id: str,
+        window: Window,
+        *,
+        wait: float = 0,
+        knows: Knows | None = None,
+        write: Write | None = None,
     ) -> HistoryPage | Pulse:
         """A page; with `wait` not before there is something new in it, the job is over, or so many seconds went by.
 
         Only the job's pulse where the caller knows the job as it stands: that is asked first, and costs one small question.
+        With `write` the page has its `body`; that of a job that is over is written once, and comes without its columns then.
         """
         deadline = Deadline(wait)
         while True:
-            found = await to_thread.run_sync(self._look, caller, job_id, window, knows)
+            found = await to_thread.run_sync(self._look, caller, job_id, window, knows, write)
             state, news = (found, 0) if isinstance(found, Pulse) else (found.job, len(found.columns))
             if news or state.status.terminal or not deadline.left:
                 return found
@@ -116,15 +133,27 @@ class Histories:
         with self._database.read() as connection:
             return [_pulse(connection, caller, id) for id in job_ids]
 
-    async def sample(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
-        """The window in at most `max_points` epochs."""
-        return await to_thread.run_sync(self._sample, caller, job_id, window)
-
-    def _look(self, caller: Caller, job_id: str, window: Window, knows: Knows | None) -> HistoryPage | Pulse:
+    def _look(
+        self, caller: Caller, job_id: str, window: Window, knows: Knows | None, write: Write | None
+    ) -> HistoryPage | Pulse:
         if knows:
             [pulse] = self._states(caller, [job_id])
             if knows(pulse):
                 return pulse
+        return self._written(caller, job_id, window, write) if write else self._read(caller, job_id, window)
+
+    def _written(self, caller: Caller, job_id: str, window: Window, write: Write) -> HistoryPage:
+        job = self._job(caller, job_id)
+        key = job.number, job.revision, window
+        if body := self._bodies.get(key):
+            return HistoryPage(job=job, body=body)
+        page = self._read(caller, job_id, window)
+        body = write(page)
+        if page.job.status.terminal and page.job.revision == job.revision:
+            self._bodies.put(key, body)
+        return replace(page, body=body)
+
+    def _read(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
         return self._page(caller, job_id, window) if window.max_points is None else self._sample(caller, job_id, window)
 
     def _page(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
@@ -134,9 +163,8 @@ class Histories:
             columns = _columns(connection, job, replace(window, limit=window.limit + 1))
             total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
         has_more = len(columns) > window.limit
-        return HistoryPage(
-            job=job, columns=part(columns, 0, window.limit) if has_more else columns, total=total, has_more=has_more
-        )
+        columns = part(columns, 0, window.limit) if has_more else columns
+        return HistoryPage(job=job, columns=columns, total=total, next=_next(columns, window), has_more=has_more)
 
     def _sample(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
         """Chosen from what stands now; tried again where a crash took epochs back meanwhile."""
@@ -150,7 +178,8 @@ class Histories:
                 columns = epochs.at(connection, job.number, chosen, metrics=metrics_of(job))
                 now = _found(connection, caller, job_id)
             if now.attempt == job.attempt and len(columns) == len(chosen):
-                return HistoryPage(job=job, columns=columns, total=stretch.count, sampled=True)
+                next = _next(columns, window)
+                return HistoryPage(job=job, columns=columns, total=stretch.count, next=next, sampled=True)
             self._samples.forget(stretch.curves)
 
     def _stretch(self, caller: Caller, job_id: str, window: Window) -> tuple[JobRow, Stretch | None]:
@@ -190,6 +219,10 @@ def part(columns: EpochColumns, start: int, stop: int) -> EpochColumns:
         seconds=columns.seconds[start:stop],
         metrics={name: values[start:stop] for name, values in columns.metrics.items()},
     )
+
+
+def _next(columns: EpochColumns, window: Window) -> int:
+    return columns.epoch[-1] if columns.epoch else window.after
 
 
 def _pulse(connection: Connection, caller: Caller, job_id: str) -> Pulse:

@@ -1,6 +1,5 @@
 """What is remembered of long histories, so that a sample of a million epochs takes milliseconds: their blocks' extremes."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from app.persistence import epochs, extremes
 from app.persistence.database import Database
 from app.persistence.epochs import Values
 from app.persistence.extremes import Blocks
+from app.services.remembered import Remembered
 from app.services.sampling import GREATEST, KINDS, LEAST, NOTHING, Floats, Ints, epoch_leaves, row
 
 BLOCK = 64
@@ -124,32 +124,23 @@ def _nothing(curves: Curves, blocks: int) -> tuple[Floats, Ints]:
 
 
 class Sketches:
-    """The least recently used give way."""
+    """One of each job's curves."""
 
     def __init__(self, database: Database, *, limit_bytes: int) -> None:
         self._database = database
-        self._limit = limit_bytes
-        self._lock = Lock()
-        self._sketches: OrderedDict[tuple[int, int], Sketch] = OrderedDict()
+        self._remembered = Remembered[tuple[int, int], Sketch](limit_bytes=limit_bytes, size=lambda sketch: sketch.bytes)
 
     def of(self, curves: Curves) -> Sketch:
         """The sketch of some curves; one of an earlier attempt says nothing any more."""
-        key = curves.number, curves.every
-        with self._lock:
-            sketch = self._sketches.get(key)
-            if sketch is None or sketch.curves != curves:
-                sketch = self._sketches[key] = Sketch(self._database, curves)
-            self._sketches.move_to_end(key)
-            self._shrink()
-        return sketch
+        sketch = self._remembered.get(_key(curves))
+        if sketch is None or sketch.curves != curves:
+            sketch = Sketch(self._database, curves)
+        return self._remembered.put(_key(curves), sketch)
 
     def forget(self, curves: Curves) -> None:
         """Drop a sketch that the table no longer agrees with."""
-        with self._lock:
-            self._sketches.pop((curves.number, curves.every), None)
+        self._remembered.forget(_key(curves))
 
-    def _shrink(self) -> None:
-        """The newest stays, however large it is."""
-        total = sum(sketch.bytes for sketch in self._sketches.values())
-        while total > self._limit and len(self._sketches) > 1:
-            total -= self._sketches.popitem(last=False)[1].bytes
+
+def _key(curves: Curves) -> tuple[int, int]:
+    return curves.number, curves.every

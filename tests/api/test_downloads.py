@@ -14,7 +14,7 @@ from sqlalchemy import QueuePool
 
 from app.domain.caller import Caller
 from app.services.downloads import Csv
-from app.services.history import Histories, HistoryPage, Window, metrics_of
+from app.services.history import Bodies, Histories, HistoryPage, Window, metrics_of
 from app.services.samples import Samples
 from app.services.sketches import Sketches
 from app.services.watcher import Watcher
@@ -154,7 +154,8 @@ def test_a_file_ends_where_the_job_stood_and_holds_nothing_between_two_pieces(se
     worker = Trained(service)
     worker.train(1, 10_005)
     database = service.database
-    histories = Histories(database, Watcher(database, period=1), Samples(database, Sketches(database, limit_bytes=1)))
+    samples = Samples(database, Sketches(database, limit_bytes=1))
+    histories = Histories(database, Watcher(database, period=1), samples, Bodies(limit_bytes=1, size=len))
 
     async def take() -> bytes:
         page = await histories.page(Caller(), worker.job.id, Window(limit=1))

@@ -142,6 +142,27 @@ def test_a_wait_with_a_tag_ends_with_the_next_epoch_or_with_304(service: Service
     assert something.json()["epoch"] == list(range(1, 13))
 
 
+def test_what_was_told_of_a_job_that_is_over_is_told_again_to_the_byte_and_no_longer_than_it_is_there(
+    service: Service, trained: Trained
+) -> None:
+    path = f"/v1/jobs/{trained.job.id}/history"
+
+    def ask(**params: int) -> bytes:
+        return service.client.get(path, params=params).content
+
+    living = ask()
+    trained.train(11, 12)
+    trained.finish()
+    first, second = ask(), ask()
+    other, third = ask(limit=2), ask()
+
+    assert first == second == third
+    assert len({living, first, other}) == 3
+    assert service.get(path)["total"] == 12
+    service.client.delete(f"/v1/jobs/{trained.job.id}")
+    assert service.client.get(path).status_code == 404
+
+
 def test_an_epoch_stands_once_after_a_crash(service: Service, trained: Trained) -> None:
     trained.crash()
     trained.claim()

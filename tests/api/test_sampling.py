@@ -15,7 +15,7 @@ from app.domain.history import EpochColumns
 from app.persistence import epochs
 from app.persistence.database import Database
 from app.persistence.epochs import Values
-from app.services.history import Histories, HistoryPage, Window
+from app.services.history import Bodies, Histories, HistoryPage, Window
 from app.services.samples import Samples, Stretch
 from app.services.sampling import choose, epoch_leaves
 from app.services.sketches import Curves, Sketches
@@ -239,7 +239,7 @@ class Overtaken(Samples):
 def test_a_crash_while_a_sample_is_drawn_leaves_no_trace_in_it(service: Service, trained: Trained) -> None:
     samples = Overtaken(service.database, Sketches(service.database, limit_bytes=1))
     samples.worker = trained
-    histories = Histories(service.database, Watcher(service.database, period=1), samples)
+    histories = Histories(service.database, Watcher(service.database, period=1), samples, Bodies(limit_bytes=1, size=len))
 
     page = asyncio.run(histories.page(Caller(), trained.job.id, Window(max_points=60)))
 
