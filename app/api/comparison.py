@@ -17,7 +17,7 @@ from app.api.queries import LARGEST, CheckedQuery
 from app.api.services import ServicesOf
 from app.domain.errors import Invalid
 from app.persistence.jobs import Pulse
-from app.services.history import HistoryPage, Window
+from app.services.pages import HistoryPage, Window
 
 router = APIRouter(prefix="/v1/history", tags=["History"], dependencies=[CheckedQuery])
 

@@ -24,7 +24,8 @@ from app.domain.numbers import JsonNumber, column_to_json
 from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
 from app.services.downloads import Arrow, Csv, JsonLines, Writer
-from app.services.history import HistoryPage, Knows, Window, metrics_of
+from app.services.history import Knows
+from app.services.pages import HistoryPage, Window, metrics_of
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/history", tags=["History"], dependencies=[CheckedQuery])
 

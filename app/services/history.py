@@ -1,23 +1,22 @@
 """The history of a job, page by page."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from math import lcm
 
 from anyio import to_thread
 from sqlalchemy import Connection
 
-from app.domain import metrics
 from app.domain.caller import Caller
 from app.domain.errors import NotFound
 from app.domain.history import EpochColumns, stored
-from app.domain.schema import Task
 from app.persistence import epochs, jobs
 from app.persistence.database import Database
 from app.persistence.jobs import Pulse
 from app.persistence.rows import JobRow
 from app.services.deadline import Deadline
 from app.services.downloads import Writer
+from app.services.pages import HistoryPage, Window, metrics_of, next_after, part, read_window
 from app.services.remembered import Remembered
 from app.services.samples import Samples, Stretch
 from app.services.sketches import Curves
@@ -26,31 +25,6 @@ from app.services.watcher import Watcher
 EPOCHS_IN_A_PIECE = 10_000
 
 Knows = Callable[[Pulse], bool]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Up to `limit` epochs beyond `after`, none at `before` or later; with `every`, epoch 1 and its multiples."""
-
-    after: int = 0
-    before: int | None = None
-    limit: int = 1000
-    every: int = 1
-    max_points: int | None = None
-    """With it all epochs of the range, or where they are more a sample of so many; `limit` does not count then."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HistoryPage:
-    """A page, and the job as it stood when it was read."""
-
-    job: JobRow
-    columns: EpochColumns = field(default_factory=EpochColumns)
-    total: int = 0
-    next: int = 0
-    has_more: bool = False
-    sampled: bool = False
-    body: bytes = b""
 
 
 Write = Callable[[HistoryPage], bytes]
@@ -109,7 +83,7 @@ class Histories:
 
     def _piece(self, job: JobRow, window: Window, writer: Writer) -> tuple[EpochColumns, bytes]:
         with self._database.read() as connection:
-            columns = _columns(connection, job, window)
+            columns = read_window(connection, job, window)
         return columns, writer.write(columns)
 
     async def until_over(self, caller: Caller, job_id: str, *, seconds: float) -> None:
@@ -160,11 +134,11 @@ class Histories:
         """The job is read first: what it says to be over has all its epochs already."""
         with self._database.read() as connection:
             job = _found(connection, caller, job_id)
-            columns = _columns(connection, job, replace(window, limit=window.limit + 1))
+            columns = read_window(connection, job, replace(window, limit=window.limit + 1))
             total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
         has_more = len(columns) > window.limit
         columns = part(columns, 0, window.limit) if has_more else columns
-        return HistoryPage(job=job, columns=columns, total=total, next=_next(columns, window), has_more=has_more)
+        return HistoryPage(job=job, columns=columns, total=total, next=next_after(columns, window), has_more=has_more)
 
     def _sample(self, caller: Caller, job_id: str, window: Window) -> HistoryPage:
         """Chosen from what stands now; tried again where a crash took epochs back meanwhile."""
@@ -178,7 +152,7 @@ class Histories:
                 columns = epochs.at(connection, job.number, chosen, metrics=metrics_of(job))
                 now = _found(connection, caller, job_id)
             if now.attempt == job.attempt and len(columns) == len(chosen):
-                next = _next(columns, window)
+                next = next_after(columns, window)
                 return HistoryPage(job=job, columns=columns, total=stretch.count, next=next, sampled=True)
             self._samples.forget(stretch.curves)
 
@@ -200,48 +174,11 @@ class Histories:
         return job, Stretch(curves=curves, after=window.after, first=ends[0], last=ends[1], count=count)
 
 
-def metrics_of(job: JobRow) -> Sequence[str]:
-    """The metric columns that a job fills: none without validation rows."""
-    spec = job.resolved_spec
-    if not spec["validation_rows"]:
-        return ()
-    watched = (spec["early_stopping"] or {}).get("metric")
-    return [f"val_{name}" for name in metrics.of_epochs(Task(spec["task"]), watched=watched)]
-
-
-def part(columns: EpochColumns, start: int, stop: int) -> EpochColumns:
-    """The epochs at places start to before stop."""
-    return EpochColumns(
-        epoch=columns.epoch[start:stop],
-        train_loss=columns.train_loss[start:stop],
-        val_loss=columns.val_loss[start:stop],
-        learning_rate=columns.learning_rate[start:stop],
-        seconds=columns.seconds[start:stop],
-        metrics={name: values[start:stop] for name, values in columns.metrics.items()},
-    )
-
-
-def _next(columns: EpochColumns, window: Window) -> int:
-    return columns.epoch[-1] if columns.epoch else window.after
-
-
 def _pulse(connection: Connection, caller: Caller, job_id: str) -> Pulse:
     pulse = jobs.pulse(connection, job_id, project_id=caller.project_id)
     if pulse is None:
         raise NotFound("job", job_id)
     return pulse
-
-
-def _columns(connection: Connection, job: JobRow, window: Window) -> EpochColumns:
-    return epochs.read(
-        connection,
-        job.number,
-        after=window.after,
-        before=window.before,
-        limit=window.limit,
-        every=window.every,
-        metrics=metrics_of(job),
-    )
 
 
 def _found(connection: Connection, caller: Caller, job_id: str) -> JobRow:

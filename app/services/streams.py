@@ -14,7 +14,7 @@ from app.domain.job import Status
 from app.persistence import epochs, events, jobs
 from app.persistence.database import Database
 from app.persistence.rows import EventRow, JobRow
-from app.services.history import metrics_of, part
+from app.services.pages import metrics_of, part
 from app.services.watcher import Watcher
 
 EPOCHS_AT_A_TIME = 1000

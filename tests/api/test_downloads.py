@@ -14,7 +14,8 @@ from sqlalchemy import QueuePool
 
 from app.domain.caller import Caller
 from app.services.downloads import Csv
-from app.services.history import Bodies, Histories, HistoryPage, Window, metrics_of
+from app.services.history import Bodies, Histories
+from app.services.pages import HistoryPage, Window, metrics_of
 from app.services.samples import Samples
 from app.services.sketches import Sketches
 from app.services.watcher import Watcher

@@ -4,7 +4,8 @@ import asyncio
 
 from app.api.history import history_json
 from app.domain.caller import Caller
-from app.services.history import Bodies, Histories, HistoryPage, Window
+from app.services.history import Bodies, Histories
+from app.services.pages import HistoryPage, Window
 from app.services.remembered import Remembered
 from app.services.samples import Samples
 from app.services.sketches import Sketches

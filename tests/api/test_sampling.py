@@ -15,7 +15,8 @@ from app.domain.history import EpochColumns
 from app.persistence import epochs
 from app.persistence.database import Database
 from app.persistence.epochs import Values
-from app.services.history import Bodies, Histories, HistoryPage, Window
+from app.services.history import Bodies, Histories
+from app.services.pages import HistoryPage, Window
 from app.services.samples import Samples, Stretch
 from app.services.sampling import choose, epoch_leaves
 from app.services.sketches import Curves, Sketches
