@@ -16,7 +16,7 @@ from app.api.openapi import Responses, problems
 from app.api.queries import LARGEST, CheckedQuery
 from app.api.services import ServicesOf
 from app.domain.errors import Invalid
-from app.persistence.jobs import Pulse
+from app.persistence.rows import JobState
 from app.services.pages import HistoryPage, Window
 
 router = APIRouter(prefix="/v1/history", tags=["History"], dependencies=[CheckedQuery])
@@ -71,6 +71,6 @@ async def get(
     return Response(body, media_type=JSON, headers=headers)
 
 
-def _version(states: Iterable[Pulse]) -> str:
+def _version(jobs: Iterable[JobState]) -> str:
     """Of all jobs together, short enough for a header."""
-    return hashlib.sha256(" ".join(version(state) for state in states).encode()).hexdigest()[:32]
+    return hashlib.sha256(" ".join(version(job) for job in jobs).encode()).hexdigest()[:32]

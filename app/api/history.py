@@ -21,8 +21,7 @@ from app.domain.errors import Invalid
 from app.domain.history import EpochColumns
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber, column_to_json
-from app.persistence.jobs import Pulse
-from app.persistence.rows import JobRow
+from app.persistence.rows import JobState
 from app.services.downloads import Arrow, Csv, JsonLines, Writer
 from app.services.history import Knows
 from app.services.pages import HistoryPage, Window, metrics_of
@@ -123,8 +122,8 @@ async def get(
     found = await services.histories.page(
         caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form), write=None if form else history_json
     )
-    headers = {"ETag": weak(version(found if isinstance(found, Pulse) else found.job, form)), **CACHING}
-    if isinstance(found, Pulse):
+    headers = {"ETag": weak(version(found if isinstance(found, JobState) else found.job, form)), **CACHING}
+    if isinstance(found, JobState):
         return Response(status_code=304, headers=headers)
     if form is None:
         return Response(found.body, media_type=JSON, headers=headers)
@@ -135,12 +134,12 @@ async def get(
 
 def _knows(if_none_match: str | None, form: _Form | None) -> Knows | None:
     known = known_by(if_none_match)
-    return None if known is None else lambda pulse: known(version(pulse, form))
+    return None if known is None else lambda job: known(version(job, form))
 
 
-def version(state: Pulse | JobRow, form: _Form | None = None) -> str:
+def version(job: JobState, form: _Form | None = None) -> str:
     """What changes with everything that an answer about a job's epochs could tell."""
-    return f"{state.number}-{state.revision}" + (f"-{form.suffix}" if form else "")
+    return f"{job.number}-{job.revision}" + (f"-{form.suffix}" if form else "")
 
 
 def history_json(page: HistoryPage) -> bytes:

@@ -95,9 +95,12 @@ def within(number: int, *, after: Bound, until: Bound | None = None, every: int 
     return and_(*conditions)
 
 
+_LAST = select(func.max(epochs.c.epoch)).where(epochs.c.job_number == bindparam("job"))
+
+
 def count(connection: Connection, number: int, *, record_every: int = 1) -> int:
     """How many epochs are stored, known from the last without a scan."""
-    last: int = connection.execute(select(func.max(epochs.c.epoch)).where(epochs.c.job_number == number)).scalar_one() or 0
+    last: int = connection.execute(_LAST, {"job": number}).scalar_one() or 0
     return stored(last, record_every=record_every)
 
 

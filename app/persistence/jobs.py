@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from app.domain.job import HELD, Status, devices_taken
 from app.domain.packing import pack_key
@@ -13,7 +13,7 @@ from app.domain.spec import JobSpec, ResolvedSpec
 from app.persistence.database import now
 from app.persistence.paging import Page, paged
 from app.persistence.parallel import within_parallel
-from app.persistence.rows import JobRow
+from app.persistence.rows import JobRow, JobState
 from app.persistence.tables import jobs
 
 
@@ -77,6 +77,14 @@ def find(connection: Connection, id: str, *, project_id: str) -> JobRow | None:
     """The job of that id in that project."""
     query = select(*JobRow.selected(jobs)).where(jobs.c.id == id, jobs.c.project_id == project_id)
     return JobRow.maybe(connection.execute(query).one_or_none())
+
+
+_STATE = select(*JobState.selected(jobs)).where(jobs.c.id == bindparam("asked"), jobs.c.project_id == bindparam("of_project"))
+
+
+def state(connection: Connection, id: str, *, project_id: str) -> JobState | None:
+    """The same, as far as its history needs it."""
+    return JobState.maybe(connection.execute(_STATE, {"asked": id, "of_project": project_id}).one_or_none())
 
 
 def page(
@@ -161,13 +169,6 @@ def pulses(connection: Connection, numbers: Collection[int]) -> list[Pulse]:
     """One question for all watched jobs."""
     query = select(jobs.c.number, jobs.c.status, jobs.c.revision).where(jobs.c.number.in_(numbers))
     return [Pulse(number, Status(status), revision) for number, status, revision in connection.execute(query)]
-
-
-def pulse(connection: Connection, id: str, *, project_id: str) -> Pulse | None:
-    """The same of one job, in that project."""
-    query = select(jobs.c.number, jobs.c.status, jobs.c.revision).where(jobs.c.id == id, jobs.c.project_id == project_id)
-    row = connection.execute(query).one_or_none()
-    return row and Pulse(row.number, Status(row.status), row.revision)
 
 
 def needing(connection: Connection, dataset_id: str) -> int:

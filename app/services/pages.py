@@ -1,7 +1,7 @@
 """A page of a history: which epochs it is of, and how they are read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -9,7 +9,7 @@ from app.domain import metrics
 from app.domain.history import EpochColumns
 from app.domain.schema import Task
 from app.persistence import epochs
-from app.persistence.rows import JobRow
+from app.persistence.rows import JobState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Window:
 class HistoryPage:
     """A page, and the job as it stood when it was read."""
 
-    job: JobRow
+    job: JobState
     columns: EpochColumns = field(default_factory=EpochColumns)
     total: int = 0
     next: int = 0
@@ -37,8 +37,10 @@ class HistoryPage:
     body: bytes = b""
 
 
-def read_window(connection: Connection, job: JobRow, window: Window) -> EpochColumns:
-    """The epochs of a window."""
+def read_window(connection: Connection, job: JobState, window: Window) -> EpochColumns:
+    """The epochs of a window; a job says how far it is, so that a poll that finds nothing new asks for nothing more."""
+    if window.after >= job.epoch:
+        return EpochColumns()
     return epochs.read(
         connection,
         job.number,
@@ -50,12 +52,17 @@ def read_window(connection: Connection, job: JobRow, window: Window) -> EpochCol
     )
 
 
-def next_after(columns: EpochColumns, window: Window) -> int:
-    """Where the page behind these begins."""
-    return columns.epoch[-1] if columns.epoch else window.after
+def read_page(connection: Connection, job: JobState, window: Window) -> HistoryPage:
+    """The first `limit` epochs of a window."""
+    columns = read_window(connection, job, replace(window, limit=window.limit + 1))
+    total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
+    has_more = len(columns) > window.limit
+    columns = part(columns, 0, window.limit) if has_more else columns
+    next = columns.epoch[-1] if columns.epoch else window.after
+    return HistoryPage(job=job, columns=columns, total=total, next=next, has_more=has_more)
 
 
-def metrics_of(job: JobRow) -> Sequence[str]:
+def metrics_of(job: JobState) -> Sequence[str]:
     """The metric columns that a job fills: none without validation rows."""
     spec = job.resolved_spec
     if not spec["validation_rows"]:
