@@ -39,6 +39,8 @@ def up(
 ) -> None:
     """Run the whole service on this machine, in the foreground; Ctrl-C stops it."""
     from app.upkeep.claim import FolderInUse
+    from app.upkeep.commands import DESCRIPTORS
+    from app.upkeep.machine import allow_descriptors
     from app.upkeep.parent import ending_with
     from app.upkeep.supervisor import StartFailed, Supervisor
 
@@ -47,6 +49,7 @@ def up(
     settings = _settings(data=data, host=host, port=port, slots=slots)
     _require_key_beyond_loopback(settings)
     os.environ.update(_environment(settings), TRAINYARD_EXPECT_WORKER="true")
+    allow_descriptors(DESCRIPTORS)
     try:
         Supervisor(_plan(settings, logs_on_terminal=verbose)).run()
     except (StartFailed, FolderInUse) as error:
@@ -57,7 +60,8 @@ def up(
 def api(host: Host = None, port: Port = None, check: Check = False) -> None:
     """Run the API alone, against the database, broker and storage that the environment names."""
     from app.upkeep.address import is_ready, url_of
-    from app.upkeep.commands import api_command
+    from app.upkeep.commands import DESCRIPTORS, api_command
+    from app.upkeep.machine import allow_descriptors
 
     settings = _settings(host=host, port=port)
     if check:
@@ -65,6 +69,7 @@ def api(host: Host = None, port: Port = None, check: Check = False) -> None:
     _require_key_beyond_loopback(settings)
     _require_current_schema(settings)
     os.environ.update(_environment(settings))
+    allow_descriptors(DESCRIPTORS)
     _become(api_command(workers=settings.api_workers, bind=("--host", settings.host, "--port", str(settings.port))))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.api import (
     checkpoints,
     clones,
+    comparison,
     datasets,
     history,
     jobs,
@@ -38,7 +39,10 @@ from app.settings import Settings
 from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
-RESOURCES = (predictions, history, streams, jobs, clones, plans, sweeps, datasets, checkpoints, keys, system, reference)
+RESOURCES = (
+    *(predictions, history, streams, comparison, jobs, clones, plans, sweeps),
+    *(datasets, checkpoints, keys, system, reference),
+)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
 

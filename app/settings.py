@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Of a sweep; they are created in one transaction."""
     max_predict_rows: Annotated[int, Field(ge=1)] = 10_000
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
+    history_cache_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
+    """Of what an API process remembers of histories: blocks of long ones, and what was answered of jobs that are over."""
     log_level: str = "info"
 
     @property

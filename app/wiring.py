@@ -16,7 +16,7 @@ from app.services.choices import Choices
 from app.services.clones import Clones
 from app.services.datasets import Datasets
 from app.services.health import Health
-from app.services.history import Histories
+from app.services.history import Bodies, Histories
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.keyring import Keyring
@@ -26,7 +26,9 @@ from app.services.ports import Bell, Rates
 from app.services.predictions import Predictions
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
+from app.services.samples import Samples
 from app.services.scripts import Scripts
+from app.services.sketches import Sketches
 from app.services.starts import Starts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
@@ -114,7 +116,7 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
             quotas=quotas,
             most_trials=settings.max_trials,
         ),
-        histories=Histories(database, watcher),
+        histories=histories(settings, database, watcher),
         streams=Streams(database, watcher),
         scripts=Scripts(database),
         checkpoints=checkpoints,
@@ -125,6 +127,13 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
         health=Health(database, storage, bell, expect_worker=settings.expect_worker),
     )
+
+
+def histories(settings: Settings, database: Database, watcher: Watcher) -> Histories:
+    """Half of what may be remembered of them is for sketches, half for answers."""
+    half = settings.history_cache_bytes // 2
+    samples = Samples(database, Sketches(database, limit_bytes=half))
+    return Histories(database, watcher, samples, Bodies(limit_bytes=half, size=len))
 
 
 def installed_losses() -> list[str]:

@@ -1,43 +1,80 @@
 """The history of a job over HTTP: columns, straight to bytes."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from app.api.accept import preferred
 from app.api.access import CallerOf
 from app.api.answers import Answer
-from app.api.faults import HEADER
-from app.api.openapi import problems
+from app.api.etags import known_by, weak
+from app.api.faults import QUERY
+from app.api.openapi import Responses, problems
 from app.api.queries import LARGEST, LONGEST_WAIT, CheckedQuery
 from app.api.services import ServicesOf
-from app.domain.errors import Fault, NotSupported
+from app.domain.errors import Invalid
 from app.domain.history import EpochColumns
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber, column_to_json
-from app.services.history import HistoryPage, Window
+from app.persistence.rows import JobState
+from app.services.downloads import Arrow, Csv, JsonLines, Writer
+from app.services.history import Knows
+from app.services.pages import HistoryPage, Window, metrics_of
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/history", tags=["History"], dependencies=[CheckedQuery])
 
 MOST_EPOCHS = 10_000
-_TYPES = (
-    "application/json",
-    "text/csv",
-    "application/x-ndjson",
-    "application/vnd.apache.arrow.stream",
-    "application/vnd.apache.arrow.file",
-)
+CACHING = {"Cache-Control": "no-cache", "Vary": "Accept"}
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A form of the whole other than JSON."""
+
+    type: str
+    suffix: str
+    writer: Callable[[Sequence[str]], Writer]
+
+
+_FORMS = {
+    form.type: form
+    for form in (
+        _Form("text/csv", "csv", Csv),
+        _Form("application/x-ndjson", "jsonl", JsonLines),
+        _Form("application/vnd.apache.arrow.stream", "arrows", Arrow),
+    )
+}
 
 
 class HistoryQuery(BaseModel):
     """Which epochs."""
 
     after: int = Field(0, ge=0, le=LARGEST, description="Epochs beyond this one.")
+    before: int | None = Field(None, ge=0, le=LARGEST, description="None of this epoch or later.")
     limit: int = Field(1000, ge=1, le=MOST_EPOCHS)
     every: int = Field(1, ge=1, le=LARGEST, description="Epoch 1 and each n-th.")
+    max_points: int | None = Field(
+        None, ge=2, le=MOST_EPOCHS, description="The whole range in so many epochs, with every curve's extremes; no `limit`."
+    )
     wait: float = Field(0, ge=0, le=LONGEST_WAIT, description="Hold the answer until there is something new, at most so long.")
+
+    @property
+    def window(self) -> Window:
+        """As the service takes it."""
+        return Window(**self.model_dump(exclude={"wait"}))
+
+    @property
+    def whole(self) -> Window:
+        """The same for a file, which has every epoch unless a `limit` is given."""
+        if self.max_points is not None:
+            raise Invalid.at(f"{QUERY}max_points", "Only JSON is sampled, a file has every epoch.", code="not_allowed")
+        return self.window if "limit" in self.model_fields_set else replace(self.window, limit=LARGEST)
 
 
 class History(Answer):
@@ -59,25 +96,53 @@ class History(Answer):
     terminal: bool
 
 
-@router.get(
-    "", operation_id="get_history", responses={**problems(404), 200: {"model": History}, 304: {"description": "Unchanged."}}
-)
+_DOWNLOADS = {type: {"schema": {"type": "string"}} for type in _FORMS}
+_ANSWERS: Responses = {
+    **problems(404),
+    200: {"model": History, "content": _DOWNLOADS},
+    304: {"description": "`If-None-Match` names the job as it stands."},
+}
+
+
+@router.get("", operation_id="get_history", responses=_ANSWERS)
 async def get(
-    job_id: str, query: Annotated[HistoryQuery, Query()], request: Request, caller: CallerOf, services: ServicesOf
+    job_id: str,
+    query: Annotated[HistoryQuery, Query()],
+    request: Request,
+    caller: CallerOf,
+    services: ServicesOf,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of an answer that is known.")] = None,
 ) -> Response:
-    """Losses and metrics by epoch; `wait` makes polling cheap."""
-    if preferred(request, _TYPES) != _TYPES[0]:
-        detail = "The history is answered as application/json in this version."
-        raise NotSupported([Fault(f"{HEADER}Accept", "not_supported", detail)])
-    window = Window(after=query.after, limit=query.limit, every=query.every)
-    page = await services.histories.page(caller, job_id, window, wait=query.wait)
-    headers = {"ETag": f'W/"{page.job.number}-{page.job.revision}"', "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    """Losses and metrics by epoch; `wait` and `If-None-Match` make polling cheap.
+
+    As CSV, JSON Lines or Arrow everything that the job has, streamed: there `limit` counts only where it is given.
+    """
+    form = _FORMS.get(preferred(request, (JSON, *_FORMS)))
+    window = query.window if form is None else replace(query.whole, limit=1)
+    found = await services.histories.page(
+        caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form), write=None if form else history_json
+    )
+    headers = {"ETag": weak(version(found if isinstance(found, JobState) else found.job, form)), **CACHING}
+    if isinstance(found, JobState):
         return Response(status_code=304, headers=headers)
-    return Response(history_json(page, after=query.after), media_type="application/json", headers=headers)
+    if form is None:
+        return Response(found.body, media_type=JSON, headers=headers)
+    pieces = services.histories.pieces(found.job, query.whole, form.writer(metrics_of(found.job)))
+    headers["Content-Disposition"] = f'attachment; filename="{job_id}.{form.suffix}"'
+    return StreamingResponse(pieces, media_type=form.type, headers=headers)
 
 
-def history_json(page: HistoryPage, *, after: int) -> bytes:
+def _knows(if_none_match: str | None, form: _Form | None) -> Knows | None:
+    known = known_by(if_none_match)
+    return None if known is None else lambda job: known(version(job, form))
+
+
+def version(job: JobState, form: _Form | None = None) -> str:
+    """What changes with everything that an answer about a job's epochs could tell."""
+    return f"{job.number}-{job.revision}" + (f"-{form.suffix}" if form else "")
+
+
+def history_json(page: HistoryPage) -> bytes:
     """The answer; pydantic would take longer than all the rest."""
     job, columns = page.job, page.columns
     return orjson.dumps(
@@ -86,8 +151,8 @@ def history_json(page: HistoryPage, *, after: int) -> bytes:
             "job": job.id,
             **columns_to_json(columns),
             "total": page.total,
-            "sampled": False,
-            "next": columns.epoch[-1] if columns.epoch else after,
+            "sampled": page.sampled,
+            "next": page.next,
             "has_more": page.has_more,
             "status": job.status,
             "terminal": job.status.terminal,

@@ -6,21 +6,14 @@ _PATHS = {
     r"/v1/models(/.*)?": "The model registry",
     r"/v1/batch_predictions(/.*)?": "Batch prediction",
     r"/v1/webhooks(/.*)?": "Webhooks",
-    r"/v1/history": "Comparing the histories of several jobs",
     r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
     r"/v2(/.*)?": "The Open Inference Protocol",
     r"/metrics": "Prometheus metrics",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
-_PARAMETERS = frozenset({"before", "max_points"})
 
 
 def path_to_come(path: str) -> str | None:
     """A sentence for a path of a later version."""
     names = (name for pattern, name in _PATTERNS if pattern.fullmatch(path))
     return next((f"Not part of this version yet: {name[0].lower()}{name[1:]}." for name in names), None)
-
-
-def parameter_to_come(name: str) -> bool:
-    """True for a query parameter of a later version."""
-    return name in _PARAMETERS

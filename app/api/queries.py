@@ -9,8 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from app.api.faults import QUERY
-from app.api.later import parameter_to_come
-from app.domain.errors import Fault, Invalid, NotFound, NotSupported, UnknownCursor
+from app.domain.errors import Fault, Invalid, NotFound, UnknownCursor
 from app.domain.ids import is_id
 from app.persistence.paging import Page
 
@@ -44,9 +43,6 @@ async def check_query(request: Request) -> None:
     route = request.scope["route"]
     known, mapped = _names(route), _mapped(route)
     unknown = [name for name in request.query_params if name not in known and _map_of(name) not in mapped]
-    if to_come := [name for name in unknown if parameter_to_come(name)]:
-        detail = "This parameter is not part of this version yet."
-        raise NotSupported([Fault(f"{QUERY}{name}", "not_supported", detail) for name in to_come])
     faults = [Fault(f"{QUERY}{name}", "unknown_parameter", "There is no such parameter here.") for name in unknown]
     values = request.query_params.multi_items()
     faults += [Fault(f"{QUERY}{name}", "bad_format", "It holds a NUL.") for name, value in values if "\0" in value]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated
+from weakref import WeakKeyDictionary
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -18,6 +19,7 @@ from app.api.openapi import content, problems
 from app.api.queries import LARGEST, CheckedQuery
 from app.api.services import ServicesOf
 from app.domain.errors import Invalid
+from app.domain.job import Status
 from app.persistence.rows import JobRow
 from app.services.jobs import JobView
 from app.services.streams import Done, Happened, Heartbeat, Item, NewEpochs, Position, status_after
@@ -27,7 +29,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/stream", tags=["History"], dependen
 SSE, TEXT = "text/event-stream", "text/plain"
 _POSITION = re.compile(r"(\d{1,10})(?:\.(\d{1,10}))?")
 _ANSWER = content(SSE, TEXT, description="Events `epochs`, `status`, `checkpoint`, and `done` last; or a line for each epoch.")
-_GONE = {"description": "`Last-Event-ID` is that of `done`, or later: there is nothing left to tell."}
+_GONE = {"description": "`Last-Event-ID` or `after` is the id of `done`, or a later one: there is nothing left to tell."}
 
 
 @router.get("", operation_id="stream_job", response_class=Response, responses={**problems(404), 200: _ANSWER, 204: _GONE})
@@ -43,14 +45,15 @@ def stream(
     """What was missed, then what comes, until the job is over."""
     job = services.streams.find(caller, job_id)
     position = _position(after, f"{QUERY}after")
-    if last_event_id is not None:
+    if last_event_id is not None:  # a browser that reconnects sends its first URL again
         position = _position(last_event_id, f"{HEADER}Last-Event-ID")
-        if services.streams.knows_the_end(job, position):
-            return Response(status_code=204)
+    if services.streams.knows_the_end(job, position):
+        return Response(status_code=204)
     items = services.streams.follow(job, position, every=every)
     type = preferred(request, (SSE, TEXT))
-    chunks = _written(items, _event if type == SSE else _lines)
-    return StreamingResponse(chunks, media_type=type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        _PENS[type].write(items), media_type=type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
 
 
 def _position(text: str | None, place: str) -> Position:
@@ -62,9 +65,20 @@ def _position(text: str | None, place: str) -> Position:
     return Position(int(match[1]), int(match[2] or 0))
 
 
-async def _written(items: AsyncIterator[Item], write: Callable[[Item], bytes]) -> AsyncIterator[bytes]:
-    async for item in items:
-        yield write(item)
+class _Pen:
+    """Writes items, and each only once, however many streams it is for."""
+
+    def __init__(self, write: Callable[[Item], bytes]) -> None:
+        self._write = write
+        self._written: WeakKeyDictionary[Item, bytes] = WeakKeyDictionary()
+
+    async def write(self, items: AsyncIterator[Item]) -> AsyncIterator[bytes]:
+        """The bytes of a stream."""
+        async for item in items:
+            written = self._written.get(item)
+            if written is None:
+                written = self._written[item] = self._write(item)
+            yield written
 
 
 def _event(item: Item) -> bytes:
@@ -96,6 +110,8 @@ def _ending(row: JobRow) -> dict[str, object]:
 
 
 def _lines(item: Item) -> bytes:
+    if isinstance(item, Happened):
+        return _sentence(item.job, status_after(item.event)).encode()
     if not isinstance(item, NewEpochs):
         return b""
     columns, epochs = item.columns, item.job.epochs
@@ -103,6 +119,20 @@ def _lines(item: Item) -> bytes:
     return "".join(_line(epoch, epochs, train=train, val=val) for epoch, train, val in rows).encode()
 
 
+def _sentence(job: JobRow, status: Status | None) -> str:
+    """Why no epoch follows, where the job still stands so."""
+    sentences = {
+        Status.QUEUED: "Queued.",
+        Status.PAUSED: f"Paused at epoch {job.epoch}.",
+        Status.CANCELLED: f"Cancelled at epoch {job.epoch}.",
+        Status.FAILED: f"Failed at epoch {job.epoch}, {job.error_code}: {job.error_message}",
+    }
+    return f"{sentences[status]}\n" if status is job.status and status in sentences else ""
+
+
 def _line(epoch: int, epochs: int, *, train: float | None, val: float | None) -> str:
     losses = [f"{name}: {value:.4f}" for name, value in (("Loss", train), ("Val loss", val)) if value is not None]
     return ", ".join([f"Epoch [{epoch}/{epochs}]", *losses]) + "\n"
+
+
+_PENS = {SSE: _Pen(_event), TEXT: _Pen(_lines)}

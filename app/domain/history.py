@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import lcm
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +26,16 @@ class EpochColumns:
     def __len__(self) -> int:
         """The number of epochs."""
         return len(self.epoch)
+
+
+def stored(last: int, *, record_every: int, after: int = 0, every: int = 1) -> int:
+    """How many epochs stand beyond `after` up to `last`, which stands; with `every`, epoch 1 and its multiples only.
+
+    A job stores epoch 1, the multiples of `record_every` and its last one.
+    """
+    step = lcm(record_every, every)
+    beside = {epoch for epoch in (1, last) if after < epoch <= last and epoch % step}
+    return max(0, last // step - after // step) + len(beside)
 
 
 class EpochLosses(BaseModel):

@@ -1,19 +1,36 @@
 """The rows of the history: written in bulk, read back as columns, with NaN and the infinities kept apart on both databases."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, delete, func, insert, literal, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from app.domain.history import EpochColumns
+from app.domain.history import EpochColumns, stored
 from app.domain.metrics import ALL
 from app.persistence.tables import epochs
 
 METRICS = tuple(f"val_{name}" for name in ALL)
-VALUES = ("train_loss", "val_loss", "learning_rate", *METRICS)
+LOSSES = ("train_loss", "val_loss", "learning_rate")
+VALUES = (*LOSSES, *METRICS)
+Bound = int | BindParameter[int]
 _ORDER = tuple(epochs.c.keys())
 _CODES = {1: math.nan, 2: math.inf, 3: -math.inf}
 
@@ -77,39 +94,106 @@ def forget_after(connection: Connection, number: int, epoch: int) -> None:
     connection.execute(delete(epochs).where(epochs.c.job_number == number, epochs.c.epoch > epoch))
 
 
+def within(number: int, *, after: Bound, until: Bound | None = None, every: int = 1) -> ColumnElement[bool]:
+    """A job's epochs beyond `after` up to `until`; with `every`, epoch 1 and its multiples only."""
+    conditions = [epochs.c.job_number == number, epochs.c.epoch > after]
+    if until is not None:
+        conditions.append(epochs.c.epoch <= until)
+    if every > 1:
+        conditions.append(or_(epochs.c.epoch % every == 0, epochs.c.epoch == 1))
+    return and_(*conditions)
+
+
+_LAST = select(func.max(epochs.c.epoch)).where(epochs.c.job_number == bindparam("job"))
+
+
 def count(connection: Connection, number: int, *, record_every: int = 1) -> int:
-    """How many epochs are stored: epoch 1, the multiples of `record_every` and the last, known from the last without a scan."""
-    last: int = connection.execute(select(func.max(epochs.c.epoch)).where(epochs.c.job_number == number)).scalar_one() or 0
-    beside = {1, last} if last else set()
-    return last // record_every + sum(epoch % record_every != 0 for epoch in beside)
+    """How many epochs are stored, known from the last without a scan."""
+    last: int = connection.execute(_LAST, {"job": number}).scalar_one() or 0
+    return stored(last, record_every=record_every)
+
+
+def ends(
+    connection: Connection, number: int, *, after: int = 0, before: int | None = None, every: int = 1
+) -> tuple[int, int] | None:
+    """The first and the last stored epoch between `after` and `before`, found without a scan."""
+    condition = within(number, after=after, until=_until(before), every=every)
+    both = (select(end(epochs.c.epoch)).where(condition).scalar_subquery() for end in (func.min, func.max))
+    first, last = connection.execute(select(*both)).one()
+    return None if first is None else (first, last)
 
 
 def read(
-    connection: Connection, number: int, *, after: int = 0, limit: int, every: int = 1, metrics: Iterable[str] = METRICS
+    connection: Connection,
+    number: int,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    limit: int,
+    every: int = 1,
+    metrics: Iterable[str] = METRICS,
 ) -> EpochColumns:
-    """Up to `limit` epochs beyond `after` in ascending order; with `every`, epoch 1 and its multiples only."""
-    names = ("train_loss", "val_loss", "learning_rate", *metrics)
-    query = (
-        select(epochs.c.epoch, epochs.c.seconds, epochs.c.nonfinite, *(epochs.c[name] for name in names))
-        .where(epochs.c.job_number == number, epochs.c.epoch > after)
-        .order_by(epochs.c.epoch)
-        .limit(limit)
-    )
-    if every > 1:
-        query = query.where(or_(epochs.c.epoch % every == 0, epochs.c.epoch == 1))
-    cursor = connection.execute(query).cursor
+    """Up to `limit` epochs between `after` and `before` in ascending order; with `every`, epoch 1 and its multiples only."""
+    names = (*LOSSES, *metrics)
+    condition = within(number, after=after, until=_until(before), every=every)
+    return _columns(_fetch(connection, _query(condition, names).limit(limit)), names)
+
+
+def at(connection: Connection, number: int, chosen: Sequence[int], *, metrics: Iterable[str] = METRICS) -> EpochColumns:
+    """Those of some epochs that are stored, in ascending order."""
+    names = (*LOSSES, *metrics)
+    condition = and_(epochs.c.job_number == number, epochs.c.epoch.in_(chosen))
+    return _columns(_fetch(connection, _query(condition, names)), names)
+
+
+@dataclass(frozen=True)
+class Values:
+    """Columns as they are stored: what is NaN or infinite is None, and stands in `nonfinite`."""
+
+    epoch: Sequence[int]
+    nonfinite: Sequence[int]
+    curves: Sequence[Sequence[float | None]]
+
+
+def values(
+    connection: Connection, number: int, curves: Sequence[str], *, spans: Iterable[tuple[int, int]], every: int = 1
+) -> Iterator[Values]:
+    """The values of some columns, span by span, each beyond its first epoch up to its second."""
+    query = _query(within(number, after=bindparam("after"), until=bindparam("until"), every=every), curves)
+    for after, until in spans:
+        epoch, _, nonfinite, *found = _fetch(connection, query, after=after, until=until)
+        yield Values(epoch, nonfinite, found)
+
+
+def codes_of(nonfinite: int, names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The places of those columns that are not finite, with 1 for NaN, 2 for infinity, 3 for minus infinity."""
+    for place, name in enumerate(names):
+        if code := nonfinite >> 2 * VALUES.index(name) & 3:
+            yield place, code
+
+
+def _until(before: int | None) -> int | None:
+    return None if before is None else before - 1
+
+
+def _query(condition: ColumnElement[bool], names: Sequence[str]) -> Select[Any]:
+    query = select(epochs.c.epoch, epochs.c.seconds, epochs.c.nonfinite, *(epochs.c[name] for name in names))
+    return query.where(condition).order_by(epochs.c.epoch)
+
+
+def _fetch(connection: Connection, query: Select[Any], **parameters: int) -> list[list[Any]]:
+    """Each column as a list: epoch, seconds, nonfinite and those that were named."""
+    cursor = connection.execute(query, parameters).cursor
     assert cursor is not None
     # Straight from the driver: integers and floats need no conversion, and rows of SQLAlchemy take as long as the query.
     rows = cursor.fetchall()
-    table = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(3 + len(names))]
-    return _columns(table, names)
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in query.selected_columns]
 
 
-def _columns(table: list[list[Any]], names: tuple[str, ...]) -> EpochColumns:
+def _columns(table: list[list[Any]], names: Sequence[str]) -> EpochColumns:
     epoch, seconds, nonfinite, *values = table
     if any(nonfinite):
-        for row, codes in enumerate(nonfinite):
-            _restore(values, names, row=row, codes=codes)
+        _restore(values, names, nonfinite)
     train_loss, val_loss, learning_rate, *metrics = values
     reported = {name: column for name, column in zip(names[3:], metrics, strict=True) if _has_values(column)}
     return EpochColumns(
@@ -117,12 +201,11 @@ def _columns(table: list[list[Any]], names: tuple[str, ...]) -> EpochColumns:
     )
 
 
+def _restore(values: list[list[Any]], names: Sequence[str], nonfinite: Sequence[int]) -> None:
+    for row, codes in enumerate(nonfinite):
+        for place, code in codes_of(codes, names) if codes else ():
+            values[place][row] = _CODES[code]
+
+
 def _has_values(column: list[float | None]) -> bool:
     return bool(column) and (column[0] is not None or column.count(None) < len(column))
-
-
-def _restore(values: list[list[Any]], names: tuple[str, ...], *, row: int, codes: int) -> None:
-    for column, name in zip(values, names, strict=True):
-        code = codes >> 2 * VALUES.index(name) & 3
-        if code:
-            column[row] = _CODES[code]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from app.domain.job import Status
 from app.domain.packing import pack_key
@@ -14,7 +14,7 @@ from app.persistence.database import now
 from app.persistence.filters import Filter, filtered
 from app.persistence.paging import Page, paged
 from app.persistence.parallel import within_parallel
-from app.persistence.rows import JobRow
+from app.persistence.rows import JobRow, JobState
 from app.persistence.tables import jobs
 
 
@@ -78,6 +78,14 @@ def find(connection: Connection, id: str, *, project_id: str) -> JobRow | None:
     """The job of that id in that project."""
     query = select(*JobRow.selected(jobs)).where(jobs.c.id == id, jobs.c.project_id == project_id)
     return JobRow.maybe(connection.execute(query).one_or_none())
+
+
+_STATE = select(*JobState.selected(jobs)).where(jobs.c.id == bindparam("asked"), jobs.c.project_id == bindparam("of_project"))
+
+
+def state(connection: Connection, id: str, *, project_id: str) -> JobState | None:
+    """The same, as far as its history needs it."""
+    return JobState.maybe(connection.execute(_STATE, {"asked": id, "of_project": project_id}).one_or_none())
 
 
 def page(connection: Connection, *, project_id: str, page: Page, filter: Filter) -> list[JobRow]:

@@ -69,17 +69,30 @@ class DatasetRow(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobRow(Record):
-    """See tables.jobs."""
+class JobState(Record):
+    """What a history needs of its job, read in half the time; see tables.jobs."""
 
     number: int
     id: str
+    status: Status
+    resolved_spec: dict[str, Any]
+    attempt: int
+    epoch: int
+    revision: int
+
+    def __post_init__(self) -> None:
+        """The status comes as text."""
+        object.__setattr__(self, "status", Status(self.status))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow(JobState):
+    """See tables.jobs."""
+
     project_id: str
     name: str | None
-    status: Status
     stop_reason: str | None
     spec: dict[str, Any]
-    resolved_spec: dict[str, Any]
     warnings: list[str]
     metadata: dict[str, str]
     dataset_id: str
@@ -100,11 +113,9 @@ class JobRow(Record):
     stack_leader: int | None
     stack_size: int | None
     stack_position: int | None
-    attempt: int
     lease_owner: str | None
     crashes: int
     pack_crashes: int
-    epoch: int
     epochs: int
     seconds: float
     latest: dict[str, Any] | None
@@ -113,14 +124,9 @@ class JobRow(Record):
     error_code: str | None
     error_message: str | None
     reproducibility: dict[str, Any] | None
-    revision: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-
-    def __post_init__(self) -> None:
-        """The status comes as text."""
-        object.__setattr__(self, "status", Status(self.status))
 
     @property
     def dataset_ids(self) -> list[str]:

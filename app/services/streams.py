@@ -1,5 +1,6 @@
 """A job as a stream: its epochs and events in one order that a client can take up again where it stopped."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from app.domain.job import Status
 from app.persistence import epochs, events, jobs
 from app.persistence.database import Database
 from app.persistence.rows import EventRow, JobRow
-from app.services.history import metrics_of, part
+from app.services.pages import metrics_of, part
 from app.services.watcher import Watcher
 
 EPOCHS_AT_A_TIME = 1000
@@ -29,7 +30,7 @@ class Position:
     sequence: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Item:
     """A piece of the stream; whoever has it stands at `position`."""
 
@@ -37,26 +38,26 @@ class Item:
     job: JobRow
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NewEpochs(Item):
     """Epochs that follow those before, ascending, none twice."""
 
     columns: EpochColumns
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Happened(Item):
     """An event of the job."""
 
     event: EventRow
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Done(Item):
     """The job is over and everything was told."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Heartbeat(Item):
     """Nothing happened for a while."""
 
@@ -74,6 +75,12 @@ class Streams:
     def __init__(self, database: Database, watcher: Watcher) -> None:
         self._database = database
         self._watcher = watcher
+        self._readings: dict[tuple[int, Position, int], asyncio.Task[_Batch | None]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many streams and polls of this process wait for something new."""
+        return self._watcher.waiting
 
     def find(self, caller: Caller, job_id: str) -> JobRow:
         """The job, or NotFound."""
@@ -96,7 +103,7 @@ class Streams:
         Epochs that a crashed attempt had shown are trained again bit for bit, so the stream goes on after its own last one.
         """
         while not self._watcher.closed:
-            batch = await to_thread.run_sync(self._read, job, position, every)
+            batch = await self._shared(job, position, every)
             if batch is None:
                 return
             for item in batch.items:
@@ -110,6 +117,15 @@ class Streams:
                 return
             if not await self._watcher.changed(job.number, seen=batch.job.revision, timeout=HEARTBEAT_SECONDS):
                 yield Heartbeat(position=position, job=batch.job)
+
+    async def _shared(self, job: JobRow, position: Position, every: int) -> _Batch | None:
+        """One reading for all who stand at the same place: a thousand streams of a job are woken by the same report."""
+        key = job.number, position, every
+        if (reading := self._readings.get(key)) is None:
+            reading = asyncio.create_task(to_thread.run_sync(self._read, job, position, every))
+            self._readings[key] = reading
+            reading.add_done_callback(lambda _: self._readings.pop(key))
+        return await asyncio.shield(reading)
 
     def _read(self, job: JobRow, position: Position, every: int) -> _Batch | None:
         """The job is read first: what it says to be over has all its events and epochs already."""

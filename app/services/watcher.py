@@ -35,6 +35,11 @@ class Watcher:
         self._thread = CapacityLimiter(1)
         self.closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waits)
+
     async def changed(self, number: int, *, seen: int, timeout: float) -> bool:
         """True as soon as the job's revision is not `seen` (or the job is gone); False after the timeout or at the end."""
         if self.closed:

@@ -5,6 +5,8 @@ import sys
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 2
 MAX_CONNECTIONS = 4096
+# Beside the connections: the database's and the broker's, files, and what a training process has open.
+DESCRIPTORS = MAX_CONNECTIONS + 1024
 
 
 def api_command(*, workers: int, bind: tuple[str, ...]) -> tuple[str, ...]:

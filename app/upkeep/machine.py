@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 from pathlib import Path
 
 _DEVICES = Path("/dev")
@@ -19,6 +20,17 @@ def default_slots() -> int:
 def memory_budget(slots: int) -> int:
     """Bytes that the job of one of `slots` training processes may use; 0 slots are the default ones."""
     return int(memory() * _FOR_JOBS) // (slots or default_slots())
+
+
+def allow_descriptors(wanted: int) -> None:
+    """Let this process and its children have so many open files and connections, or as many as the machine grants.
+
+    The usual 1024 are used up by a thousand open streams.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < granted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
 def memory() -> int:

@@ -145,17 +145,24 @@ class Trained:
         """Of the present attempt."""
         return Fence(self.job.number, self.job.attempt)
 
-    def train(self, first: int, last: int, *, loss: Mapping[int, float] | None = None) -> Status:
-        """Report epochs first to last; the loss is 1/epoch unless said otherwise."""
+    def train(
+        self,
+        first: int,
+        last: int,
+        *,
+        loss: Mapping[int, float | None] | None = None,
+        accuracy: Mapping[int, float | None] | None = None,
+    ) -> Status:
+        """Report epochs first to last; the loss is 1/epoch and the accuracy 0.5 unless said otherwise."""
         epochs = list(range(first, last + 1))
-        losses: list[float | None] = [(loss or {}).get(epoch, 1 / epoch) for epoch in epochs]
+        losses = [(loss or {}).get(epoch, 1 / epoch) for epoch in epochs]
         columns = EpochColumns(
             epoch=epochs,
             train_loss=losses,
             val_loss=losses,
             learning_rate=[0.001] * len(epochs),
             seconds=[epoch / 1000 for epoch in epochs],
-            metrics={"val_accuracy": [0.5] * len(epochs)},
+            metrics={"val_accuracy": [(accuracy or {}).get(epoch, 0.5) for epoch in epochs]},
         )
         return self._report(columns, EpochLosses.of(last, train=1 / last, val=1 / last))
 

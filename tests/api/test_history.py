@@ -59,6 +59,15 @@ def test_every_keeps_the_first_epoch_and_each_nth(service: Service, trained: Tra
     assert (page["epoch"], page["total"], page["has_more"]) == ([1, 4, 8], 10, False)
 
 
+def test_a_range_ends_before_an_epoch(service: Service, trained: Trained) -> None:
+    page = service.get(f"/v1/jobs/{trained.job.id}/history", after=3, before=7)
+    first = service.get(f"/v1/jobs/{trained.job.id}/history", before=7, limit=2)
+
+    assert (page["epoch"], page["next"], page["has_more"], page["total"]) == ([4, 5, 6], 6, False, 10)
+    assert (first["epoch"], first["has_more"]) == ([1, 2], True)
+    assert service.get(f"/v1/jobs/{trained.job.id}/history", before=1)["epoch"] == []
+
+
 def test_numbers_that_are_not_finite_are_words_and_missing_ones_null(service: Service) -> None:
     service.submit()
     worker = Trained(service)
@@ -101,7 +110,57 @@ def test_a_poll_that_finds_nothing_new_is_304(service: Service, trained: Trained
     trained.train(11, 11)
     changed = service.client.get(path, headers={"If-None-Match": tag})
 
-    assert (unchanged.status_code, unchanged.content, changed.status_code) == (304, b"", 200)
+    assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", tag)
+    assert (changed.status_code, changed.json()["total"]) == (200, 11)
+
+
+@pytest.mark.parametrize(("sent", "status"), [('"x", {}', 304), ("*", 304), ('"x"', 200), ("", 200)])
+def test_a_tag_may_stand_in_a_list(service: Service, trained: Trained, sent: str, status: int) -> None:
+    path = f"/v1/jobs/{trained.job.id}/history"
+    tag = service.client.get(path).headers["etag"]
+
+    assert service.client.get(path, headers={"If-None-Match": sent.format(tag)}).status_code == status
+
+
+def test_a_tag_is_worth_nothing_where_there_is_no_job(shared: Service) -> None:
+    answer = shared.client.get("/v1/jobs/job_1/history", headers={"If-None-Match": "*"})
+
+    assert_problem(answer, 404, "not_found")
+
+
+def test_a_wait_with_a_tag_ends_with_the_next_epoch_or_with_304(service: Service, trained: Trained) -> None:
+    path = f"/v1/jobs/{trained.job.id}/history"
+    tag = {"If-None-Match": service.client.get(path).headers["etag"]}
+
+    nothing = service.client.get(path, params={"wait": 0.05}, headers=tag)
+    timer = threading.Timer(0.2, trained.train, (11, 12))
+    timer.start()
+    something = service.client.get(path, params={"wait": 30}, headers=tag)
+
+    timer.join()
+    assert nothing.status_code == 304
+    assert something.json()["epoch"] == list(range(1, 13))
+
+
+def test_what_was_told_of_a_job_that_is_over_is_told_again_to_the_byte_and_no_longer_than_it_is_there(
+    service: Service, trained: Trained
+) -> None:
+    path = f"/v1/jobs/{trained.job.id}/history"
+
+    def ask(**params: int) -> bytes:
+        return service.client.get(path, params=params).content
+
+    living = ask()
+    trained.train(11, 12)
+    trained.finish()
+    first, second = ask(), ask()
+    other, third = ask(limit=2), ask()
+
+    assert first == second == third
+    assert len({living, first, other}) == 3
+    assert service.get(path)["total"] == 12
+    service.client.delete(f"/v1/jobs/{trained.job.id}")
+    assert service.client.get(path).status_code == 404
 
 
 def test_an_epoch_stands_once_after_a_crash(service: Service, trained: Trained) -> None:
@@ -118,7 +177,7 @@ def test_an_epoch_stands_once_after_a_crash(service: Service, trained: Trained) 
     ("params", "where"),
     [
         ({"limit": 0}, ["limit"]),
-        ({"limit": 10_001, "after": -1}, ["after", "limit"]),
+        ({"limit": 10_001, "after": -1, "before": -1}, ["after", "before", "limit"]),
         ({"every": "x"}, ["every"]),
         ({"wait": 61}, ["wait"]),
         ({"bogus": 1, "nope": 2}, ["bogus", "nope"]),
@@ -128,16 +187,3 @@ def test_a_query_is_refused_by_the_names_of_its_parameters(
     shared: Service, params: dict[str, str | int], where: list[str]
 ) -> None:
     assert pointers(shared.client.get("/v1/jobs/job_1/history", params=params)) == where
-
-
-@pytest.mark.parametrize("name", ["before", "max_points"])
-def test_a_parameter_of_a_later_version_is_refused_by_name(shared: Service, name: str) -> None:
-    answer = shared.client.get("/v1/jobs/job_1/history", params={name: 5})
-
-    assert assert_problem(answer, 422, "not_supported")["errors"][0]["parameter"] == name
-
-
-def test_a_form_of_a_later_version_is_refused_by_the_header(shared: Service) -> None:
-    answer = shared.client.get("/v1/jobs/job_1/history", headers={"Accept": "text/csv"})
-
-    assert assert_problem(answer, 422, "not_supported")["errors"][0]["header"] == "Accept"

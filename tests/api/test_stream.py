@@ -82,15 +82,23 @@ def test_a_reconnect_at_any_place_gets_exactly_what_was_missed(service: Service,
         assert [e.event for e in missed if e.event != "epochs"] == [e.event for e in events[place + 1 :] if e.event != "epochs"]
 
 
-def test_only_a_last_event_id_at_or_after_done_gets_204(service: Service, finished: str) -> None:
-    done = read(service, finished)[-1].id
-    path = f"/v1/jobs/{finished}/stream"
+def test_who_had_done_gets_204_however_he_says_it(service: Service, finished: str) -> None:
+    events = read(service, finished)
+    done, path = events[-1].id, f"/v1/jobs/{finished}/stream"
 
-    at_done = service.client.get(path, headers={"Last-Event-ID": done})
-    after = read(service, finished, after=done)
+    for answer in (
+        service.client.get(path, headers={"Last-Event-ID": done}),
+        service.client.get(path, params={"after": done}),
+        service.client.get(path, params={"after": "0.1"}, headers={"Last-Event-ID": done}),
+        service.client.get(path, params={"after": f"2500.{2**31 - 1}"}),
+    ):
+        assert (answer.status_code, answer.content) == (204, b"")
+    for again in (read(service, finished, after=events[-2].id), read(service, finished, after=done, last=events[-2].id)):
+        assert [event.event for event in again] == ["done"]
 
-    assert (at_done.status_code, at_done.content) == (204, b"")
-    assert [event.event for event in after] == ["done"]
+
+def test_an_epoch_alone_says_nothing_of_the_events(service: Service, finished: str) -> None:
+    assert names(read(service, finished, after=2500)) == ["queued", "running", "checkpoint", "succeeded", "done"]
 
 
 def test_after_may_be_an_epoch_and_every_thins(service: Service, finished: str) -> None:
@@ -113,7 +121,42 @@ def test_a_line_for_each_epoch_for_people_with_curl(service: Service) -> None:
         "Epoch [1/20], Loss: 1.0000, Val loss: 1.0000",
         "Epoch [10/20], Loss: 0.1000, Val loss: 0.1000",
         "Epoch [20/20], Loss: nan, Val loss: nan",
+        "Failed at epoch 20, non_finite_loss: x",
     ]
+
+
+def lines(service: Service, id: str) -> list[str]:
+    """The stream as text of a job that ends."""
+    return service.client.get(f"/v1/jobs/{id}/stream", headers={"Accept": "text/plain"}).text.splitlines()
+
+
+def test_the_text_tells_why_no_epoch_follows(service: Service) -> None:
+    queued, trained = service.submit(priority=-1)["id"], service.submit(epochs=2)["id"]
+    worker = Trained(service)
+    worker.train(1, 2)
+    worker.finish()
+    service.post(f"/v1/jobs/{queued}/cancel")
+
+    assert lines(service, trained) == [
+        "Epoch [1/2], Loss: 1.0000, Val loss: 1.0000",
+        "Epoch [2/2], Loss: 0.5000, Val loss: 0.5000",
+    ]
+    assert lines(service, queued) == ["Cancelled at epoch 0."]
+
+
+def test_the_text_tells_what_a_live_job_waits_for(service: Service) -> None:
+    id = service.submit()["id"]
+    with service.client.stream("GET", f"/v1/jobs/{id}/stream", headers={"Accept": "text/plain"}) as answer:
+        text = answer.iter_lines()
+        seen = [next(text)]
+        service.post(f"/v1/jobs/{id}/pause")
+        seen.append(next(text))
+        service.post(f"/v1/jobs/{id}/resume")
+        seen.append(next(text))
+        service.post(f"/v1/jobs/{id}/cancel")
+        seen += list(text)
+
+    assert seen == ["Queued.", "Paused at epoch 0.", "Queued.", "Cancelled at epoch 0."]
 
 
 def test_a_connected_client_sees_epochs_as_they_come_and_none_twice_after_a_crash(service: Service) -> None:

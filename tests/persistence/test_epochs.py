@@ -1,11 +1,12 @@
 """The history's rows, on both databases."""
 
 import math
+from itertools import product
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.history import EpochColumns
+from app.domain.history import EpochColumns, stored
 from app.persistence import epochs
 from app.persistence.database import Database
 from tests.persistence.jobs import queued
@@ -79,6 +80,31 @@ def test_the_last_epoch_tells_how_many_are_stored(database: Database, last: int,
     assert counted == len(stored)
 
 
+@pytest.mark.parametrize("record_every", [1, 3])
+def test_how_many_stand_in_a_range_is_known_from_its_last(database: Database, record_every: int) -> None:
+    job, kept = queued(database), [epoch for epoch in range(1, 14) if epoch in (1, 13) or epoch % record_every == 0]
+    with database.write() as connection:
+        epochs.add(connection, {job.number: part(columns(13), [epoch - 1 for epoch in kept])})
+
+    with database.read() as connection:
+        for after, before, every in product((0, 1, 3, 5, 12, 20), (None, 2, 4, 7, 10), (1, 2, 3, 7)):
+            ends = epochs.ends(connection, job.number, after=after, before=before, every=every)
+            read = epochs.read(connection, job.number, after=after, before=before, every=every, limit=100).epoch
+            count = stored(ends[1], record_every=record_every, after=after, every=every) if ends else 0
+            assert (ends, count) == ((read[0], read[-1]) if read else None, len(read)), (after, before, every)
+
+
+def test_some_epochs_are_read_by_their_numbers(database: Database) -> None:
+    job = queued(database)
+    with database.write() as connection:
+        epochs.add(connection, {job.number: columns(10)})
+
+    with database.read() as connection:
+        read = epochs.at(connection, job.number, [9, 2, 11, 5])
+
+    assert (read.epoch, read.train_loss) == ([2, 5, 9], [1 / 2, 1 / 5, 1 / 9])
+
+
 def test_an_epoch_stands_only_once(database: Database) -> None:
     job = queued(database)
     with database.write() as connection:
@@ -86,6 +112,17 @@ def test_an_epoch_stands_only_once(database: Database) -> None:
 
     with pytest.raises(IntegrityError), database.write() as connection:
         epochs.add(connection, {job.number: columns(1)})
+
+
+def test_a_page_ends_before_an_epoch(database: Database) -> None:
+    job = queued(database)
+    with database.write() as connection:
+        epochs.add(connection, {job.number: columns(10)})
+
+    with database.read() as connection:
+        page = epochs.read(connection, job.number, after=2, before=9, limit=10, every=2)
+
+    assert page.epoch == [4, 6, 8]
 
 
 @pytest.mark.parametrize(

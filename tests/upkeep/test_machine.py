@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,19 @@ def test_a_container_may_grant_fewer_cores_than_the_machine_has(
     monkeypatch.setattr(machine, "_QUOTA", tmp_path / "cpu.max")
 
     assert machine.cores() == min(len(os.sched_getaffinity(0)), granted)
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted", "soft"), [("256:2048", 1024, 1024), ("256:512", 1024, 512), ("600:2048", 300, 600)]
+)
+def test_a_process_may_have_as_many_descriptors_as_it_wants_where_the_machine_grants_them(
+    limits: str, wanted: int, soft: int
+) -> None:
+    lowered, hard = limits.split(":")
+    script = (
+        "import resource; from app.upkeep.machine import allow_descriptors; "
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({lowered}, {hard})); allow_descriptors({wanted}); "
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+
+    assert int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout) == soft
