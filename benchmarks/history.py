@@ -127,13 +127,21 @@ def main() -> None:
     arguments = parser.parse_args()
     environment = mlflow_environment(arguments.mlflow)
     with running_service() as service, service.client() as ours, mlflow_server(environment) as theirs:
-        job, run = train(ours), fill_mlflow(theirs)
-        read_ours(ours, job), read_mlflow(theirs, run)
-        pairs = [(read_ours(ours, job), read_mlflow(theirs, run)) for _ in range(arguments.repeats)]
-    ratios = [mine / other for mine, other in pairs]
-    print(f"{EPOCHS} epochs, all columns: {1000 * median(mine for mine, _ in pairs):.0f} ms; MLflow, one metric: ", end="")
-    print(f"{1000 * median(other for _, other in pairs):.0f} ms")
-    print(f"ratio ours / MLflow: median {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), goal <= 0.100")
+        run = fill_mlflow(theirs)
+        read_ours(ours, train(ours)), read_mlflow(theirs, run)
+        rounds = [read(ours, theirs, run) for _ in range(arguments.repeats)]
+    first, again, other = zip(*rounds, strict=True)
+    print(f"{EPOCHS} epochs, all columns: {1000 * median(first):.0f} ms, once seen {1000 * median(again):.0f} ms; ", end="")
+    print(f"MLflow, one metric: {1000 * median(other):.0f} ms")
+    for name, mine, goal in (("once seen", again, ", goal <= 0.050"), ("the first time", first, "")):
+        ratios = [one / another for one, another in zip(mine, other, strict=True)]
+        print(f"ratio ours / MLflow, {name}: median {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}){goal}")
+
+
+def read(ours: httpx2.Client, theirs: httpx2.Client, run: str) -> tuple[float, float, float]:
+    """Seconds for a job that nobody read before, for the same again, and for MLflow."""
+    job = train(ours)
+    return read_ours(ours, job), read_ours(ours, job), read_mlflow(theirs, run)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+"""The API's own figures, part by part, each over HTTP against a service of its own.
+
+python -m benchmarks.api [history] [--epochs 1000000] [--streams 1000] [--repeats 9]
+"""
+
+import argparse
+
+from benchmarks import api_history
+
+PARTS = {"history": api_history.measure}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--epochs", type=int, default=1_000_000, help="of the long history")
+    parser.add_argument("--streams", type=int, default=1_000)
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    for part in arguments.parts:
+        PARTS[part](epochs=arguments.epochs, streams=arguments.streams, repeats=arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()
