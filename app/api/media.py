@@ -15,8 +15,20 @@ FORMATS: dict[str, Format] = {
     "application/jsonl": "jsonl",
     "application/vnd.apache.parquet": "parquet",
     "application/x-parquet": "parquet",
+    "application/vnd.apache.arrow.file": "arrow",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/x-npz": "npz",
+    "application/zip": "npz",
 }
-_SUFFIXES: dict[str, Format] = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}
+_NAMES: dict[Format, tuple[str, ...]] = {
+    "csv": ("csv",),
+    "tsv": ("tsv",),
+    "jsonl": ("jsonl", "ndjson"),
+    "parquet": ("parquet",),
+    "arrow": ("arrow", "arrows", "feather", "ipc"),
+    "npz": ("npz",),
+}
+_SUFFIXES = {suffix: format for format, suffixes in _NAMES.items() for suffix in suffixes}
 _ENCODINGS = frozenset({"", "identity", "gzip"})
 _HINT = f"Send {', '.join(FORMATS)}, {MULTIPART} or {JSON}."
 

@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -42,9 +44,26 @@ def test_parquet_comes_back_as_it_was(shared: Service) -> None:
     assert pl.read_parquet(io.BytesIO(answer.content)).equals(frame)
 
 
+def arrow(frame: pl.DataFrame, *, stream: bool) -> bytes:
+    buffer = io.BytesIO()
+    (frame.write_ipc_stream if stream else frame.write_ipc)(buffer)
+    return buffer.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+SMALL = pl.DataFrame({"a": [1], "b": [2]})
+
+
 @pytest.mark.parametrize(
     ("type", "content"),
     [
+        ("application/vnd.apache.arrow.file", arrow(SMALL, stream=False)),
+        ("application/vnd.apache.arrow.stream", arrow(SMALL, stream=True)),
         ("text/tab-separated-values", b"a\tb\n1\t2\n"),
         ("application/x-ndjson", b'{"a": 1, "b": 2}\n'),
         ("application/jsonl", b'{"a": 1, "b": 2}\n'),
@@ -56,6 +75,31 @@ def test_other_formats_are_read_by_their_content_type(shared: Service, type: str
     dataset = shared.upload(content, type=type)
 
     assert shared.get(f"/v1/datasets/{dataset['id']}/rows")["data"] == [{"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize("type", ["application/x-npz", "application/zip"])
+def test_an_npz_brings_features_and_a_target(shared: Service, type: str) -> None:
+    dataset = shared.upload(npz(X=np.array([[0.5, 1], [2, 3]]), y=np.array(["no", "yes"])), type=type)
+
+    assert [(c["name"], c["kind"]) for c in dataset["columns"]] == (
+        [("x0", "numeric"), ("x1", "numeric"), ("target", "categorical")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.arrow", arrow(SMALL, stream=False)),
+        ("x.arrows", arrow(SMALL, stream=True)),
+        ("x.feather", arrow(SMALL, stream=False)),
+        ("X.NPZ", npz(X=np.array([[1, 2]]))),
+    ],
+)
+def test_a_form_s_file_is_read_by_its_name(shared: Service, name: str, content: bytes) -> None:
+    answer = shared.client.post("/v1/datasets", files={"file": (name, content, "application/octet-stream")})
+
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["rows"], len(answer.json()["columns"])) == (1, 2)
 
 
 def test_a_form_brings_file_name_and_schema_in_any_order(shared: Service) -> None:

@@ -4,9 +4,13 @@ import gzip
 import io
 import json
 import socket
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from struct import pack
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -16,6 +20,8 @@ from tests.security.routes import WITH_BODY, Operation
 from tests.servers.processes import wait_until
 
 CSV, LINES, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
+ARROW, STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"
+NPZ = "application/x-npz"
 FORM, JSON = "multipart/form-data; boundary=x", "application/json"
 # Of two mebibytes of JSON: an empty list is three bytes there and seventy in memory.
 MOST_GROWTH = 120 * MIB
@@ -24,6 +30,26 @@ MOST_GROWTH = 120 * MIB
 def parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def arrow(frame: pl.DataFrame, *, stream: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    (frame.write_ipc_stream if stream else frame.write_ipc)(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def an_array(header: bytes) -> bytes:
+    """An archive with an array of which there is a header only."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("X.npy", b"\x93NUMPY\x01\x00\x76\x00" + header.ljust(117) + b"\n")
     return buffer.getvalue()
 
 
@@ -49,6 +75,25 @@ UPLOADS = {
     "no Parquet": (PARQUET, b"PAR1" + bytes(range(256)) * 16 + b"PAR1"),
     "half a Parquet": (PARQUET, parquet(pl.DataFrame({"a": [1] * 1000}))[:-20]),
     "a Parquet bomb": (PARQUET, parquet(pl.DataFrame({"a": ["x" * 5000]}).select(pl.col("a").repeat_by(20_000).explode()))),
+    "a Parquet of too many cells": (PARQUET, parquet(pl.DataFrame({"a": [0] * 200_001}))),
+    "no Arrow": (ARROW, b"ARROW1\0\0" + bytes(range(256)) * 16 + b"ARROW1"),
+    "half an Arrow": (ARROW, arrow(pl.DataFrame({"a": [1] * 1000}))[:-20]),
+    "an Arrow bomb": (ARROW, arrow(pl.DataFrame({"a": ["x" * 60_000] * 1000}))),
+    "a stream that is a bomb": (STREAM, arrow(pl.DataFrame({"a": ["x" * 60_000] * 1000}), stream=True)),
+    "a stream of too many cells": (STREAM, arrow(pl.DataFrame({"a": [0] * 200_001}), stream=True)),
+    "an Arrow that lies": (ARROW, arrow(pl.DataFrame({"a": [9] * 77})).replace(pack("<q", 77), pack("<q", 2**62))),
+    "a message without end": (STREAM, b"\xff\xff\xff\xff\xff\xff\xff\x7f" + bytes(64)),
+    "no archive": (NPZ, b"PK\x03\x04" + bytes(range(256)) * 16),
+    "half an archive": (NPZ, npz(X=np.arange(1000.0))[:-20]),
+    "a pickle": (NPZ, npz(X=np.array([{"a": 1}] * 3, dtype=object))),
+    "an archive that is a bomb": (NPZ, npz(X=np.zeros((1000, 9000)))),
+    "an array of too many cells": (NPZ, npz(X=np.arange(200_001))),
+    "an array that lies": (NPZ, an_array(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 1), }")),
+    "an array of no rows without end": (
+        NPZ,
+        an_array(b"{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1099511627776), }"),
+    ),
+    "an archive of something else": (NPZ, an_array(b"")[:-200] + b"PK\x05\x06" + bytes(18)),
     "too large": (CSV, b"1\n" * (3 * MIB)),
     "another type": ("application/pdf", b"%PDF"),
     "parts without end": (FORM, b"--x\r\n\r\n\r\n" * 200_000 + b"--x--"),
