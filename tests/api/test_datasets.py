@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.tabular.inflating import zstd
 from tests.api.service import CSV, Service, Trained, assert_problem, pointers, running, settings_for
 
 
@@ -69,6 +70,7 @@ SMALL = pl.DataFrame({"a": [1], "b": [2]})
         ("application/jsonl", b'{"a": 1, "b": 2}\n'),
         ("text/csv; charset=utf-8", b"a,b\n1,2\n"),
         ("text/csv", gzip.compress(b"a,b\n1,2\n", mtime=0)),
+        ("application/jsonl", zstd.compress(b'{"a": 1, "b": 2}\n')),
     ],
 )
 def test_other_formats_are_read_by_their_content_type(shared: Service, type: str, content: bytes) -> None:
@@ -89,6 +91,7 @@ def test_an_npz_brings_features_and_a_target(shared: Service, type: str) -> None
 @pytest.mark.parametrize(
     ("name", "content"),
     [
+        ("x.csv.zst", zstd.compress(b"a,b\n1,2\n")),
         ("x.arrow", arrow(SMALL, stream=False)),
         ("x.arrows", arrow(SMALL, stream=True)),
         ("x.feather", arrow(SMALL, stream=False)),

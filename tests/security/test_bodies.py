@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from app.domain.faults import MOST_FAULTS
+from app.tabular.inflating import zstd
 from tests.security.api_process import MIB, ApiProcess, api_process
 from tests.security.routes import WITH_BODY, Operation
 from tests.servers.processes import wait_until
@@ -66,7 +67,9 @@ UPLOADS = {
     "a gzip bomb": (CSV, gzip.compress(b"a\n" + b"1\n" * (16 * MIB), 9, mtime=0)),
     "gzip in gzip": (CSV, gzip.compress(gzip.compress(b"a\n1\n" * MIB, mtime=0), mtime=0)),
     "a damaged gzip": (CSV, gzip.compress(bytes(range(256)) * 64, mtime=0)[:200]),
-    "zstd": (CSV, b"\x28\xb5\x2f\xfd" + bytes(64)),
+    "a zstd bomb": (CSV, zstd.compress(b"a\n" + b"1\n" * (16 * MIB))),
+    "a zstd window without end": (CSV, b"\x28\xb5\x2f\xfd\x00\xff" + bytes(64)),
+    "a damaged zstd": (CSV, b"\x28\xb5\x2f\xfd" + bytes(64)),
     "no end of columns": (CSV, b"a," * MIB),
     "a cell without end": (CSV, b"a\n" + b"x" * (3 * MIB)),
     "no UTF-8": (CSV, b"a\n\xff\xfe\n"),
