@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.tabular.encodings import decoded, no_text, no_utf8
 from app.tabular.limits import MIB, Limits
 from app.tabular.refusal import Refused
 
@@ -18,8 +19,8 @@ else:
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
-BOM = b"\xef\xbb\xbf"
 LONGEST_LINE = 64 * MIB
+_LOOKED_AT = 4096
 # 128 MiB, the window of `zstd --long` and of all that other programs read unasked: what a frame may ask for is memory.
 _WINDOW_LOG = 27
 
@@ -52,15 +53,13 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def open_text(path: Path, limits: Limits) -> Iterator["io.BufferedReader[_Counted]"]:
-    """The uncompressed bytes of a file, without a byte order mark; gzip and zstd are known by their first bytes."""
+def open_text(path: Path, limits: Limits) -> Iterator[io.BufferedReader]:
+    """The uncompressed text of a file as UTF-8; gzip and zstd are known by their first bytes."""
     with path.open("rb") as source:
         stream = _inflated(source)
         compressed = None if stream is source else path.stat().st_size
         reader = io.BufferedReader(_Counted(stream, compressed=compressed, limits=limits), MIB)
-        if reader.peek(3)[:3] == BOM:
-            reader.read(3)
-        yield reader
+        yield decoded(reader)
 
 
 def _inflated(source: io.BufferedReader) -> io.BufferedIOBase:
@@ -87,12 +86,12 @@ def decoded_lines(reader: io.BufferedIOBase, before: int = 0) -> Iterator[str]:
         if len(raw) == LONGEST_LINE:
             raise Refused.size(f"the line has more than {LONGEST_LINE} bytes.", line=number)
         if b"\0" in raw:
-            raise Refused.data("there is a NUL byte; the file is not text.", line=number)
-        yield _decode(raw, number)
+            raise no_text(raw, number)
+        yield _decode(raw, number, reader)
 
 
-def _decode(raw: bytes, number: int) -> str:
+def _decode(raw: bytes, number: int, behind: io.BufferedIOBase) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise Refused.data(f"byte {error.start + 1} is not UTF-8.", line=number) from None
+        raise no_utf8(error, behind.read(_LOOKED_AT), number) from None

@@ -48,6 +48,7 @@ def _typed(
     series = table.columns.pop(name)
     if series.dtype == pl.String:
         _check_size(table, name, series, limits)
+        _check_nul(table, name, series)
         series = series if markers is None else recognition.without_markers(series, markers)
         series = _recognized(table, name, series, kind)
     if series.dtype == pl.Float64:
@@ -64,6 +65,13 @@ def _check_size(table: Table, name: str, series: pl.Series, limits: Limits) -> N
         first = (lengths > limits.cell_bytes).fill_null(False).arg_max() or 0
         refused = table.refuse(first, name, f"the cell has more than {limits.cell_bytes} bytes.")
         raise Refused(refused.refusal.model_copy(update={"code": "too_large"}))
+
+
+def _check_nul(table: Table, name: str, series: pl.Series) -> None:
+    """JSON and columnar files have room for a NUL; not every database has."""
+    found = series.str.contains("\0", literal=True).fill_null(False)
+    if found.any():
+        raise table.refuse(found.arg_max() or 0, name, "there is a NUL in the cell.")
 
 
 def _check_years(table: Table, name: str, series: pl.Series) -> None:

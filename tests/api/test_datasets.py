@@ -165,6 +165,7 @@ def test_a_sample_is_there_by_its_name(shared: Service) -> None:
         ({}, [""]),
         ({"sample": "iris", "rows": []}, [""]),
         ({"sample": "mnist"}, ["/sample"]),
+        ({"rows": [{"a": "x\0"}]}, ["/rows/0/a"]),
         ({"rows": [1], "bogus": 2}, ["/bogus", "/rows/0"]),
         ({"rows": [{"a": [1]}]}, ["/rows/0/a"]),
         ({"rows": [{"a": 1}], "name": "x\0y"}, ["/name"]),
@@ -174,6 +175,15 @@ def test_a_sample_is_there_by_its_name(shared: Service) -> None:
 )
 def test_a_json_body_is_refused_where_it_is_wrong(shared: Service, body: dict[str, object], where: list[str]) -> None:
     assert pointers(shared.client.post("/v1/datasets", json=body)) == where
+
+
+def test_a_name_that_stands_twice_in_a_json_body_is_refused(shared: Service) -> None:
+    body = b'{"columns": {"a": [1], "b": [2], "a": [3]}}'
+
+    answer = shared.client.post("/v1/datasets", content=body, headers={"Content-Type": "application/json"})
+
+    assert pointers(answer) == [""]
+    assert answer.json()["errors"][0]["detail"] == "'a' stands more than once in one object."
 
 
 def test_nothing_is_kept_of_a_refused_upload(service: Service) -> None:

@@ -87,6 +87,8 @@ def test_several_batches_are_one_table(read: Ingest) -> None:
         (a_stream(pl.DataFrame({"a": [b"x"]})), "Column 'a': the type BinaryView is not supported."),
         (a_file(pl.DataFrame({"a": [1, 2], "b": [1, 2]})), "There are more than 3 cells (rows times columns)."),
         (a_stream(pl.DataFrame({"a": [1, 2], "b": [1, 2]})), "There are more than 3 cells (rows times columns)."),
+        (a_stream(pl.DataFrame({"a": ["", "x\0"]})), "Row 1, column 'a': there is a NUL in the cell."),
+        (a_stream(pl.DataFrame({"a\0": [1]})), "The name of column 1 has a NUL."),
         (a_file(pl.DataFrame({"a": ["x" * 30]})), "Row 0, column 'a': the cell has more than 20 bytes."),
         (a_file(pl.DataFrame({"a": ["x" * 999]})), "The columns of the file unpack to more than 200 bytes."),
         (

@@ -63,6 +63,8 @@ def test_flat_types_become_the_five_that_are_stored(read: Ingest) -> None:
         (_parquet(pl.DataFrame({"a": [1, 2], "b": [1, 2]})), "There are more than 3 cells (rows times columns)."),
         (_parquet(pl.DataFrame({"a": pl.Series([0, 2**60]).cast(pl.Datetime("us"))})), YEARS),
         (_parquet(pl.DataFrame({"a": pl.Series([0, -(2**60)]).cast(pl.Datetime("us"))})), YEARS),
+        (_parquet(pl.DataFrame({"a": ["", "x\0"]})), "Row 1, column 'a': there is a NUL in the cell."),
+        (_parquet(pl.DataFrame({"a\0": [1]})), "The name of column 1 has a NUL."),
         (_parquet(pl.DataFrame({"a": ["x" * 30]})), "Row 0, column 'a': the cell has more than 20 bytes."),
         (_parquet(pl.DataFrame({"a": ["x" * 20] * 3})), "The text of the file is more than 50 bytes."),
     ],
