@@ -2,6 +2,7 @@
 
 import codecs
 import io
+from typing import Any
 
 from app.tabular.limits import MIB
 from app.tabular.refusal import Refused
@@ -47,7 +48,7 @@ class Transcoded(io.RawIOBase):
         return text.encode()
 
 
-def decoded(reader: io.BufferedReader) -> io.BufferedReader:
+def decoded(reader: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     """The text as UTF-8, without a byte order mark.
 
     Raises Refused: for UTF-32.

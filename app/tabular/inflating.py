@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from app.tabular.encodings import decoded, no_text, no_utf8
 from app.tabular.limits import MIB, Limits
@@ -53,7 +54,7 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def open_text(path: Path, limits: Limits) -> Iterator[io.BufferedReader]:
+def open_text(path: Path, limits: Limits) -> Iterator["io.BufferedReader[Any]"]:
     """The uncompressed text of a file as UTF-8; gzip and zstd are known by their first bytes."""
     with path.open("rb") as source:
         stream = _inflated(source)
