@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.services.contents import to_csv
 from app.tabular.inflating import zstd
 from tests.api.service import CSV, Service, Trained, assert_problem, pointers, running, settings_for
 
@@ -249,6 +250,45 @@ def test_the_content_comes_as_csv_where_it_is_asked_for(shared: Service) -> None
     answer = shared.client.get(f"/v1/datasets/{dataset['id']}/content", headers={"Accept": "text/csv"})
 
     assert (answer.headers["content-type"].partition(";")[0], answer.content) == ("text/csv", CSV)
+
+
+def test_the_content_comes_in_ranges_and_once_only(shared: Service) -> None:
+    path = f"/v1/datasets/{shared.upload()['id']}/content"
+    whole = shared.client.get(path)
+    tag = whole.headers["etag"]
+
+    part = shared.client.get(path, headers={"Range": "bytes=4-9", "If-Range": tag})
+    changed = shared.client.get(path, headers={"Range": "bytes=4-9", "If-Range": '"another"'})
+    beyond = shared.client.get(path, headers={"Range": f"bytes={len(whole.content)}-"})
+    known = shared.client.get(path, headers={"If-None-Match": f'"another", {tag}'})
+
+    assert (part.status_code, part.content) == (206, whole.content[4:10])
+    assert part.headers["content-range"] == f"bytes 4-9/{len(whole.content)}"
+    assert (changed.status_code, changed.content) == (200, whole.content)
+    assert_problem(beyond, 416, "range_not_satisfiable")
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
+
+
+def test_csv_and_parquet_have_tags_of_their_own(shared: Service) -> None:
+    path = f"/v1/datasets/{shared.upload()['id']}/content"
+    parquet = shared.client.get(path).headers
+    csv = shared.client.get(path, headers={"Accept": "text/csv"}).headers
+
+    assert parquet["vary"] == csv["vary"] == "Accept"
+    for header, status in ((csv["etag"], 304), (csv["etag"].removeprefix("W/"), 304), (parquet["etag"], 200)):
+        again = shared.client.get(path, headers={"Accept": "text/csv", "If-None-Match": header})
+        assert again.status_code == status
+
+
+def test_csv_comes_in_pieces_of_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "wide.parquet"
+    frame = pl.DataFrame({f"c{number}": range(3000) for number in range(1024)})
+    frame.write_parquet(path)
+
+    pieces = list(to_csv(path))
+
+    assert [piece.count(b"\n") for piece in pieces] == [1025, 1024, 952]
+    assert pl.read_csv(io.BytesIO(b"".join(pieces))).equals(frame)
 
 
 def test_a_dataset_that_a_live_job_needs_is_not_deleted(service: Service) -> None:
