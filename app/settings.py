@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
     """Of a JSON request other than an upload."""
     max_parameters: Annotated[int, Field(ge=1)] = 50_000_000
+    max_layers: Annotated[int, Field(ge=1, le=1000)] = 64
+    """Hidden ones."""
+    max_epochs: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000_000
+    max_row_epochs: Annotated[int, Field(ge=1)] = 10**12
+    """Training rows times epochs of a job."""
     max_trials: Annotated[int, Field(ge=1, le=30_000)] = 10_000
     """Of a sweep; they are created in one transaction."""
     max_predict_rows: Annotated[int, Field(ge=1)] = 10_000

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from app.api.services import Services
+from app.domain.cost import CostLimits
 from app.domain.custom import ENTRY_POINTS
 from app.domain.quota import Quota
 from app.persistence.database import Database
@@ -94,7 +95,7 @@ def build(settings: Settings) -> Parts:
 def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bell, rates: Rates, watcher: Watcher) -> Services:
     """The services over any database, storage and bell."""
     checkpoints = Checkpoints(database, storage)
-    resolver = Resolver(database, storage, most_parameters=settings.max_parameters, custom_losses=installed_losses())
+    resolver = Resolver(database, storage, limits=cost_limits(settings), custom_losses=installed_losses())
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
     quotas = Quotas(quota(settings))
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission, quotas=quotas)
@@ -163,4 +164,14 @@ def quota(settings: Settings) -> Quota:
         running_jobs=settings.project_running_jobs,
         rows=settings.project_rows,
         stored_bytes=settings.project_stored_bytes,
+    )
+
+
+def cost_limits(settings: Settings) -> CostLimits:
+    """What a job may cost."""
+    return CostLimits(
+        parameters=settings.max_parameters,
+        layers=settings.max_layers,
+        epochs=settings.max_epochs,
+        row_epochs=settings.max_row_epochs,
     )

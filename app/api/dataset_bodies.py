@@ -13,6 +13,7 @@ from app.domain.faults import validated
 from app.domain.schema import Kind
 from app.tabular.samples import SAMPLES
 
+_NOT_FINITE = {"Infinity": "Infinity", "-Infinity": "-Infinity"}
 Name = Annotated[str, Field(max_length=200)]
 
 
@@ -75,10 +76,20 @@ def _parsed_schema(text: str | None) -> object:
         raise Invalid.at("/schema", "It is not JSON.", code="bad_format") from None
 
 
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; a name that stands twice would hide a column."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for place, name in enumerate(names) if name in names[:place])
+        raise Invalid.at("", f"{doubled!r} stands more than once in one object.")
+    return members
+
+
 def read_body(raw: bytes) -> DatasetBody:
     """The JSON body; NaN is a missing value, infinities are the strings that the reader knows."""
     try:
-        value = json.loads(raw, parse_constant={"Infinity": "Infinity", "-Infinity": "-Infinity"}.get)
+        value = json.loads(raw, parse_constant=_NOT_FINITE.get, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         raise Unparsable("The body is not JSON.") from None
     if may_be_bad(raw):

@@ -1,5 +1,6 @@
 """Datasets over HTTP."""
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import orjson
@@ -9,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from app.api.accept import preferred
 from app.api.access import CallerOf
 from app.api.answers import Dataset, DatasetColumns, DescribedDataset, Listing
+from app.api.files import FOREVER, Asked, AskedOf, StoredFile, in_parts
 from app.api.once import KeyOf
 from app.api.openapi import Responses, content, problems
 from app.api.queries import LARGEST, MOST_ITEMS, CheckedQuery, Paging
@@ -84,11 +86,25 @@ def rows(
     "/{dataset_id}/content",
     operation_id="download_dataset",
     response_class=Response,
-    responses={**problems(404), 200: content(PARQUET, CSV, description="The rows in their order.")},
+    responses={**problems(404, 416), 200: content(PARQUET, CSV, description="The rows in their order."), **in_parts(PARQUET)},
 )
-def download(dataset_id: str, request: Request, caller: CallerOf, services: ServicesOf) -> Response:
-    """What is stored, as Parquet, or as CSV where `Accept` asks for text/csv."""
+def download(dataset_id: str, request: Request, caller: CallerOf, services: ServicesOf, asked: AskedOf) -> Response:
+    """What is stored, as Parquet, also in ranges, or as CSV where `Accept` asks for text/csv."""
+    row = services.datasets.find(caller, dataset_id)
+    headers = {"Vary": "Accept", **FOREVER}
     if preferred(request, (PARQUET, CSV)) == CSV:
-        return StreamingResponse(to_csv(services.datasets.local_file(caller, dataset_id)), media_type=CSV)
-    size, pieces = services.datasets.stream(caller, dataset_id)
-    return StreamingResponse(pieces, media_type=PARQUET, headers={"Content-Length": str(size)})
+        return _csv(row.id, asked, headers, lambda: to_csv(services.datasets.local_file(caller, row.id)))
+
+    def stream(start: int, end: int) -> Iterator[bytes]:
+        return services.datasets.stream(row, start=start, end=end)
+
+    stored = StoredFile(name=f"{row.id}.parquet", tag=f'"{row.id}"', bytes=row.stored_bytes, type=PARQUET)
+    return stored.answer(asked, stream, headers)
+
+
+def _csv(id: str, asked: Asked, headers: Mapping[str, str], stream: Callable[[], Iterator[bytes]]) -> Response:
+    """The tag is weak: another version may write the same numbers in other words."""
+    headers = {"ETag": f'W/"{id}.csv"', **headers}
+    if asked.has(headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return StreamingResponse(stream(), media_type=CSV, headers=headers)

@@ -15,9 +15,21 @@ FORMATS: dict[str, Format] = {
     "application/jsonl": "jsonl",
     "application/vnd.apache.parquet": "parquet",
     "application/x-parquet": "parquet",
+    "application/vnd.apache.arrow.file": "arrow",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/x-npz": "npz",
+    "application/zip": "npz",
 }
-_SUFFIXES: dict[str, Format] = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}
-_ENCODINGS = frozenset({"", "identity", "gzip"})
+_NAMES: dict[Format, tuple[str, ...]] = {
+    "csv": ("csv",),
+    "tsv": ("tsv",),
+    "jsonl": ("jsonl", "ndjson"),
+    "parquet": ("parquet",),
+    "arrow": ("arrow", "arrows", "feather", "ipc"),
+    "npz": ("npz",),
+}
+_SUFFIXES = {suffix: format for format, suffixes in _NAMES.items() for suffix in suffixes}
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "zstd"})
 _HINT = f"Send {', '.join(FORMATS)}, {MULTIPART} or {JSON}."
 
 
@@ -27,9 +39,9 @@ def media_type(header: str) -> str:
 
 
 def check_encoding(request: Request) -> None:
-    """Refuse encodings other than gzip, which is known by its bytes whether the header names it or not."""
+    """Refuse encodings other than gzip and zstd, which are known by their bytes whether the header names them or not."""
     if request.headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        raise UnsupportedMediaType("The content encoding must be gzip, or none.")
+        raise UnsupportedMediaType("The content encoding must be gzip or zstd, or none.")
 
 
 def format_of_body(type: str) -> Format:
@@ -41,5 +53,5 @@ def format_of_body(type: str) -> Format:
 
 def format_of_file(filename: str, content_type: str) -> Format:
     """The format of a form's file: by its name, else by its content type."""
-    suffix = filename.lower().removesuffix(".gz").rpartition(".")[2]
+    suffix = filename.lower().removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
     return _SUFFIXES.get(suffix) or format_of_body(media_type(content_type))

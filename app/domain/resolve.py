@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from app.domain.cost import CostLimits, check_asked, check_parameters, check_rows
 from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, resolve_features
 from app.domain.resolve_findings import Findings
-from app.domain.resolve_network import check_network, check_parameters, layers_of, parameters_of
+from app.domain.resolve_network import check_network, layers_of, parameters_of
 from app.domain.resolve_own_datasets import check_own_datasets
 from app.domain.resolve_split import SplitFacts, check_split, is_validated, resolve_split
 from app.domain.resolve_target import Target, check_custom_loss, resolve_loss, resolve_standardizing
@@ -21,7 +22,7 @@ from app.domain.resolve_unsupported import refuse_unsupported
 from app.domain.schema import Column
 from app.domain.spec import JobSpec, Loss, ResolvedSpec
 
-MOST_PARAMETERS = 50_000_000
+USUAL = CostLimits()
 NO_FACTS = SplitFacts()
 
 
@@ -39,13 +40,14 @@ def resolve(
     columns: Sequence[Column],
     rows: int,
     facts: SplitFacts = NO_FACTS,
-    most_parameters: int = MOST_PARAMETERS,
+    limits: CostLimits = USUAL,
     complete: Complete | None = None,
     custom_losses: Collection[str] = (),
 ) -> Resolved:
     """Resolves a spec for a dataset of `rows` rows with these columns; what was resolved resolves to itself.
 
     `facts` is what its split needs to know beside them; nothing for a random split of the one dataset.
+    `limits` are what a job may cost.
     `complete` tells how many rows have a value in each of some columns: needed where several target columns have gaps.
     `custom_losses` are the names, without `custom:`, that are installed.
 
@@ -58,6 +60,7 @@ def resolve(
     check_custom_loss(spec, custom_losses, findings)
     check_kinds(spec, described, findings)
     check_network(spec, findings)
+    check_asked(spec, limits, findings)
     check_sample_weight(spec, described, findings)
     check_split(spec, described, findings)
     target = resolve_targets(spec, described, findings, rows=rows, complete=complete)
@@ -65,7 +68,7 @@ def resolve(
     check_own_datasets(spec, facts, findings, target=target, features=features)
     check_stopping(spec, target, findings, validated=is_validated(spec, facts))
     check_class_weights(spec, target, findings)
-    resolved = _complete(spec, target, features, rows=rows, facts=facts, most_parameters=most_parameters, findings=findings)
+    resolved = _complete(spec, target, features, rows=rows, facts=facts, limits=limits, findings=findings)
     findings.raise_faults()
     assert resolved is not None
     return Resolved(resolved, findings.warnings)
@@ -78,7 +81,7 @@ def _complete(
     *,
     rows: int,
     facts: SplitFacts,
-    most_parameters: int,
+    limits: CostLimits,
     findings: Findings,
 ) -> ResolvedSpec | None:
     """The resolved spec; None where target or split have a fault."""
@@ -90,9 +93,10 @@ def _complete(
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
     embeddings = embeddings_of(spec, features)
     parameters = parameters_of(spec.network, layers, embeddings)
-    check_parameters(parameters, most_parameters, findings)
+    check_parameters(parameters, limits, findings)
     if sizes is None:
         return None
+    check_rows(spec, sizes.train, limits, findings)
     decided = {
         "target": target.names,
         "features": [column.name for column in features],

@@ -28,9 +28,3 @@ def parameters_of(network: Network, layers: Sequence[int], embeddings: Sequence[
     tables = sum(embedding.size for embedding in embeddings)
     linear = sum((above + 1) * below for above, below in pairwise(layers))
     return tables + linear + (2 * sum(layers[1:-1]) if network.normalization != "none" else 0)
-
-
-def check_parameters(parameters: int, most: int, findings: Findings) -> None:
-    """Notes a network that is larger than this installation takes."""
-    if parameters > most:
-        findings.fault("network", "hidden_layers", detail=f"The network has {parameters} parameters; the limit is {most}.")

@@ -8,8 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from app.domain.numbers import to_json
-
-ROWS_AT_A_TIME = 50_000
+from app.tabular.row_groups import row_groups
 
 Cell = bool | int | float | str | None
 
@@ -31,8 +30,5 @@ def _cell(value: object) -> Cell:
 
 def to_csv(path: Path) -> Iterator[bytes]:
     """The rows in pieces, with a header; missing cells are empty, times are ISO 8601."""
-    frame, start = pl.scan_parquet(path), 0
-    while (piece := frame.slice(start, ROWS_AT_A_TIME).collect()).height or not start:
-        text = piece.write_csv(include_header=not start, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
-        yield text.encode()
-        start += ROWS_AT_A_TIME
+    for number, piece in enumerate(row_groups(path, list(pl.read_parquet_schema(path)))):
+        yield piece.write_csv(include_header=not number, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ").encode()

@@ -141,10 +141,12 @@ class Datasets:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._storage.fetch(dataset_key(row.id), self._folder / f"{row.id}.fetched.parquet")
 
-    def stream(self, caller: Caller, id: str) -> tuple[int, Iterator[bytes]]:
-        """The stored Parquet: its size and its bytes."""
-        row = self.find(caller, id)
-        return row.stored_bytes, self._storage.stream(dataset_key(row.id))
+    def stream(self, row: DatasetRow, *, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of the stored Parquet from start to before end; NotFound where they are gone since."""
+        try:
+            return self._storage.stream(dataset_key(row.id), start=start, end=end)
+        except FileNotFoundError:
+            raise NotFound("dataset", row.id) from None
 
     def delete(self, caller: Caller, id: str) -> None:
         """Forget a dataset; Conflict while a live job needs it."""

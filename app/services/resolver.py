@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from app.domain import ids
 from app.domain.caller import Caller
+from app.domain.cost import CostLimits
 from app.domain.resolve import Resolved, resolve
 from app.domain.resolve_split import Described, SplitFacts, reads_cells
 from app.domain.spec import JobSpec
@@ -18,10 +19,10 @@ from app.storage.storage import Storage
 class Resolver:
     """Reads the database, and the storage where counts of cells are needed that no description has; writes nothing."""
 
-    def __init__(self, database: Database, storage: Storage, *, most_parameters: int, custom_losses: Collection[str]) -> None:
+    def __init__(self, database: Database, storage: Storage, *, limits: CostLimits, custom_losses: Collection[str]) -> None:
         self._database = database
         self._storage = storage
-        self._most_parameters = most_parameters
+        self._limits = limits
         self._custom_losses = custom_losses
 
     def facts(self, caller: Caller) -> Facts:
@@ -65,7 +66,7 @@ class Resolver:
             columns=described.columns,
             rows=described.rows,
             facts=known,
-            most_parameters=self._most_parameters,
+            limits=self._limits,
             complete=described.complete,
             custom_losses=facts.custom_losses,
         )

@@ -1,19 +1,29 @@
-"""Opening an uploaded text file, plain or gzip, and reading its lines within the limits."""
+"""Opening an uploaded text file, plain, gzip or zstd, and reading its lines within the limits."""
 
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from app.tabular.encodings import decoded, no_text, no_utf8
 from app.tabular.limits import MIB, Limits
 from app.tabular.refusal import Refused
 
+if sys.version_info >= (3, 14):
+    from compression import zstd as zstd
+else:
+    from backports import zstd as zstd
+
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
-BOM = b"\xef\xbb\xbf"
 LONGEST_LINE = 64 * MIB
+_LOOKED_AT = 4096
+# 128 MiB, the window of `zstd --long` and of all that other programs read unasked: what a frame may ask for is memory.
+_WINDOW_LOG = 27
 
 
 class _Counted(io.RawIOBase):
@@ -28,8 +38,8 @@ class _Counted(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub's Buffer has no length
         try:
             block = self._stream.read(len(buffer))
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise Refused.data("the gzip stream is damaged or ends early.") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError):
+            raise Refused.data("the compressed stream is damaged or ends early.") from None
         self._read += len(block)
         self._check()
         buffer[: len(block)] = block
@@ -44,18 +54,20 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def open_text(path: Path, limits: Limits) -> Iterator["io.BufferedReader[_Counted]"]:
-    """The uncompressed bytes of a file, without a byte order mark; gzip is known by its first bytes."""
+def open_text(path: Path, limits: Limits) -> Iterator["io.BufferedReader[Any]"]:
+    """The uncompressed text of a file as UTF-8; gzip and zstd are known by their first bytes."""
     with path.open("rb") as source:
-        magic = source.peek(4)[:4]
-        if magic == ZSTD:
-            raise Refused.data("zstd is not supported yet; use gzip.")
-        compressed = path.stat().st_size if magic[:2] == GZIP else None
-        stream = source if compressed is None else gzip.GzipFile(fileobj=source)
+        stream = _inflated(source)
+        compressed = None if stream is source else path.stat().st_size
         reader = io.BufferedReader(_Counted(stream, compressed=compressed, limits=limits), MIB)
-        if reader.peek(3)[:3] == BOM:
-            reader.read(3)
-        yield reader
+        yield decoded(reader)
+
+
+def _inflated(source: io.BufferedReader) -> io.BufferedIOBase:
+    magic = source.peek(4)[:4]
+    if magic == ZSTD:
+        return zstd.ZstdFile(source, options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+    return gzip.GzipFile(fileobj=source) if magic[:2] == GZIP else source
 
 
 def whole_lines(reader: io.BufferedIOBase, size: int) -> bytes:
@@ -75,12 +87,12 @@ def decoded_lines(reader: io.BufferedIOBase, before: int = 0) -> Iterator[str]:
         if len(raw) == LONGEST_LINE:
             raise Refused.size(f"the line has more than {LONGEST_LINE} bytes.", line=number)
         if b"\0" in raw:
-            raise Refused.data("there is a NUL byte; the file is not text.", line=number)
-        yield _decode(raw, number)
+            raise no_text(raw, number)
+        yield _decode(raw, number, reader)
 
 
-def _decode(raw: bytes, number: int) -> str:
+def _decode(raw: bytes, number: int, behind: io.BufferedIOBase) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise Refused.data(f"byte {error.start + 1} is not UTF-8.", line=number) from None
+        raise no_utf8(error, behind.read(_LOOKED_AT), number) from None

@@ -8,16 +8,20 @@ import sys
 
 import polars as pl
 
-from app.tabular.columnar import read_parquet
+from app.tabular.arrow import read_arrow
 from app.tabular.confinement import confine
 from app.tabular.delimited import read_delimited
 from app.tabular.description import Description, describe
 from app.tabular.json_lines import read_json_lines
 from app.tabular.kinds import typed
+from app.tabular.npz import read_npz
+from app.tabular.parquet import read_parquet
 from app.tabular.refusal import Refused
 from app.tabular.request import IngestRequest, Outcome
 from app.tabular.row_groups import group_rows
 from app.tabular.table import Table
+
+_READERS = {"jsonl": read_json_lines, "parquet": read_parquet, "arrow": read_arrow, "npz": read_npz}
 
 
 def ingest(request: IngestRequest) -> Description:
@@ -33,10 +37,8 @@ def ingest(request: IngestRequest) -> Description:
 
 
 def _read(request: IngestRequest) -> Table:
-    if request.format == "jsonl":
-        return read_json_lines(request.source, limits=request.limits)
-    if request.format == "parquet":
-        return read_parquet(request.source, limits=request.limits)
+    if request.format in _READERS:
+        return _READERS[request.format](request.source, limits=request.limits)
     return read_delimited(request.source, delimiter=None if request.format == "csv" else "\t", limits=request.limits)
 
 

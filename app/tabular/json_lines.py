@@ -1,7 +1,9 @@
 """Reading JSON Lines: one object a line; JSON's own types are kept."""
 
+import json
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -54,7 +56,23 @@ def _object(line: str, number: int) -> dict[str, Cell]:
         raise Refused.data("this is not JSON.", line=number) from None
     if not isinstance(value, dict):
         raise Refused.data("this is not a JSON object.", line=number)
+    if line.count(":") > len(value):  # not so in most lines, and quickly counted
+        _check_keys(line, number)
     return cast(dict[str, Cell], value)
+
+
+def _check_keys(line: str, number: int) -> None:
+    """Refuses an object with a key that stands twice, of which a parser keeps the last value only."""
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Refused.data("this key stands more than once.", line=number, column=name)
+            seen.add(name)
+
+    with suppress(RecursionError):  # nested that deeply it is refused as a cell
+        json.loads(line, object_pairs_hook=check, parse_int=str)
 
 
 def _append(record: dict[str, Cell], cells: dict[str, list[Cell]], row: int) -> None:

@@ -1,6 +1,7 @@
 """From a table as read to typed columns with kinds: missing markers, recognition, and what the caller asked for."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
@@ -23,6 +24,7 @@ _READINGS: dict[Kind, tuple[recognition.Reading, ...]] = {
     Kind.BOOLEAN: (recognition.truth_values_or_digits,),
     Kind.DATETIME: (recognition.moments,),
 }
+_FIRST, _LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
 
 
 def typed(
@@ -46,10 +48,13 @@ def _typed(
     series = table.columns.pop(name)
     if series.dtype == pl.String:
         _check_size(table, name, series, limits)
+        _check_nul(table, name, series)
         series = series if markers is None else recognition.without_markers(series, markers)
         series = _recognized(table, name, series, kind)
     if series.dtype == pl.Float64:
         series = series.fill_nan(None)
+    if series.dtype == pl.Datetime:
+        _check_years(table, name, series)
     return kind or _KIND_OF[type(series.dtype)], _suited(table, name, series, kind)
 
 
@@ -60,6 +65,20 @@ def _check_size(table: Table, name: str, series: pl.Series, limits: Limits) -> N
         first = (lengths > limits.cell_bytes).fill_null(False).arg_max() or 0
         refused = table.refuse(first, name, f"the cell has more than {limits.cell_bytes} bytes.")
         raise Refused(refused.refusal.model_copy(update={"code": "too_large"}))
+
+
+def _check_nul(table: Table, name: str, series: pl.Series) -> None:
+    """JSON and columnar files have room for a NUL; not every database has."""
+    found = series.str.contains("\0", literal=True).fill_null(False)
+    if found.any():
+        raise table.refuse(found.arg_max() or 0, name, "there is a NUL in the cell.")
+
+
+def _check_years(table: Table, name: str, series: pl.Series) -> None:
+    """Columnar files have room for moments that nothing else can write."""
+    beyond = ((series < _FIRST) | (series > _LAST)).fill_null(False)
+    if beyond.any():
+        raise table.refuse(beyond.arg_max() or 0, name, "the moment is not within the years 1 to 9999.")
 
 
 def _recognized(table: Table, name: str, series: pl.Series, kind: Kind | None) -> pl.Series:

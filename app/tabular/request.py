@@ -10,7 +10,7 @@ from app.tabular.description import Description
 from app.tabular.limits import Limits
 from app.tabular.refusal import Refusal
 
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
+Format = Literal["csv", "tsv", "jsonl", "parquet", "arrow", "npz"]
 
 
 class IngestRequest(BaseModel):

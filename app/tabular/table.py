@@ -31,7 +31,7 @@ class Table:
 
 
 def check_names(names: Sequence[str], limits: Limits, *, line: int | None = None) -> None:
-    """Refuses no or too many names, and empty, doubled and overlong ones."""
+    """Refuses no or too many names, and empty, doubled and overlong ones, and those with a NUL."""
     if not names:
         raise Refused.data("there are no columns.", line=line)
     if len(names) > limits.columns:
@@ -40,6 +40,8 @@ def check_names(names: Sequence[str], limits: Limits, *, line: int | None = None
     for position, name in enumerate(names, start=1):
         if not name.strip():
             raise Refused.data(f"column {position} has no name.", line=line)
+        if "\0" in name:
+            raise Refused.data(f"the name of column {position} has a NUL.", line=line)
         if name in seen:
             raise Refused.data("this column name stands more than once.", line=line, column=name)
         if len(name) > LONGEST_NAME:

@@ -4,10 +4,14 @@ import gzip
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from app.services.contents import to_csv
+from app.tabular.inflating import zstd
 from tests.api.service import CSV, Service, Trained, assert_problem, pointers, running, settings_for
 
 
@@ -42,20 +46,64 @@ def test_parquet_comes_back_as_it_was(shared: Service) -> None:
     assert pl.read_parquet(io.BytesIO(answer.content)).equals(frame)
 
 
+def arrow(frame: pl.DataFrame, *, stream: bool) -> bytes:
+    buffer = io.BytesIO()
+    (frame.write_ipc_stream if stream else frame.write_ipc)(buffer)
+    return buffer.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+SMALL = pl.DataFrame({"a": [1], "b": [2]})
+
+
 @pytest.mark.parametrize(
     ("type", "content"),
     [
+        ("application/vnd.apache.arrow.file", arrow(SMALL, stream=False)),
+        ("application/vnd.apache.arrow.stream", arrow(SMALL, stream=True)),
         ("text/tab-separated-values", b"a\tb\n1\t2\n"),
         ("application/x-ndjson", b'{"a": 1, "b": 2}\n'),
         ("application/jsonl", b'{"a": 1, "b": 2}\n'),
         ("text/csv; charset=utf-8", b"a,b\n1,2\n"),
         ("text/csv", gzip.compress(b"a,b\n1,2\n", mtime=0)),
+        ("application/jsonl", zstd.compress(b'{"a": 1, "b": 2}\n')),
     ],
 )
 def test_other_formats_are_read_by_their_content_type(shared: Service, type: str, content: bytes) -> None:
     dataset = shared.upload(content, type=type)
 
     assert shared.get(f"/v1/datasets/{dataset['id']}/rows")["data"] == [{"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize("type", ["application/x-npz", "application/zip"])
+def test_an_npz_brings_features_and_a_target(shared: Service, type: str) -> None:
+    dataset = shared.upload(npz(X=np.array([[0.5, 1], [2, 3]]), y=np.array(["no", "yes"])), type=type)
+
+    assert [(c["name"], c["kind"]) for c in dataset["columns"]] == (
+        [("x0", "numeric"), ("x1", "numeric"), ("target", "categorical")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv.zst", zstd.compress(b"a,b\n1,2\n")),
+        ("x.arrow", arrow(SMALL, stream=False)),
+        ("x.arrows", arrow(SMALL, stream=True)),
+        ("x.feather", arrow(SMALL, stream=False)),
+        ("X.NPZ", npz(X=np.array([[1, 2]]))),
+    ],
+)
+def test_a_form_s_file_is_read_by_its_name(shared: Service, name: str, content: bytes) -> None:
+    answer = shared.client.post("/v1/datasets", files={"file": (name, content, "application/octet-stream")})
+
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["rows"], len(answer.json()["columns"])) == (1, 2)
 
 
 def test_a_form_brings_file_name_and_schema_in_any_order(shared: Service) -> None:
@@ -118,6 +166,7 @@ def test_a_sample_is_there_by_its_name(shared: Service) -> None:
         ({}, [""]),
         ({"sample": "iris", "rows": []}, [""]),
         ({"sample": "mnist"}, ["/sample"]),
+        ({"rows": [{"a": "x\0"}]}, ["/rows/0/a"]),
         ({"rows": [1], "bogus": 2}, ["/bogus", "/rows/0"]),
         ({"rows": [{"a": [1]}]}, ["/rows/0/a"]),
         ({"rows": [{"a": 1}], "name": "x\0y"}, ["/name"]),
@@ -127,6 +176,15 @@ def test_a_sample_is_there_by_its_name(shared: Service) -> None:
 )
 def test_a_json_body_is_refused_where_it_is_wrong(shared: Service, body: dict[str, object], where: list[str]) -> None:
     assert pointers(shared.client.post("/v1/datasets", json=body)) == where
+
+
+def test_a_name_that_stands_twice_in_a_json_body_is_refused(shared: Service) -> None:
+    body = b'{"columns": {"a": [1], "b": [2], "a": [3]}}'
+
+    answer = shared.client.post("/v1/datasets", content=body, headers={"Content-Type": "application/json"})
+
+    assert pointers(answer) == [""]
+    assert answer.json()["errors"][0]["detail"] == "'a' stands more than once in one object."
 
 
 def test_nothing_is_kept_of_a_refused_upload(service: Service) -> None:
@@ -192,6 +250,45 @@ def test_the_content_comes_as_csv_where_it_is_asked_for(shared: Service) -> None
     answer = shared.client.get(f"/v1/datasets/{dataset['id']}/content", headers={"Accept": "text/csv"})
 
     assert (answer.headers["content-type"].partition(";")[0], answer.content) == ("text/csv", CSV)
+
+
+def test_the_content_comes_in_ranges_and_once_only(shared: Service) -> None:
+    path = f"/v1/datasets/{shared.upload()['id']}/content"
+    whole = shared.client.get(path)
+    tag = whole.headers["etag"]
+
+    part = shared.client.get(path, headers={"Range": "bytes=4-9", "If-Range": tag})
+    changed = shared.client.get(path, headers={"Range": "bytes=4-9", "If-Range": '"another"'})
+    beyond = shared.client.get(path, headers={"Range": f"bytes={len(whole.content)}-"})
+    known = shared.client.get(path, headers={"If-None-Match": f'"another", {tag}'})
+
+    assert (part.status_code, part.content) == (206, whole.content[4:10])
+    assert part.headers["content-range"] == f"bytes 4-9/{len(whole.content)}"
+    assert (changed.status_code, changed.content) == (200, whole.content)
+    assert_problem(beyond, 416, "range_not_satisfiable")
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
+
+
+def test_csv_and_parquet_have_tags_of_their_own(shared: Service) -> None:
+    path = f"/v1/datasets/{shared.upload()['id']}/content"
+    parquet = shared.client.get(path).headers
+    csv = shared.client.get(path, headers={"Accept": "text/csv"}).headers
+
+    assert parquet["vary"] == csv["vary"] == "Accept"
+    for header, status in ((csv["etag"], 304), (csv["etag"].removeprefix("W/"), 304), (parquet["etag"], 200)):
+        again = shared.client.get(path, headers={"Accept": "text/csv", "If-None-Match": header})
+        assert again.status_code == status
+
+
+def test_csv_comes_in_pieces_of_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "wide.parquet"
+    frame = pl.DataFrame({f"c{number}": range(3000) for number in range(1024)})
+    frame.write_parquet(path)
+
+    pieces = list(to_csv(path))
+
+    assert [piece.count(b"\n") for piece in pieces] == [1025, 1024, 952]
+    assert pl.read_csv(io.BytesIO(b"".join(pieces))).equals(frame)
 
 
 def test_a_dataset_that_a_live_job_needs_is_not_deleted(service: Service) -> None:

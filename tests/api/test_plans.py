@@ -99,6 +99,51 @@ def test_a_job_that_cannot_fit_is_refused_at_the_block_to_change(tight: Service)
     tight.post("/v1/jobs", spec(tight, **MODEST), status=201)
 
 
+@pytest.fixture
+def cheap(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
+    """A service where a job may cost next to nothing."""
+    limits = {"max_layers": 2, "max_epochs": 100, "max_row_epochs": 3200, "max_parameters": 50}
+    with running(settings_for(sqlite_url, tmp_path / "data", **limits)) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "words"),
+    [
+        ({"network": {"hidden_layers": [1, 1, 1]}}, "/network/hidden_layers", "has 3 hidden layers; the limit is 2."),
+        ({"network": {"hidden_layers": [17]}}, "/network/hidden_layers", "has 52 parameters; the limit is 50."),
+        ({"epochs": 101}, "/epochs", "The limit is 100 epochs."),
+        ({"epochs": 81}, "/epochs", "are 3240; the limit is 3200, which is 80 epochs of so many rows."),
+    ],
+    ids=["layers", "parameters", "epochs", "rows"],
+)
+def test_a_job_that_costs_too_much_is_refused_at_the_field_to_change(
+    cheap: Service, changes: dict[str, object], pointer: str, words: str
+) -> None:
+    body = spec(cheap, **{"split": {"validation": 0.0}, "epochs": 80, "network": {"hidden_layers": [16]}, **changes})
+
+    answer = cheap.client.post("/v1/jobs", json=body)
+    plan = cheap.post("/v1/jobs/plan", body)
+
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == (pointer, "too_large")
+    assert fault["detail"].endswith(words)
+    assert plan["would_be_refused"] == [{"parameter": None, "header": None, **fault}]
+    assert cheap.get("/v1/jobs")["data"] == []
+
+
+def test_a_job_that_costs_as_much_as_it_may_is_taken_and_a_trial_that_costs_more_is_not(cheap: Service) -> None:
+    body = spec(cheap, split={"validation": 0.0}, epochs=80, network={"hidden_layers": [16]})
+
+    cheap.post("/v1/jobs", body, status=201)
+    refused = cheap.client.post("/v1/sweeps", json={"spec": body, "search": {"epochs": {"choice": [80, 81]}}, "method": "grid"})
+
+    assert [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]] == [
+        ("/search/epochs/choice/1", "too_large")
+    ]
+
+
 def test_what_live_workers_say_of_their_memory_counts(tight: Service) -> None:
     with tight.database.write() as connection:
         workers.register(connection, "host:1", device="cpu", threads=1, torch="2", memory=1_000)

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from app.domain.caller import Caller
+from app.domain.cost import CostLimits
 from app.domain.job import Status, StopReason
 from app.domain.spec import JobSpec
 from app.persistence import workers
@@ -388,7 +389,7 @@ class Counting(Folder):
 def test_a_dataset_is_read_once_for_each_fact_and_not_for_each_trial(small: Service) -> None:
     spec = {"dataset": small.upload(ROWS)["id"], "features": ["size"]}
     storage = Counting(Path(small.settings.resolved_storage_url))
-    resolver = Resolver(small.database, storage, most_parameters=10_000, custom_losses=[])
+    resolver = Resolver(small.database, storage, limits=CostLimits(parameters=10_000), custom_losses=[])
     facts = resolver.facts(Caller())
     split = {"method": "group", "column": "patient"}
 

@@ -1,5 +1,6 @@
 import pytest
 
+from app.domain.cost import CostLimits
 from app.domain.errors import Invalid, NotSupported
 from app.domain.resolve import Resolved, resolve
 from app.domain.schema import Column, Kind, Level, StorageType, Task
@@ -380,4 +381,4 @@ def test_the_limit_on_parameters_is_an_argument() -> None:
     spec = JobSpec.model_validate({"dataset": "ds_1", "target": "species", "features": ["x"]})
 
     with pytest.raises(Invalid, match=r"^/network/hidden_layers: The network has 4483 parameters; the limit is 4482"):
-        resolve(spec, columns=COLUMNS, rows=ROWS, most_parameters=4482)
+        resolve(spec, columns=COLUMNS, rows=ROWS, limits=CostLimits(parameters=4482))

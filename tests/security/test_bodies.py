@@ -4,18 +4,25 @@ import gzip
 import io
 import json
 import socket
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from struct import pack
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from app.domain.faults import MOST_FAULTS
+from app.tabular.inflating import zstd
 from tests.security.api_process import MIB, ApiProcess, api_process
 from tests.security.routes import WITH_BODY, Operation
 from tests.servers.processes import wait_until
 
 CSV, LINES, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
+ARROW, STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"
+NPZ = "application/x-npz"
 FORM, JSON = "multipart/form-data; boundary=x", "application/json"
 # Of two mebibytes of JSON: an empty list is three bytes there and seventy in memory.
 MOST_GROWTH = 120 * MIB
@@ -24,6 +31,26 @@ MOST_GROWTH = 120 * MIB
 def parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def arrow(frame: pl.DataFrame, *, stream: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    (frame.write_ipc_stream if stream else frame.write_ipc)(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def an_array(header: bytes) -> bytes:
+    """An archive with an array of which there is a header only."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("X.npy", b"\x93NUMPY\x01\x00\x76\x00" + header.ljust(117) + b"\n")
     return buffer.getvalue()
 
 
@@ -40,15 +67,47 @@ UPLOADS = {
     "a gzip bomb": (CSV, gzip.compress(b"a\n" + b"1\n" * (16 * MIB), 9, mtime=0)),
     "gzip in gzip": (CSV, gzip.compress(gzip.compress(b"a\n1\n" * MIB, mtime=0), mtime=0)),
     "a damaged gzip": (CSV, gzip.compress(bytes(range(256)) * 64, mtime=0)[:200]),
-    "zstd": (CSV, b"\x28\xb5\x2f\xfd" + bytes(64)),
+    "a zstd bomb": (CSV, zstd.compress(b"a\n" + b"1\n" * (16 * MIB))),
+    "a zstd window without end": (CSV, b"\x28\xb5\x2f\xfd\x00\xff" + bytes(64)),
+    "a damaged zstd": (CSV, b"\x28\xb5\x2f\xfd" + bytes(64)),
     "no end of columns": (CSV, b"a," * MIB),
     "a cell without end": (CSV, b"a\n" + b"x" * (3 * MIB)),
     "no UTF-8": (CSV, b"a\n\xff\xfe\n"),
+    "Latin-1": (CSV, "name\nJosé\n".encode("latin-1")),
+    "UTF-16 without a mark": (CSV, "a\n1\n".encode("utf-16-le")),
+    "half a UTF-16": (CSV, "a\n1\n".encode("utf-16")[:-1]),
+    "UTF-32": (CSV, "a\n1\n".encode("utf-32")),
+    "UTF-16 that is a bomb": (CSV, gzip.compress(("a\n" + "1\n" * (8 * MIB)).encode("utf-16"), mtime=0)),
+    "bytes of all kinds": (CSV, bytes(range(256)) * 400),
+    "NUL in a cell": (LINES, b'{"a":"\\u0000"}\n'),
+    "rows of no length": (CSV, b"a,b\n" + b"1,2,\n" * 9),
+    "names that are doubled": (CSV, b",".join([b"a"] * 10_000) + b"\n1\n"),
+    "names that are none": (CSV, b"," * 9_999 + b"\n1\n"),
+    "more columns than may be": (CSV, b",".join(b"c%d" % number for number in range(10_001)) + b"\n1\n"),
     "deep lines": (LINES, b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     "a number without end": (LINES, b'{"a":' + b"9" * 100_000 + b"}\n"),
     "no Parquet": (PARQUET, b"PAR1" + bytes(range(256)) * 16 + b"PAR1"),
     "half a Parquet": (PARQUET, parquet(pl.DataFrame({"a": [1] * 1000}))[:-20]),
     "a Parquet bomb": (PARQUET, parquet(pl.DataFrame({"a": ["x" * 5000]}).select(pl.col("a").repeat_by(20_000).explode()))),
+    "a Parquet of too many cells": (PARQUET, parquet(pl.DataFrame({"a": [0] * 200_001}))),
+    "no Arrow": (ARROW, b"ARROW1\0\0" + bytes(range(256)) * 16 + b"ARROW1"),
+    "half an Arrow": (ARROW, arrow(pl.DataFrame({"a": [1] * 1000}))[:-20]),
+    "an Arrow bomb": (ARROW, arrow(pl.DataFrame({"a": ["x" * 60_000] * 1000}))),
+    "a stream that is a bomb": (STREAM, arrow(pl.DataFrame({"a": ["x" * 60_000] * 1000}), stream=True)),
+    "a stream of too many cells": (STREAM, arrow(pl.DataFrame({"a": [0] * 200_001}), stream=True)),
+    "an Arrow that lies": (ARROW, arrow(pl.DataFrame({"a": [9] * 77})).replace(pack("<q", 77), pack("<q", 2**62))),
+    "a message without end": (STREAM, b"\xff\xff\xff\xff\xff\xff\xff\x7f" + bytes(64)),
+    "no archive": (NPZ, b"PK\x03\x04" + bytes(range(256)) * 16),
+    "half an archive": (NPZ, npz(X=np.arange(1000.0))[:-20]),
+    "a pickle": (NPZ, npz(X=np.array([{"a": 1}] * 3, dtype=object))),
+    "an archive that is a bomb": (NPZ, npz(X=np.zeros((1000, 9000)))),
+    "an array of too many cells": (NPZ, npz(X=np.arange(200_001))),
+    "an array that lies": (NPZ, an_array(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 1), }")),
+    "an array of no rows without end": (
+        NPZ,
+        an_array(b"{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1099511627776), }"),
+    ),
+    "an archive of something else": (NPZ, an_array(b"")[:-200] + b"PK\x05\x06" + bytes(18)),
     "too large": (CSV, b"1\n" * (3 * MIB)),
     "another type": ("application/pdf", b"%PDF"),
     "parts without end": (FORM, b"--x\r\n\r\n\r\n" * 200_000 + b"--x--"),

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,25 @@ from hypothesis import strategies as st
 
 from app.tabular.delimited import read_delimited
 from app.tabular.inflating import decoded_lines, whole_lines
+from app.tabular.inflating import zstd as compression
 from app.tabular.limits import Limits
 from app.tabular.plain_block import plain_block
 from app.tabular.refusal import Refused
 from tests.tabular.conftest import Ingest
 
 SMALL = Limits(columns=3, cells=12, cell_bytes=20, inflated_bytes=500)
+CURE = "save the file as UTF-8, for example with iconv -f WINDOWS-1252 -t UTF-8."
+LATIN = f"; the text looks like Latin-1 or Windows-1252: {CURE}"
+UNMARKED = "; this looks like UTF-16 without a byte order mark: save the file as UTF-8."
 CELLS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=8)
 ROWS = st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20)
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n",'), max_size=6)
+
+
+def zstd(text: bytes, *, window_log: int = 20) -> bytes:
+    """A frame that does not say how much it holds, as a stream writes it."""
+    compressor = compression.ZstdCompressor(options={compression.CompressionParameter.window_log: window_log})
+    return compressor.compress(text) + compressor.flush()
 
 
 @pytest.mark.parametrize(
@@ -33,9 +44,20 @@ PLAIN = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n",'), max
         (b'a,b\n"1\n1",2\n3\n', "Line 4: there are 1 cells where the header has 2."),
         (b'a,b\n1,2\n"3,4\n', "Line 3: the file ends inside a quoted cell."),
         (b'a,b\n"1"x,2\n', "Line 2: a closing quote is followed by more text."),
-        (b"a,b\n1,2\n\xff,3\n", "Line 3: byte 1 is not UTF-8."),
-        (b"a,\xff\n1,2\n", "Line 1: byte 3 is not UTF-8."),
-        (b"a,b\n1,\0\n", "Line 2: there is a NUL byte; the file is not text."),
+        (b"a,b\n1,2\n\xff,3\n", "Line 3: byte 1 is not UTF-8" + LATIN),
+        (b"a,\xff\n1,2\n", "Line 1: byte 3 is not UTF-8" + LATIN),
+        (b"a,b\n1,\0\n", "Line 2: byte 3 is NUL; the file is not text."),
+        ("name,n\nJosé,1\n".encode("latin-1"), "Line 2: byte 4 is not UTF-8" + LATIN),
+        ("a,b\n€,“x”\n".encode("cp1252"), "Line 2: byte 1 is not UTF-8" + LATIN),
+        (b"\x89PNG\r\n\x1a\n", "Line 1: byte 1 is not UTF-8, and this is not text in another encoding either."),
+        (b"a\n" + bytes(range(128, 160)), "Line 2: byte 1 is not UTF-8, and this is not text in another encoding either."),
+        ("a,b\n1,2\n".encode("utf-16-le"), "Line 1: byte 2 is NUL" + UNMARKED),
+        ("a,b\n1,2\n".encode("utf-16-be"), "Line 1: byte 1 is NUL" + UNMARKED),
+        ("a,b\n1,2\n".encode("utf-32"), "This is UTF-32; save the file as UTF-8."),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], "Line 2: this is not UTF-16, as the file's first bytes say."),
+        (b"\xff\xfea\0\n\0\0\xd8\n\0", "Line 2: this is not UTF-16, as the file's first bytes say."),
+        ("a,b\n1,\0\n".encode("utf-16"), "Line 2: byte 3 is NUL; the file is not text."),
+        (b"PAR1\0", "Line 1: byte 5 is NUL; this is a Parquet file, not text: send it with its own content type."),
         (b"a,b\r1,2\r", "Line 1: there is a carriage return inside a cell that is not quoted."),
         (b"a,b,c,d\n1,2,3,4\n", "Line 1: there are 4 columns; the limit is 3."),
         (b"a,b\n" + b"1,2\n" * 7, "There are more than 12 cells (rows times columns)."),
@@ -43,8 +65,10 @@ PLAIN = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n",'), max
         (b"a,b\n1," + b"x" * 21, "Line 2, column 'b': the cell has more than 20 bytes."),
         (b'a,b\n1,"' + b"x" * 21 + b'"', "Line 2: a cell has more than 20 characters."),
         (b"a,b\n1," + "ä".encode() * 11, "Line 2, column 'b': the cell has more than 20 bytes."),
-        (b"\x28\xb5\x2f\xfd rest", "Zstd is not supported yet; use gzip."),
-        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "The gzip stream is damaged or ends early."),
+        (b"\x28\xb5\x2f\xfd rest", "The compressed stream is damaged or ends early."),
+        (zstd(b"a,b\n1,2\n")[:-3], "The compressed stream is damaged or ends early."),
+        (zstd(b"a,b\n1,2\n" * 99, window_log=28), "The compressed stream is damaged or ends early."),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "The compressed stream is damaged or ends early."),
     ],
 )
 def test_a_fault_is_named_with_its_place(read: Ingest, content: bytes, sentence: str) -> None:
@@ -64,8 +88,9 @@ def test_a_file_that_inflates_beyond_the_limit_is_refused(read: Ingest) -> None:
         read(gzip.compress(b"a,b\n1," + b"\n" * 600), limits=SMALL)
 
 
-def test_a_gzip_file_that_inflates_two_hundredfold_is_refused(read: Ingest) -> None:
-    bomb = gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000)
+@pytest.mark.parametrize("compress", [gzip.compress, zstd])
+def test_a_file_that_inflates_two_hundredfold_is_refused(read: Ingest, compress: Callable[[bytes], bytes]) -> None:
+    bomb = compress(b"a,b\n" + b"1,2\n" * 1_000_000)
 
     with pytest.raises(Refused, match="more than 200 times its size"):
         read(bomb)
@@ -80,14 +105,28 @@ def test_quotes_blank_lines_a_byte_order_mark_and_both_line_ends_are_read(read: 
     assert rows.columns == ["name", "note"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])
+def test_utf_16_is_read_by_its_byte_order_mark(
+    read: Ingest, encoding: str, compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tabular.encodings.MIB", 3)
+    mark = "" if encoding == "utf-16" else "\ufeff"
+
+    _, rows = read(compress(f'{mark}näme,n\r\n"Jos\né",1\r\n😀,2\r\n'.encode(encoding)))
+
+    assert rows.to_dict(as_series=False) == {"näme": ["Jos\né", "😀"], "n": [1, 2]}
+
+
 def test_tabs_separate_in_tsv_and_commas_do_not(read: Ingest) -> None:
     _, rows = read(b"a\tb\nx,y\t1\n", format="tsv")
 
     assert rows.rows() == [("x,y", 1)]
 
 
-def test_gzip_is_known_by_its_first_bytes(read: Ingest) -> None:
-    _, rows = read(gzip.compress(b"a,b\n1,2\n"))
+@pytest.mark.parametrize("compress", [gzip.compress, zstd, lambda text: zstd(text[:5]) + zstd(text[5:])])
+def test_a_compressed_file_is_known_by_its_first_bytes(read: Ingest, compress: Callable[[bytes], bytes]) -> None:
+    _, rows = read(compress(b"a,b\n1,2\n"))
 
     assert rows.rows() == [(1, 2)]
 

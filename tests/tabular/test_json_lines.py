@@ -51,7 +51,10 @@ def test_a_whole_number_beyond_64_bits_becomes_a_float(read: Ingest) -> None:
         (b'{"a": 1}\n{"a": {"b": 1}}', "Line 2, column 'a': an object cannot be a cell."),
         (b'{"a": [1]}', "Line 1, column 'a': an array cannot be a cell."),
         (b'{"": 1}', "Column 1 has no name."),
-        (b'{"a": 1}\n\xff', "Line 2: byte 1 is not UTF-8."),
+        (b'{"a": 1}\n\xff', "Line 2: byte 1 is not UTF-8, and this is not text in another encoding either."),
+        (b'{"a": 1}\n{"a": 1, "b": 2, "a": 1}', "Line 2, column 'a': this key stands more than once."),
+        (b'{"a": "x\\u0000y"}', "Line 1, column 'a': there is a NUL in the cell."),
+        (b'{"a\\u0000": 1}', "The name of column 1 has a NUL."),
     ],
 )
 def test_a_fault_is_named_with_its_place(read: Ingest, content: bytes, sentence: str) -> None:
@@ -59,6 +62,12 @@ def test_a_fault_is_named_with_its_place(read: Ingest, content: bytes, sentence:
         read(content, format="jsonl")
 
     assert str(refused.value) == sentence
+
+
+def test_utf_16_and_colons_in_cells_are_read(read: Ingest) -> None:
+    _, rows = read('{"a": "1:2:3", "n": 123456789012345678901234567890}\n'.encode("utf-16"), format="jsonl")
+
+    assert rows.rows() == [("1:2:3", 1.2345678901234568e29)]
 
 
 def test_too_many_cells_are_refused_while_reading(read: Ingest) -> None:

@@ -89,7 +89,7 @@ class Split(Block):
 class Network(Block):
     """The multilayer perceptron: `hidden_layers` are widths; none is a linear model."""
 
-    hidden_layers: Annotated[list[Width], Field(max_length=64)] = [64, 64]
+    hidden_layers: Annotated[list[Width], Field(max_length=1000)] = [64, 64]
     activation: Activation = "relu"
     dropout: Dropout | list[Dropout] = 0.0
     normalization: Literal["none", "batch", "layer"] = "none"

@@ -1,13 +1,19 @@
 import io
+import random
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from app.domain.schema import StorageType
 from app.tabular.limits import Limits
+from app.tabular.parquet import read_parquet
 from app.tabular.refusal import Refused
 from tests.tabular.conftest import Ingest
+
+YEARS = "Row 1, column 'a': the moment is not within the years 1 to 9999."
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:
@@ -55,6 +61,10 @@ def test_flat_types_become_the_five_that_are_stored(read: Ingest) -> None:
         (_parquet(pl.DataFrame({"a": [1], "b": [[1]]})), "Column 'b': the type List is not supported."),
         (_parquet(pl.DataFrame({"a": [b"x"]})), "Column 'a': the type Binary is not supported."),
         (_parquet(pl.DataFrame({"a": [1, 2], "b": [1, 2]})), "There are more than 3 cells (rows times columns)."),
+        (_parquet(pl.DataFrame({"a": pl.Series([0, 2**60]).cast(pl.Datetime("us"))})), YEARS),
+        (_parquet(pl.DataFrame({"a": pl.Series([0, -(2**60)]).cast(pl.Datetime("us"))})), YEARS),
+        (_parquet(pl.DataFrame({"a": ["", "x\0"]})), "Row 1, column 'a': there is a NUL in the cell."),
+        (_parquet(pl.DataFrame({"a\0": [1]})), "The name of column 1 has a NUL."),
         (_parquet(pl.DataFrame({"a": ["x" * 30]})), "Row 0, column 'a': the cell has more than 20 bytes."),
         (_parquet(pl.DataFrame({"a": ["x" * 20] * 3})), "The text of the file is more than 50 bytes."),
     ],
@@ -72,3 +82,28 @@ def test_infinite_values_are_kept_and_counted(read: Ingest) -> None:
     assert found.columns[0].infinite == 2
     assert rows["a"].to_list() == [1.0, float("inf"), -float("inf")]
     assert (found.columns[0].minimum, found.columns[0].maximum) == (1.0, 1.0)
+
+
+def test_ten_thousand_columns_are_read_in_their_order(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(10_000)]
+    path = tmp_path / "wide.parquet"
+    pl.DataFrame({name: [number] for number, name in enumerate(names)}).write_parquet(path)
+
+    table = read_parquet(path, limits=Limits())
+
+    assert list(table.columns) == names
+    assert [series.item() for series in table.columns.values()] == list(range(10_000))
+
+
+def test_a_doubled_name_is_told(read: Ingest) -> None:
+    with pytest.raises(Refused, match=r"^A column name stands more than once\.$"):
+        read(_parquet(pl.DataFrame({"ab": [1], "aa": [2]})).replace(b"ab", b"aa"), format="parquet")
+
+
+def test_a_file_with_any_byte_of_its_metadata_damaged_is_read_or_refused(read: Ingest) -> None:
+    good, chosen = _parquet(pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})), random.Random(7)
+    for _ in range(150):
+        bad = bytearray(good)
+        bad[chosen.randrange(len(bad))] ^= 1 << chosen.randrange(8)
+        with suppress(Refused):
+            read(bytes(bad), format="parquet")

@@ -1,0 +1,62 @@
+"""Answers that are stored bytes: a tag by which a copy is known to be current, and one range of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Response
+from fastapi.responses import StreamingResponse
+
+from app.api.openapi import Responses, content
+from app.api.ranges import part_of
+
+Stream = Callable[[int, int], Iterator[bytes]]
+BINARY = "application/octet-stream"
+UNCHANGED: Responses = {304: {"description": "Unchanged."}}
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""For what never changes under its path."""
+
+
+def in_parts(type: str = BINARY) -> Responses:
+    """What an operation answers that takes `Range` and `If-None-Match`."""
+    return {206: content(type, description="The part that `Range` asked for."), **UNCHANGED}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the request's headers say of the copy that the caller has."""
+
+    if_none_match: Annotated[str | None, Header()] = None
+    if_range: Annotated[str | None, Header()] = None
+    range: Annotated[str | None, Header()] = None
+
+    def has(self, tag: str) -> bool:
+        """True where the caller has what the tag names."""
+        known = self.if_none_match or ""
+        return known.strip() == "*" or tag.removeprefix("W/") in [one.strip().removeprefix("W/") for one in known.split(",")]
+
+
+AskedOf = Annotated[Asked, Depends()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """Bytes under a strong tag."""
+
+    name: str
+    tag: str
+    bytes: int
+    type: str
+
+    def answer(self, asked: Asked, stream: Stream, headers: Mapping[str, str]) -> Response:
+        """All of it, a part, or that nothing changed; `stream` is called with the first place and the one behind the last."""
+        headers = {"ETag": self.tag, "Accept-Ranges": "bytes", **headers}
+        if asked.has(self.tag):
+            return Response(status_code=304, headers=headers)
+        part = part_of(asked.range if asked.if_range in (None, self.tag) else None, self.bytes)
+        headers["Content-Length"] = str(part.stop - part.start)
+        headers["Content-Disposition"] = f'attachment; filename="{self.name}"'
+        if len(part) < self.bytes:
+            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{self.bytes}"
+        status = 206 if "Content-Range" in headers else 200
+        return StreamingResponse(stream(part.start, part.stop), status_code=status, media_type=self.type, headers=headers)
