@@ -287,7 +287,7 @@ class Run:
             if is_out_of_memory(error) and (self._pack[0].stack_size or 1) > 1:
                 raise  # the memory is the stack's: it is halved
             if isinstance(error, LeaseLost):
-                log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
+                attempt.note_loss()
             else:
                 log.exception("job.failed", job=attempt.job.id)
                 self._fail(attempt, error)
@@ -299,7 +299,7 @@ class Run:
         try:
             attempt.fail(self._failure(attempt.job, error))
         except LeaseLost:
-            log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
+            attempt.note_loss()
 
     def _failure(self, job: JobRow, error: Exception) -> Ending:
         self.spoiled = self.spoiled or is_out_of_memory(error)

@@ -249,6 +249,16 @@ workers = Table(
     Column("silent_at", Instant),
 )
 
+# Increments of counters that only grow, see counts.py.
+counts = Table(
+    "counts",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("name", String(32), nullable=False),
+    Column("label", String(32), nullable=False),
+    Column("value", BigInteger, nullable=False),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -4,7 +4,7 @@ import structlog
 from sqlalchemy import Connection
 
 from app.domain.job import Status, devices_taken
-from app.persistence import jobs, leases, workers
+from app.persistence import counts, jobs, leases, workers
 from app.persistence.database import Database
 from app.services.ports import Bell
 from app.upkeep.periodically import Periodically
@@ -40,6 +40,7 @@ class Housekeeper:
             lost = leases.crashed(connection, expired=True, max_crashes=self._max_crashes)
             silent = workers.mark_silent(connection, seconds=self._silent_seconds)
             workers.forget_silent(connection, seconds=REMEMBERED * self._silent_seconds)
+            counts.add_up(connection)
         for worker in silent:
             log.error("worker.silent", worker=worker, seconds=self._silent_seconds)
         for job in lost:
