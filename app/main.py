@@ -17,6 +17,7 @@ from app.api import (
     history,
     jobs,
     keys,
+    metrics,
     plans,
     predictions,
     problems,
@@ -37,7 +38,7 @@ from app.settings import Settings
 from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
-RESOURCES = (predictions, history, streams, jobs, plans, sweeps, datasets, checkpoints, keys, system, reference)
+RESOURCES = (predictions, history, streams, jobs, plans, sweeps, datasets, checkpoints, keys, system, metrics, reference)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, dependencies=[CheckedScope])
     key = settings.api_key.get_secret_value() if settings.api_key else None
     body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
-    app.add_middleware(Edge, access=Access(key), body_limit=body_limit)
+    app.add_middleware(Edge, access=Access(key, opened=["/metrics"] if settings.metrics_open else []), body_limit=body_limit)
     problems.install(app, methods=methods_of(ROUTERS), unavailable=(OperationalError, InterfaceError, PoolTimeout))
     return app
 

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Of a sweep; they are created in one transaction."""
     max_predict_rows: Annotated[int, Field(ge=1)] = 10_000
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
+    metrics_open: bool = False
+    """`/metrics` needs no key."""
     log_level: str = "info"
 
     @property

@@ -10,7 +10,6 @@ _PATHS = {
     r"/v1/jobs/[^/]+/clone": "Cloning a job",
     r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
     r"/v2(/.*)?": "The Open Inference Protocol",
-    r"/metrics": "Prometheus metrics",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
 _PARAMETERS = frozenset({"before", "max_points", "created_after", "created_before"})

@@ -86,7 +86,6 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
         ("POST", "/v1/jobs/job_1/clone"),
         ("GET", "/v2"),
         ("POST", "/v2/models/x/infer"),
-        ("GET", "/metrics"),
         ("GET", "/v1/history"),
     ],
 )
