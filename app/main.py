@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     """From an open database to closed connections; SchemaOutdated says what to run."""
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     parts = build(settings)
     try:
         await to_thread.run_sync(require_current, parts.database.engine)

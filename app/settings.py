@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     metrics_open: bool = False
     """`/metrics` needs no key."""
     log_level: str = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: console on a terminal, else JSON."""
 
     @property
     def folder(self) -> Path:

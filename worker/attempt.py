@@ -118,7 +118,7 @@ class Attempt:
             self._note_recovery(epoch)
 
     def _note_outage(self, error: OSError, *, epoch: int) -> None:
-        log.error("storage.failed", job=self.job.id, epoch=epoch, error=str(error))
+        log.error("storage.failed", epoch=epoch, error=str(error))
         self._withdraw()
         self._refused = True
         with self._database.write() as connection:
@@ -139,7 +139,7 @@ class Attempt:
 
     def put_off(self, error: OSError) -> None:
         """Give the job back, to go on from its last recovery point when the storage may work again; not for ever."""
-        log.error("storage.failed", job=self.job.id, epoch=self.job.epoch, error=str(error))
+        log.error("storage.failed", epoch=self.job.epoch, error=str(error))
         self._withdraw()
         with self._database.write() as connection:
             job = leases.note(connection, self.fence)
@@ -190,7 +190,7 @@ class Attempt:
 
     def note_loss(self) -> None:
         """Say that another attempt has the job; counted where the database answers."""
-        log.warning("lease.lost", job=self.job.id, attempt=self.job.attempt)
+        log.warning("lease.lost")
         with suppress(SQLAlchemyError), self._database.write() as connection:
             counts.add(connection, Counted.LEASES_LOST)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 import torch
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
 from app.domain.job import Status, StopReason
 from app.domain.spec import ResolvedSpec
@@ -278,8 +279,13 @@ class Run:
     def _about(self, position: int, stack: Stack | None = None) -> Iterator[Attempt]:
         """What goes wrong in here is this job's alone: it ends or is left to its new owner, the others go on."""
         attempt = self._attempts[position]
-        try:
+        with bound_contextvars(**attempt.job.words), self._alone(attempt, position, stack):
             yield attempt
+
+    @contextmanager
+    def _alone(self, attempt: Attempt, position: int, stack: Stack | None) -> Iterator[None]:
+        try:
+            yield
         except (*_AWAY, Stopped):
             raise
         except Exception as error:
@@ -289,7 +295,7 @@ class Run:
             if isinstance(error, LeaseLost):
                 attempt.note_loss()
             else:
-                log.exception("job.failed", job=attempt.job.id)
+                log.exception("job.failed")
                 self._fail(attempt, error)
             self._drop(position)
             if stack:

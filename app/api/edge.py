@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 import structlog
@@ -52,7 +53,8 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         request = Request(scope)
         try:
-            scope["state"]["caller"] = caller = await self._access.caller(request)
+            found = await self._access.caller(request)
+            scope["state"]["caller"] = caller = replace(found, request_id=exchange.request_id)
             await self._count(request, caller, exchange)
             limit = self._body_limit(scope["method"], scope["path"])
             await self._app(scope, _Bounded(receive, limit, Headers(scope=scope)), exchange.send)
@@ -142,7 +144,10 @@ class _Exchange:
         """The request's line in the log, and its count where its answer was not sent to the end."""
         self._measure()
         milliseconds = round(1000 * self._seconds, 1)
-        log.info("request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds)
+        about = {"job": id} if (id := self._scope.get("path_params", {}).get("job_id")) else {}
+        log.info(
+            "request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds, **about
+        )
 
 
 class _Bounded:

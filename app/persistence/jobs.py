@@ -34,6 +34,7 @@ class NewJob:
     device: str
     sweep_id: str | None = None
     parameters: dict[str, JsonValue] | None = None
+    request_id: str | None = None
 
 
 def add(connection: Connection, job: NewJob) -> JobRow:
@@ -68,6 +69,7 @@ def _stored(job: NewJob) -> dict[str, Any]:
         "sweep_id": job.sweep_id,
         "parameters": job.parameters,
         "device": job.device,
+        "request_id": job.request_id,
         "priority": job.spec.priority,
         "epochs": job.spec.epochs,
         "pack_key": pack_key(job.resolved_spec, dataset_sha256=job.dataset_sha256),

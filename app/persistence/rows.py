@@ -111,6 +111,7 @@ class JobRow(Record):
     error_code: str | None
     error_message: str | None
     reproducibility: dict[str, Any] | None
+    request_id: str | None
     revision: int
     created_at: datetime
     started_at: datetime | None
@@ -119,6 +120,12 @@ class JobRow(Record):
     def __post_init__(self) -> None:
         """The status comes as text."""
         object.__setattr__(self, "status", Status(self.status))
+
+    @property
+    def words(self) -> dict[str, str | int]:
+        """What every line of the log about its attempt has in it."""
+        about: dict[str, str | int] = {"job": self.id, "attempt": self.attempt}
+        return about | ({"request_id": self.request_id} if self.request_id else {})
 
     @property
     def dataset_ids(self) -> list[str]:

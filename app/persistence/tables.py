@@ -156,6 +156,8 @@ jobs = Table(
     Column("error_code", String(64)),
     Column("error_message", Text),
     Column("reproducibility", JSON),
+    # Of the request that created it: what is logged of the job names it.
+    Column("request_id", String(128)),
     # Grows with every change, so that a watcher sees one.
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),

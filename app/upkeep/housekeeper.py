@@ -44,7 +44,7 @@ class Housekeeper:
         for worker in silent:
             log.error("worker.silent", worker=worker, seconds=self._silent_seconds)
         for job in lost:
-            log.warning("lease.expired", job=job.id, attempt=job.attempt, status=job.status)
+            log.warning("lease.expired", **job.words, status=job.status)
         returned = [(job.id, job.device) for job in lost if job.status is Status.QUEUED]
         with self._database.read() as connection:
             # A busy process looks for the next job by itself: only idle ones need a ring, so a long queue makes no flood.
