@@ -1,12 +1,22 @@
-"""The log: one line an event, on standard output, with the request's or job's id in it."""
+"""The log: one line an event on standard output, ours and our libraries' alike, with the request's or job's id in it."""
 
+import json
 import logging
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Literal, TextIO, cast
 
 import structlog
-from structlog.typing import EventDict
+from structlog.typing import EventDict, Processor
+
+Format = Literal["auto", "console", "json"]
+
+_BEFORE: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
 
 
 class _Output:
@@ -21,21 +31,48 @@ class _Output:
             sys.stdout.flush()
 
 
-def configure_logs(level: str) -> None:
-    """Call once at the start of a process; `level` is debug, info, warning or error."""
-    colors = sys.stdout.isatty()
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that configuring again finds it."""
+
+
+def configure_logs(level: str, format: Format = "auto") -> None:
+    """Call once at the start of a process; `level` is debug, info, warning or error; `auto` is JSON but on a terminal."""
+    after = _after(format)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _printable,
-            # The default draws every local variable: seconds of work, and values that are nobody's business.
-            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
-        ],
+        processors=[*_BEFORE, *after],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Output())),
     )
+    _take_over(after)
+
+
+def _after(format: Format) -> Sequence[Processor]:
+    """From an event to its line."""
+    if format == "json" or (format == "auto" and not sys.stdout.isatty()):
+        # Tracebacks are text: structured ones would have every local variable in them.
+        return (_printable, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps))
+    # The default draws every local variable: seconds of work, and values that are nobody's business.
+    plain = structlog.dev.plain_traceback
+    return (_printable, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain))
+
+
+def _take_over(after: Sequence[Processor]) -> None:
+    """Libraries' loggers and Python's warnings write the same lines, from warnings on: below that they tell too much."""
+    handler = _Handler(cast(TextIO, _Output()))
+    formatter = structlog.stdlib.ProcessorFormatter
+    before = (structlog.stdlib.add_logger_name, *_BEFORE)
+    handler.setFormatter(formatter(foreign_pre_chain=before, processors=[formatter.remove_processors_meta, *after]))
+    root = logging.getLogger()
+    root.handlers = [*(one for one in root.handlers if not isinstance(one, _Handler)), handler]
+    root.setLevel(logging.WARNING)
+    uvicorn = logging.getLogger("uvicorn")  # it has put its own handler in place before it loads us
+    uvicorn.handlers, uvicorn.propagate = [], True
+    logging.captureWarnings(True)
+
+
+def _dumps(entry: EventDict, **_: object) -> str:
+    """In ASCII: whatever reads a line has neither half a character nor a control sign to deal with."""
+    return json.dumps(entry, default=repr)
 
 
 def _printable(logger: object, method: str, entry: EventDict) -> EventDict:

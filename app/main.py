@@ -19,6 +19,7 @@ from app.api import (
     history,
     jobs,
     keys,
+    metrics,
     plans,
     predictions,
     problems,
@@ -41,7 +42,7 @@ from app.wiring import Parts, build
 # The first is found first: those that are asked most.
 RESOURCES = (
     *(predictions, history, streams, comparison, jobs, clones, plans, sweeps),
-    *(datasets, checkpoints, keys, system, reference),
+    *(datasets, checkpoints, keys, system, metrics, reference),
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, dependencies=[CheckedScope])
     key = settings.api_key.get_secret_value() if settings.api_key else None
     body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
-    app.add_middleware(Edge, access=Access(key), body_limit=body_limit)
+    app.add_middleware(Edge, access=Access(key, opened=["/metrics"] if settings.metrics_open else []), body_limit=body_limit)
     problems.install(app, methods=methods_of(ROUTERS), unavailable=(OperationalError, InterfaceError, PoolTimeout))
     return app
 
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     """From an open database to closed connections; SchemaOutdated says what to run."""
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     parts = build(settings)
     try:
         await to_thread.run_sync(require_current, parts.database.engine)

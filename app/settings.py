@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -93,7 +93,11 @@ class Settings(BaseSettings):
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
     history_cache_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
     """Of what an API process remembers of histories: blocks of long ones, and what was answered of jobs that are over."""
+    metrics_open: bool = False
+    """`/metrics` needs no key."""
     log_level: str = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: console on a terminal, else JSON."""
 
     @property
     def folder(self) -> Path:

@@ -22,6 +22,7 @@ from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.keyring import Keyring
 from app.services.keys import Keys
+from app.services.metrics import Metrics
 from app.services.plans import Plans
 from app.services.ports import Bell, Rates
 from app.services.predictions import Predictions
@@ -40,6 +41,8 @@ from app.settings import Settings
 from app.storage.opening import open_storage
 from app.storage.storage import Storage
 from app.tabular.limits import Limits
+from app.telemetry.instruments import Instruments
+from app.telemetry.meters import Meters
 from app.upkeep.housekeeper import Housekeeper
 from app.upkeep.janitor import Janitor
 from app.upkeep.machine import memory_budget
@@ -58,12 +61,14 @@ class Parts:
     watcher: Watcher
     housekeeper: Housekeeper
     janitor: Periodically
+    meters: Meters
     services: Services
 
     def close(self) -> None:
         """Give back what was opened."""
         self.doorbell.close()
         self.database.close()
+        self.meters.close()
 
 
 def build(settings: Settings) -> Parts:
@@ -81,6 +86,7 @@ def build(settings: Settings) -> Parts:
         silent_seconds=SILENT_HEARTBEATS * settings.heartbeat_seconds,
     )
     janitor = Janitor(database, storage, uploads=uploads_folder(settings), age_seconds=settings.unreferenced_seconds)
+    meters = Meters(settings.folder / "meters")
     return Parts(
         database=database,
         doorbell=doorbell,
@@ -88,17 +94,24 @@ def build(settings: Settings) -> Parts:
         watcher=watcher,
         housekeeper=housekeeper,
         janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
-        services=serve(settings, database=database, storage=storage, bell=doorbell, rates=rates, watcher=watcher),
+        meters=meters,
+        services=serve(
+            settings, database=database, storage=storage, bell=doorbell, rates=rates, watcher=watcher, meters=meters
+        ),
     )
 
 
-def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bell, rates: Rates, watcher: Watcher) -> Services:
+def serve(
+    settings: Settings, *, database: Database, storage: Storage, bell: Bell, rates: Rates, watcher: Watcher, meters: Meters
+) -> Services:
     """The services over any database, storage and bell."""
     checkpoints = Checkpoints(database, storage)
     resolver = Resolver(database, storage, limits=cost_limits(settings), custom_losses=installed_losses())
     admission = Admission(database, memory=settings.memory_bytes or memory_budget(settings.slots))
     quotas = Quotas(quota(settings))
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission, quotas=quotas)
+    instruments = Instruments(meters.own)
+    sessions = Sessions(limit_bytes=settings.session_cache_bytes)
     return Services(
         keyring=Keyring(database),
         rates=rates,
@@ -122,11 +135,13 @@ def serve(settings: Settings, *, database: Database, storage: Storage, bell: Bel
         scripts=Scripts(database),
         checkpoints=checkpoints,
         choices=Choices(database),
-        predictions=Predictions(checkpoints, Sessions(limit_bytes=settings.session_cache_bytes)),
+        predictions=Predictions(checkpoints, sessions, predicted=instruments.predicted),
         max_predict_rows=settings.max_predict_rows,
         idempotency=Idempotency(database),
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
         health=Health(database, storage, bell, expect_worker=settings.expect_worker),
+        metrics=Metrics(database, meters),
+        instruments=instruments,
     )
 
 

@@ -8,7 +8,10 @@ from app.api import http_errors
 from app.domain import errors
 from app.domain.job import StopReason
 from app.settings import Settings
+from app.telemetry.exposition import Exposition, Known
+from app.telemetry.meters import Reading
 
+NOTHING_KNOWN = Known(jobs={}, longest_waits={}, workers={}, finished={}, attempts_lost={}, epochs=0, leases_lost=0)
 ROOT = Path(__file__).parents[1]
 ALARMS = (
     *("storage.failed", "database.failed", "database.unavailable", "doorbell.unheard", "rates.uncounted", "broker.away"),
@@ -47,6 +50,15 @@ def test_every_alarm_has_its_place_in_the_code_and_in_the_operators_page(alarm: 
     assert f"`{alarm}`" in (ROOT / "docs/operations.md").read_text()
     code = [path for part in ("app", "worker") for path in (ROOT / part).rglob("*.py") if f'"{alarm}"' in path.read_text()]
     assert code
+
+
+METRICS = [metric.name for metric in Exposition(version="", reading=Reading(0, {}), known=NOTHING_KNOWN).collect()]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_in_the_operators_page(name: str) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    assert f"| `{name}` |" in page or f"| `{name}_total` |" in page
 
 
 def test_the_readme_is_short() -> None:

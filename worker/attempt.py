@@ -7,14 +7,16 @@ from typing import Literal
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.blobs import recovery_folder
 from app.domain.history import HeldOut
 from app.domain.job import Status, StopReason
 from app.domain.numbers import to_json
 from app.domain.spec import ResolvedSpec
-from app.persistence import leases, outages, recovery, reports
+from app.persistence import counts, leases, outages, recovery, reports
 from app.persistence.checkpoints import NewCheckpoint
+from app.persistence.counts import Counted
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
 from app.persistence.rows import JobRow, RecoveryRow
@@ -116,7 +118,7 @@ class Attempt:
             self._note_recovery(epoch)
 
     def _note_outage(self, error: OSError, *, epoch: int) -> None:
-        log.error("storage.failed", job=self.job.id, epoch=epoch, error=str(error))
+        log.error("storage.failed", epoch=epoch, error=str(error))
         self._withdraw()
         self._refused = True
         with self._database.write() as connection:
@@ -137,7 +139,7 @@ class Attempt:
 
     def put_off(self, error: OSError) -> None:
         """Give the job back, to go on from its last recovery point when the storage may work again; not for ever."""
-        log.error("storage.failed", job=self.job.id, epoch=self.job.epoch, error=str(error))
+        log.error("storage.failed", epoch=self.job.epoch, error=str(error))
         self._withdraw()
         with self._database.write() as connection:
             job = leases.note(connection, self.fence)
@@ -185,6 +187,12 @@ class Attempt:
         with suppress(OSError):  # as above
             for id in points:
                 self._storage.delete(recovery_folder(id))
+
+    def note_loss(self) -> None:
+        """Say that another attempt has the job; counted where the database answers."""
+        log.warning("lease.lost")
+        with suppress(SQLAlchemyError), self._database.write() as connection:
+            counts.add(connection, Counted.LEASES_LOST)
 
     def _publish(self, new: Sequence[NewCheckpoint]) -> None:
         with self._database.write() as connection:

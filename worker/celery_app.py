@@ -5,7 +5,7 @@ from app.queueing.celery import make_celery
 from worker import lifecycle
 from worker.wiring import settings
 
-configure_logs(settings().log_level)
+configure_logs(settings().log_level, settings().log_format)
 app = make_celery(settings().resolved_redis_url)
 app.conf.imports = ["worker.tasks"]
 app.conf.worker_consumer = "worker.consumer:CaringConsumer"

@@ -6,6 +6,8 @@ The parent must not import torch: a forked child with torch's threads hangs, and
 import mmap
 import os
 import signal
+import sys
+from pathlib import Path
 from threading import Thread
 
 import structlog
@@ -36,11 +38,17 @@ def stopping() -> bool:
 
 def connect(app: Celery) -> None:
     """Connect the signals; Celery holds them weakly unless told otherwise."""
+    signals.setup_logging.connect(_keep_to_our_log, weak=False)
     # Not when the worker is ready: without a broker it never is, and its children train all the same.
     signals.worker_before_create_process.connect(_watch_children, weak=False)
     signals.worker_shutting_down.connect(_raise_stop_flag, weak=False)
     signals.worker_process_init.connect(_warm_up, weak=False)
     signals.worker_process_shutdown.connect(_leave, weak=False)
+
+
+def _keep_to_our_log(**_: object) -> None:
+    """Celery configures no logging where somebody hears this signal; what it says past all loggers goes nowhere."""
+    sys.__stdout__ = Path(os.devnull).open("w")  # type: ignore[misc]  # noqa: SIM115 - as long as the process
 
 
 def _raise_stop_flag(**_: object) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 import torch
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
 from app.domain.job import Status, StopReason
 from app.domain.spec import ResolvedSpec
@@ -278,8 +279,13 @@ class Run:
     def _about(self, position: int, stack: Stack | None = None) -> Iterator[Attempt]:
         """What goes wrong in here is this job's alone: it ends or is left to its new owner, the others go on."""
         attempt = self._attempts[position]
-        try:
+        with bound_contextvars(**attempt.job.words), self._alone(attempt, position, stack):
             yield attempt
+
+    @contextmanager
+    def _alone(self, attempt: Attempt, position: int, stack: Stack | None) -> Iterator[None]:
+        try:
+            yield
         except (*_AWAY, Stopped):
             raise
         except Exception as error:
@@ -287,9 +293,9 @@ class Run:
             if is_out_of_memory(error) and (self._pack[0].stack_size or 1) > 1:
                 raise  # the memory is the stack's: it is halved
             if isinstance(error, LeaseLost):
-                log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
+                attempt.note_loss()
             else:
-                log.exception("job.failed", job=attempt.job.id)
+                log.exception("job.failed")
                 self._fail(attempt, error)
             self._drop(position)
             if stack:
@@ -299,7 +305,7 @@ class Run:
         try:
             attempt.fail(self._failure(attempt.job, error))
         except LeaseLost:
-            log.warning("lease.lost", job=attempt.job.id, attempt=attempt.job.attempt)
+            attempt.note_loss()
 
     def _failure(self, job: JobRow, error: Exception) -> Ending:
         self.spoiled = self.spoiled or is_out_of_memory(error)

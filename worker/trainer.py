@@ -7,6 +7,7 @@ from threading import Lock
 import structlog
 import torch
 from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars
 
 from app.domain.job import devices_taken
 from app.persistence import claims, workers
@@ -107,9 +108,10 @@ class Trainer:
         try:
             while not self._stopping() and (pack := self._claim()):
                 for job in pack:
-                    log.info("job.claimed", job=job.id, attempt=job.attempt, epoch=job.epoch, stack_size=job.stack_size)
-                self._run(pack)
-                log.info("jobs.left", jobs=[job.id for job in pack])
+                    log.info("job.claimed", **job.words, epoch=job.epoch, stack_size=job.stack_size)
+                with bound_contextvars(**_words_of(pack)):
+                    self._run(pack)
+                    log.info("jobs.left")
         finally:
             self._at_work.release()
 
@@ -150,3 +152,8 @@ class Trainer:
         if run.spoiled:
             log.warning("process.spoiled", name=self._name)
             self._replace()
+
+
+def _words_of(pack: Sequence[JobRow]) -> dict[str, object]:
+    """What the log says during a run: which job, or which jobs; a line about one of several names that one beside."""
+    return {"jobs": [job.id for job in pack], **(pack[0].words if len(pack) == 1 else {})}

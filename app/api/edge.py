@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 import structlog
@@ -44,13 +45,16 @@ class Edge:
             return
         exchange = _Exchange(scope, send, self._access)
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
-            await self._answer(scope, receive, exchange)
-            exchange.note()
+            try:
+                await self._answer(scope, receive, exchange)
+            finally:
+                exchange.note()
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         request = Request(scope)
         try:
-            scope["state"]["caller"] = caller = await self._access.caller(request)
+            found = await self._access.caller(request)
+            scope["state"]["caller"] = caller = replace(found, request_id=exchange.request_id)
             await self._count(request, caller, exchange)
             limit = self._body_limit(scope["method"], scope["path"])
             await self._app(scope, _Bounded(receive, limit, Headers(scope=scope)), exchange.send)
@@ -101,6 +105,7 @@ class _Exchange:
         self.request_id = asked if _ACCEPTED.fullmatch(asked) else f"req_{uuid4().hex}"
         self.status = 0
         self.headers = {REQUEST_ID: self.request_id}
+        self._measured = False
         self._scope, self._send, self._access = scope, send, access
         self._began = self._asked = time.perf_counter()
         scope.setdefault("state", {})["request_id"] = self.request_id
@@ -112,6 +117,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message).update(self.headers)
+        elif not message.get("more_body"):
+            self._measure()  # before its end is sent: whoever has an answer finds it counted
         await self._send(message)
 
     async def _ask_again(self) -> None:
@@ -121,10 +128,26 @@ class _Exchange:
             self._scope["state"]["caller"] = None
             raise _KeyEnded
 
+    def _measure(self) -> None:
+        if self._measured:
+            return
+        self._measured = True
+        services: Services = self._scope["app"].state.services
+        route = getattr(self._scope.get("route"), "path", None)
+        services.instruments.answered(self._scope["method"], route, status=self.status, seconds=self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
+
     def note(self) -> None:
-        """The request's line in the log."""
-        milliseconds = round(1000 * (time.perf_counter() - self._began), 1)
-        log.info("request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds)
+        """The request's line in the log, and its count where its answer was not sent to the end."""
+        self._measure()
+        milliseconds = round(1000 * self._seconds, 1)
+        about = {"job": id} if (id := self._scope.get("path_params", {}).get("job_id")) else {}
+        log.info(
+            "request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds, **about
+        )
 
 
 class _Bounded:

@@ -8,7 +8,6 @@ _PATHS = {
     r"/v1/webhooks(/.*)?": "Webhooks",
     r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
     r"/v2(/.*)?": "The Open Inference Protocol",
-    r"/metrics": "Prometheus metrics",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
 

@@ -14,6 +14,7 @@ _OF_OPERATION: dict[str, Scope] = {
     "create_key": "admin",
     "list_keys": "admin",
     "revoke_key": "admin",
+    "get_metrics": "admin",  # the numbers are of all projects
 }
 
 

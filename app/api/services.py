@@ -15,6 +15,7 @@ from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.keyring import Keyring
 from app.services.keys import Keys
+from app.services.metrics import Metrics
 from app.services.plans import Plans
 from app.services.ports import Rates
 from app.services.predictions import Predictions
@@ -22,6 +23,7 @@ from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
+from app.telemetry.instruments import Instruments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class Services:
     uploads: Uploads
     idempotency: Idempotency
     health: Health
+    metrics: Metrics
+    instruments: Instruments
 
 
 async def services_of(request: Request) -> Services:

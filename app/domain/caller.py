@@ -1,6 +1,6 @@
 """Who asks: every service takes a caller, so that no query can forget the project."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DEFAULT_PROJECT = "prj_default"
 
@@ -15,6 +15,8 @@ class Caller:
     project_id: str = DEFAULT_PROJECT
     scopes: frozenset[str] = frozenset({"read", "write", "admin"})
     key_id: str | None = None
+    request_id: str | None = field(default=None, compare=False)
+    """Who asks is the same in another request."""
 
     @property
     def is_operator(self) -> bool:

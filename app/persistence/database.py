@@ -65,7 +65,13 @@ def _dumps(value: object) -> str:
 
 
 # No fewer connections than the API has threads (40), or they wait for each other.
-_OPTIONS: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads, "pool_size": 20, "max_overflow": 30}
+_OPTIONS: dict[str, Any] = {
+    "json_serializer": _dumps,
+    "json_deserializer": orjson.loads,
+    "pool_size": 20,
+    "max_overflow": 30,
+    "hide_parameters": True,  # an error of a statement is logged, and what was bound to it is nobody's business
+}
 
 
 def connect(url: str) -> Engine:

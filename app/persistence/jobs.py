@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func,
 from app.domain.job import Status
 from app.domain.packing import pack_key
 from app.domain.spec import JobSpec, ResolvedSpec
+from app.persistence import counts
+from app.persistence.counts import Counted
 from app.persistence.database import now
 from app.persistence.filters import Filter, filtered
 from app.persistence.paging import Page, paged
@@ -33,6 +35,7 @@ class NewJob:
     device: str
     sweep_id: str | None = None
     parameters: dict[str, JsonValue] | None = None
+    request_id: str | None = None
 
 
 def add(connection: Connection, job: NewJob) -> JobRow:
@@ -67,6 +70,7 @@ def _stored(job: NewJob) -> dict[str, Any]:
         "sweep_id": job.sweep_id,
         "parameters": job.parameters,
         "device": job.device,
+        "request_id": job.request_id,
         "priority": job.spec.priority,
         "epochs": job.spec.epochs,
         "pack_key": pack_key(job.resolved_spec, dataset_sha256=job.dataset_sha256),
@@ -99,8 +103,13 @@ def change_status(connection: Connection, number: int, *, old: Status, new: Stat
     values: dict[str, Any] = {"status": new, "revision": jobs.c.revision + 1}
     if new.terminal:
         values |= {"finished_at": now(), "stop_reason": str(new)}
+    if new is Status.QUEUED:
+        values["claimable_at"] = now()  # it waits from now on, not since it was created
     statement = update(jobs).where(jobs.c.number == number, jobs.c.status == old).values(values)
-    return JobRow.maybe(connection.execute(statement.returning(*JobRow.selected(jobs))).one_or_none())
+    changed = JobRow.maybe(connection.execute(statement.returning(*JobRow.selected(jobs))).one_or_none())
+    if changed and new.terminal:
+        counts.add(connection, Counted.JOBS_FINISHED, str(new))
+    return changed
 
 
 def is_due() -> ColumnElement[bool]:
@@ -155,6 +164,18 @@ def by_number(connection: Connection, number: int) -> JobRow | None:
 def remove(connection: Connection, number: int) -> None:
     """Forget a job; its epochs, checkpoints, recovery points and events go with it, their bytes after the commit."""
     connection.execute(delete(jobs).where(jobs.c.number == number))
+
+
+def status_counts(connection: Connection) -> dict[str, int]:
+    """How many jobs are in each status that any is in."""
+    query = select(jobs.c.status, func.count()).group_by(jobs.c.status)
+    return {row.status: row[1] for row in connection.execute(query)}
+
+
+def longest_waits(connection: Connection) -> dict[str, float]:
+    """For how many seconds the oldest of the claimable jobs has waited to be claimed, by the device that they ask for."""
+    query = select(jobs.c.device, now() - func.min(jobs.c.claimable_at)).where(is_due()).group_by(jobs.c.device)
+    return {row.device: row[1] / 1_000_000 for row in connection.execute(query)}
 
 
 def live_counts(connection: Connection, *, project_id: str) -> dict[str, int]:

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, select, tuple_, up
 from app.domain.crashes import Crash, verdict
 from app.domain.history import HeldOut
 from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
-from app.persistence import events, recovery
+from app.persistence import counts, events, recovery
+from app.persistence.counts import Counted
 from app.persistence.database import now
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
@@ -83,6 +84,7 @@ def finish(connection: Connection, fence: Fence, ending: Ending) -> JobRow:
         crashes=0,
     )
     events.append(connection, fence.number, f"job.{status}", stop_reason=ending.reason, epoch=row.epoch)
+    counts.add(connection, Counted.JOBS_FINISHED, ending.reason)
     return row
 
 
@@ -110,6 +112,7 @@ def _after_release(connection: Connection, row: JobRow, event: str, **data: str 
         values = {"finished_at": now(), "stop_reason": StopReason.CANCELLED}
         connection.execute(update(jobs).where(jobs.c.number == row.number).values(values))
         recovery.forget_all(connection, row.number)  # their bytes are the janitor's: here is no storage
+        counts.add(connection, Counted.JOBS_FINISHED, StopReason.CANCELLED)
     name = event if row.status is Status.QUEUED else f"job.{row.status}"
     events.append(connection, row.number, name, attempt=row.attempt, epoch=row.epoch, **data)
 
@@ -156,6 +159,7 @@ def _ran_out() -> ColumnElement[bool]:
 def _crash(connection: Connection, job: JobRow, *, how: Crash, packed: bool, max_crashes: int, back_off: float) -> JobRow:
     fence = Fence(job.number, job.attempt)
     crashes, pack_crashes = job.crashes + (not packed), job.pack_crashes + packed
+    counts.add(connection, Counted.ATTEMPTS_LOST, how)
     if job.status is Status.RUNNING and not packed and crashes >= max_crashes:
         recovery.forget_all(connection, job.number)
         return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=verdict(crashes, how)))

@@ -8,7 +8,8 @@ from sqlalchemy import JSON, BigInteger, Boolean, Connection, Double, Row, bindp
 
 from app.domain.history import EpochColumns, EpochLosses
 from app.domain.job import HELD, Status
-from app.persistence import epochs
+from app.persistence import counts, epochs
+from app.persistence.counts import Counted
 from app.persistence.database import now
 from app.persistence.leases import SECOND, Fence, LeaseLost
 from app.persistence.ranking import value_of
@@ -28,7 +29,7 @@ class Progress:
 
 _LOSSES = JSON(none_as_null=True)
 _HELD = (
-    select(jobs.c.number, jobs.c.attempt, jobs.c.status, sweeps.c.metric)
+    select(jobs.c.number, jobs.c.attempt, jobs.c.status, jobs.c.epoch, sweeps.c.metric)
     .select_from(jobs.outerjoin(sweeps, sweeps.c.id == jobs.c.sweep_id))
     .where(jobs.c.number.in_(bindparam("numbers", expanding=True)), jobs.c.status.in_(HELD))
     .order_by(jobs.c.number)  # as renewing does, or the two would wait for each other
@@ -66,10 +67,12 @@ def record_all(connection: Connection, reports: Mapping[Fence, Progress], *, lea
         lease = int(lease_seconds * SECOND)
         connection.execute(_REPORT, [_values(row, reports[fence]) | {"lease": lease} for fence, row in held.items()])
         epochs.add(connection, {fence.number: reports[fence].epochs for fence in held})
+        trained = sum(max(0, reports[fence].epoch - row.epoch) for fence, row in held.items())
+        counts.add(connection, Counted.EPOCHS, times=trained)
     return {fence: Status(row.status) for fence, row in held.items()}
 
 
-def _values(row: Row[Any, Any, Any, Any], progress: Progress) -> dict[str, Any]:
+def _values(row: Row[Any, Any, Any, Any, Any], progress: Progress) -> dict[str, Any]:
     return {
         "held": row.number,
         "by": row.attempt,

@@ -124,9 +124,16 @@ class JobRow(JobState):
     error_code: str | None
     error_message: str | None
     reproducibility: dict[str, Any] | None
+    request_id: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+    @property
+    def words(self) -> dict[str, str | int]:
+        """What every line of the log about its attempt has in it."""
+        about: dict[str, str | int] = {"job": self.id, "attempt": self.attempt}
+        return about | ({"request_id": self.request_id} if self.request_id else {})
 
     @property
     def dataset_ids(self) -> list[str]:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.domain.job import AFTER_CANCEL, Status, StopReason
 from app.domain.sweep import Mode, SweepSpec
+from app.persistence import counts
+from app.persistence.counts import Counted
 from app.persistence.database import now
 from app.persistence.paging import Page, paged
 from app.persistence.ranking import behind, in_order, ranked
@@ -147,4 +149,6 @@ def _move(connection: Connection, id: str, *, old: Sequence[Status], new: Status
     values: dict[str, Any] = {"status": new, "revision": jobs.c.revision + 1}
     if new.terminal:
         values |= {"finished_at": now(), "stop_reason": StopReason.CANCELLED}
-    connection.execute(update(jobs).where(jobs.c.sweep_id == id, jobs.c.status.in_(old)).values(values))
+    moved = connection.execute(update(jobs).where(jobs.c.sweep_id == id, jobs.c.status.in_(old)).values(values)).rowcount
+    if new.terminal:
+        counts.add(connection, Counted.JOBS_FINISHED, StopReason.CANCELLED, times=moved)

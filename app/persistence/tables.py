@@ -160,6 +160,8 @@ jobs = Table(
     Column("error_code", String(64)),
     Column("error_message", Text),
     Column("reproducibility", JSON),
+    # Of the request that created it: what is logged of the job names it.
+    Column("request_id", String(128)),
     # Grows with every change, so that a watcher sees one.
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -260,6 +262,16 @@ workers = Table(
     Column("heartbeat_at", Instant, nullable=False),
     # Since when nothing has been heard of it; such a process counts for nothing but the eyes of an operator.
     Column("silent_at", Instant),
+)
+
+# Increments of counters that only grow, see counts.py.
+counts = Table(
+    "counts",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("name", String(32), nullable=False),
+    Column("label", String(32), nullable=False),
+    Column("value", BigInteger, nullable=False),
 )
 
 idempotency_keys = Table(

@@ -30,7 +30,7 @@ class Facts:
     """For one request: datasets may be deleted afterwards."""
 
     def __init__(self, caller: Caller, database: Database, storage: Storage, *, custom_losses: Collection[str]) -> None:
-        self._caller = caller
+        self.caller = caller
         self._database = database
         self._storage = storage
         self.custom_losses = custom_losses
@@ -51,7 +51,7 @@ class Facts:
         if id is None:
             return None
         with self._database.read() as connection:
-            return datasets.find(connection, id, project_id=self._caller.project_id)
+            return datasets.find(connection, id, project_id=self.caller.project_id)
 
     def _describe(self, id: str | None, place: str) -> Described | None:
         """What is known of the dataset that a spec names at this place; None where there is no such one."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection
 
 from app.domain.blobs import checkpoint_folder, recovery_folder
@@ -22,6 +23,8 @@ from app.services.ports import Bell
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.storage.storage import Storage
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,7 @@ class Jobs:
             row = begin(connection, jobs.add(connection, new))
             events.append(connection, row.number, "job.created", **told)
             before_commit(connection, _placed(connection, [row], self._quotas)[0])
+        log.info("job.created", job=row.id)
         self._bell.ring(row.id, row.device)
 
     def find(self, caller: Caller, id: str) -> JobView:

@@ -1,7 +1,7 @@
 """Predictions with a checkpoint: from the body of a request to the answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -30,11 +30,14 @@ class PredictionAnswer:
 
 
 class Predictions:
-    """Predicts with any checkpoint whose files can be read."""
+    """Predicts with any checkpoint whose files can be read; `predicted` is told how many rows were."""
 
-    def __init__(self, files: CheckpointFiles, sessions: Sessions) -> None:
+    def __init__(
+        self, files: CheckpointFiles, sessions: Sessions, *, predicted: Callable[[int], None] = lambda rows: None
+    ) -> None:
         self._files = files
         self._sessions = sessions
+        self._predicted = predicted
 
     def predict(self, body: PredictBody, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
         """The answer; loads the checkpoint where it is not in memory.
@@ -45,18 +48,18 @@ class Predictions:
 
         """
         ready = self._sessions.get(checkpoint_id, partial(self._files.read, checkpoint_id))
-        return _answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
+        return self._answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
 
     async def predict_soon(self, body: PredictBody, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
         """As `predict`, for an event loop: few rows of a checkpoint in memory at once, all else in a thread."""
         ready = self._sessions.peek(checkpoint_id)
         if ready is not None and count_rows(body) * len(ready.manifest.columns) <= ON_THE_LOOP:
-            return _answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
+            return self._answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
         return await asyncio.to_thread(self.predict, body, checkpoint_id=checkpoint_id, max_rows=max_rows)
 
-
-def _answer(body: PredictBody, ready: Ready, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
-    findings = Findings()
-    inputs = ready.reader.read(body, max_rows=max_rows, findings=findings)
-    found = ready.predictor.predict(inputs)
-    return PredictionAnswer(checkpoint_id, found.predictions, found.probabilities, found.classes, findings.warnings())
+    def _answer(self, body: PredictBody, ready: Ready, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
+        findings = Findings()
+        inputs = ready.reader.read(body, max_rows=max_rows, findings=findings)
+        found = ready.predictor.predict(inputs)
+        self._predicted(len(found.predictions))
+        return PredictionAnswer(checkpoint_id, found.predictions, found.probabilities, found.classes, findings.warnings())

@@ -52,6 +52,7 @@ class Resolver:
             validation_dataset_sha256=validation.sha256 if validation else None,
             test_dataset_sha256=test.sha256 if test else None,
             device=spec.device,
+            request_id=facts.caller.request_id,
         )
 
     def _resolved(self, spec: JobSpec, described: Described, facts: Facts) -> Resolved:

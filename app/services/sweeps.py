@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import structlog
 from sqlalchemy import Connection
 
 from app.domain import ids
@@ -27,6 +28,8 @@ from app.services.ports import Bell
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.storage.storage import Storage
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +118,7 @@ class Sweeps:
             events.append_all(connection, "job.created", [(number, {}) for number in sweeps.numbers(connection, new.id)])
             idle = sum(workers.idle(connection).values())
             before_commit(connection, SweepView(row=row, tally=Tally(counts={Status.QUEUED: len(members)}), best=None))
+        log.info("sweep.created", sweep=row.id, jobs=len(members))
         for job in members[: max(1, idle)]:  # whoever ends a job looks for the next one by itself
             self._bell.ring(job.id, job.device)
 

@@ -25,7 +25,7 @@ def api_command(*, workers: int, bind: tuple[str, ...]) -> tuple[str, ...]:
 def worker_command(*, slots: int, queues: str) -> tuple[str, ...]:
     """Celery with one process per slot; what is switched off sends messages that nobody here reads."""
     return (
-        *(sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "worker.celery_app", "worker"),
         *("--pool", "prefork", "--concurrency", str(slots), "-Q", queues),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
     )

@@ -4,7 +4,7 @@ import structlog
 from sqlalchemy import Connection
 
 from app.domain.job import Status, devices_taken
-from app.persistence import jobs, leases, workers
+from app.persistence import counts, jobs, leases, workers
 from app.persistence.database import Database
 from app.services.ports import Bell
 from app.upkeep.periodically import Periodically
@@ -40,10 +40,11 @@ class Housekeeper:
             lost = leases.crashed(connection, expired=True, max_crashes=self._max_crashes)
             silent = workers.mark_silent(connection, seconds=self._silent_seconds)
             workers.forget_silent(connection, seconds=REMEMBERED * self._silent_seconds)
+            counts.add_up(connection)
         for worker in silent:
             log.error("worker.silent", worker=worker, seconds=self._silent_seconds)
         for job in lost:
-            log.warning("lease.expired", job=job.id, attempt=job.attempt, status=job.status)
+            log.warning("lease.expired", **job.words, status=job.status)
         returned = [(job.id, job.device) for job in lost if job.status is Status.QUEUED]
         with self._database.read() as connection:
             # A busy process looks for the next job by itself: only idle ones need a ring, so a long queue makes no flood.

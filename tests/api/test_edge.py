@@ -85,7 +85,6 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
         ("GET", "/v1/models/iris"),
         ("GET", "/v2"),
         ("POST", "/v2/models/x/infer"),
-        ("GET", "/metrics"),
     ],
 )
 def test_a_path_of_a_later_version_is_refused_by_name(shared: Service, method: str, path: str) -> None:

@@ -359,3 +359,16 @@ def test_deleting_a_job_takes_history_and_checkpoints_with_it(service: Service) 
 @pytest.mark.parametrize("path", ["", "/history", "/stream", "/events", "/checkpoints"])
 def test_a_job_that_is_not_there_is_404_everywhere(shared: Service, path: str) -> None:
     assert_problem(shared.client.get(f"/v1/jobs/job_none{path}"), 404, "not_found")
+
+
+def test_a_job_and_a_sweeps_trials_know_the_request_that_created_them(service: Service) -> None:
+    spec = {"dataset": service.described(), "target": "label"}
+    headers = {"X-Request-ID": "mine-7"}
+    job = service.client.post("/v1/jobs", json=spec, headers=headers).json()
+    search = {"spec": spec, "search": {"seed": {"range": [0, 2]}}, "method": "grid"}
+    sweep = service.client.post("/v1/sweeps", json=search, headers=headers).json()
+
+    trials = service.get(f"/v1/sweeps/{sweep['id']}/jobs")["data"]
+
+    assert [row_of(service, one["id"]).request_id for one in (job, *trials)] == ["mine-7"] * 3
+    assert "request_id" not in job

@@ -21,6 +21,7 @@ from app.queueing.rates import RedisRates
 from app.services.watcher import Watcher
 from app.storage.folder import Folder
 from app.tabular.description import Description
+from app.telemetry.meters import Meters
 from app.upkeep.housekeeper import Housekeeper
 from app.wiring import serve
 from tests.api.service import NO_BROKER, settings_for
@@ -66,6 +67,7 @@ class World:
         self._calls, self._deadly = Luck(self.random), Luck(self.random, deadly=True)
         mine, self._workers = UnluckyDatabase(url, self._calls), UnluckyDatabase(url, self._deadly)
         self._opened = (self.database, mine, self._workers)
+        self._meters = Meters(folder / "meters")
         self.services = serve(
             settings_for(url, folder / "data"),
             database=mine,
@@ -73,6 +75,7 @@ class World:
             bell=self.bell,
             rates=RedisRates(NO_BROKER, per_minute=0),
             watcher=Watcher(mine, period=1),
+            meters=self._meters,
         )
         self.housekeeper = Housekeeper(mine, self.bell, period=1e-6, max_crashes=MOST_CRASHES, silent_seconds=FOREVER)
 
@@ -80,6 +83,7 @@ class World:
         """Give every connection back."""
         for database in self._opened:
             database.close()
+        self._meters.close()
 
     def begin(self, seed: int, *, odds: float = 0.0) -> None:
         """Forget everything; from now on each call fails with these odds."""

@@ -10,7 +10,7 @@ from tests.api.service import Service, assert_problem
 from tests.security.conftest import KEY
 from tests.security.routes import GUARDED, Operation
 
-ADMIN = {"POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{key_id}"}
+ADMIN = {"POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{key_id}", "GET /metrics"}
 READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/predict"}
 
 

@@ -1,0 +1,1 @@
+"""Numbers for operators: counted in each API process, summed over all of them, written as Prometheus reads them."""

@@ -1,0 +1,1 @@
+"""Numbers of several API processes: in files, summed, exposed."""
