@@ -14,6 +14,7 @@ from app.api.openapi import Responses, problems
 from app.api.queries import CheckedQuery, Paging
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
+from app.api.widths import CheckedValues
 from app.domain.keys import PROJECT, Scope, prefix_of
 from app.services.idempotency import Transaction
 from app.services.keys import KeyView, Wish
@@ -63,7 +64,7 @@ class KeyBody(BaseModel):
 _CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": NewKey}}
 
 
-@router.post("", status_code=201, operation_id="create_key", responses=_CREATED, dependencies=[CheckedText])
+@router.post("", status_code=201, operation_id="create_key", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
 def create(
     body: Annotated[KeyBody, Body(openapi_examples=KEY)],
     caller: CallerOf,

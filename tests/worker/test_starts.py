@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.caller import Caller
 from app.domain.clone import CloneSpec
+from app.domain.cost import CostLimits
 from app.domain.errors import Invalid
 from app.domain.job import Status, StopReason
 from app.domain.quota import Quota
@@ -47,7 +48,7 @@ class Deaf:
 
 
 def clones(yard: Yard) -> tuple[Clones, Jobs]:
-    resolver = Resolver(yard.database, yard.storage, most_parameters=10_000, custom_losses=())
+    resolver = Resolver(yard.database, yard.storage, limits=CostLimits(parameters=10_000), custom_losses=())
     admission = Admission(yard.database, memory=1 << 40)
     made = Jobs(yard.database, yard.storage, Deaf(), resolver=resolver, admission=admission, quotas=Quotas(Quota()))
     starts = Starts(yard.database, yard.storage, Checkpoints(yard.database, yard.storage))
