@@ -58,16 +58,22 @@ def _check_columns(resolved: ResolvedSpec, manifest: Manifest, described: dict[s
 def _check_alike(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings) -> None:
     if resolved.target != known.target:
         _unfit(findings, "target", f"the target {known.target!r}")
-    if resolved.task is not known.task:
+    if resolved.task is not known.task:  # loss and preprocessing follow from it
         _unfit(findings, "task", f"the task {known.task}")
-    elif _output(resolved) != _output(known):
-        _unfit(findings, "loss", f"the output of {known.loss.name}, which {resolved.loss.name} cannot go on with")
-    if resolved.preprocessing != known.preprocessing:
-        _unfit(findings, "preprocessing", "another preprocessing, which comes with its weights")
+    else:
+        _check_ends(resolved, known, findings)
     for name in ("hidden_layers", "normalization"):
         there = getattr(known.network, name)
         if getattr(resolved.network, name) != there:
             _unfit(findings, "network", f"{name} {there}", name)
+
+
+def _check_ends(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings) -> None:
+    """Before its first layer and behind its last."""
+    if _output(resolved) != _output(known):
+        _unfit(findings, "loss", f"the output of {known.loss.name}, which {resolved.loss.name} cannot go on with")
+    if resolved.preprocessing != known.preprocessing:
+        _unfit(findings, "preprocessing", "another preprocessing, which comes with its weights")
 
 
 def _output(spec: ResolvedSpec) -> tuple[str, bool]:
