@@ -139,12 +139,10 @@ async def stream(url: str, job: str, opened: asyncio.Semaphore) -> int:
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     request = f"GET /v1/jobs/{job}/stream?every=1000 HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n"
     writer.write(request.encode())
-    names: list[bytes] = []
-    async for line in reader:
-        if line.startswith(b"event: "):
-            if not names:
-                opened.release()
-            names.append(line.removeprefix(b"event: ").strip())
+    events = (line async for line in reader if line.startswith(b"event: "))
+    names = [await anext(events)]
+    opened.release()
+    names += [name async for name in events]
     writer.close()
-    assert names[-1] == b"done", names[-1]
+    assert names[-1] == b"event: done\n", names[-1]
     return len(names)

@@ -125,11 +125,7 @@ class Histories:
     def _sample(self, caller: Caller, job: JobState, window: Window) -> HistoryPage:
         """Chosen from what stands now; tried again where a crash took epochs back meanwhile."""
         most = window.max_points or 0
-        while True:
-            with self._database.read() as connection:
-                stretch = stretch_of(connection, job, window)
-                if stretch is None or stretch.count <= most:
-                    return read_page(connection, job, replace(window, limit=most))
+        while stretch := self._stretch(job, window, most):
             chosen = self._samples.choose(stretch, most=most)
             with self._database.read() as connection:
                 columns = epochs.at(connection, job.number, chosen, metrics=metrics_of(job))
@@ -138,6 +134,14 @@ class Histories:
                 return HistoryPage(job=job, columns=columns, total=stretch.count, next=columns.epoch[-1], sampled=True)
             self._samples.forget(stretch.curves)
             job = now
+        with self._database.read() as connection:
+            return read_page(connection, job, replace(window, limit=most))
+
+    def _stretch(self, job: JobState, window: Window, most: int) -> Stretch | None:
+        """None where there are no more epochs than may be shown."""
+        with self._database.read() as connection:
+            stretch = stretch_of(connection, job, window)
+        return stretch if stretch and stretch.count > most else None
 
 
 def stretch_of(connection: Connection, job: JobState, window: Window) -> Stretch | None:
