@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/stream", tags=["History"], dependen
 SSE, TEXT = "text/event-stream", "text/plain"
 _POSITION = re.compile(r"(\d{1,10})(?:\.(\d{1,10}))?")
 _ANSWER = content(SSE, TEXT, description="Events `epochs`, `status`, `checkpoint`, and `done` last; or a line for each epoch.")
-_GONE = {"description": "`Last-Event-ID` or `after` is the id of `done`, or a later one: there is nothing left to tell."}
+_GONE = {"description": "`Last-Event-ID` is that of `done`, or a later one: there is nothing left to tell."}
 
 
 @router.get("", operation_id="stream_job", response_class=Response, responses={**problems(404), 200: _ANSWER, 204: _GONE})
@@ -47,8 +47,8 @@ def stream(
     position = _position(after, f"{QUERY}after")
     if last_event_id is not None:  # a browser that reconnects sends its first URL again
         position = _position(last_event_id, f"{HEADER}Last-Event-ID")
-    if services.streams.knows_the_end(job, position):
-        return Response(status_code=204)
+        if services.streams.knows_the_end(job, position):
+            return Response(status_code=204)
     items = services.streams.follow(job, position, every=every)
     type = preferred(request, (SSE, TEXT))
     return StreamingResponse(
