@@ -72,4 +72,5 @@ def test_a_stored_key_lets_the_service_listen_elsewhere(sqlite_url: str, tmp_pat
 
     assert (before.returncode, "`trainyard keys create`" in before.stderr) == (1, True)
     assert "key" not in after.stderr
-    assert "Cannot listen on" in after.stderr or "address" in after.stderr, after.stderr
+    told = after.stdout + after.stderr
+    assert "Cannot listen on" in told or "address" in told, told
