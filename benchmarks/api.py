@@ -13,12 +13,12 @@ PARTS = {"history": api_history.measure}
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("part", nargs="?", choices=PARTS, help="all of them unless named")
     parser.add_argument("--epochs", type=int, default=1_000_000, help="of the long history")
     parser.add_argument("--streams", type=int, default=1_000)
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
-    for part in arguments.parts:
+    for part in [arguments.part] if arguments.part else PARTS:
         PARTS[part](epochs=arguments.epochs, streams=arguments.streams, repeats=arguments.repeats)
 
 
