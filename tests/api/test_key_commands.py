@@ -14,8 +14,8 @@ from tests.api.service import running, settings_for
 ELSEWHERE = "192.0.2.1"
 
 
-def typed(database_url: str, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "TRAINYARD_DATABASE_URL": database_url}
+def typed(database_url: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TRAINYARD_DATABASE_URL": database_url, **environment}
     command = [sys.executable, "-m", "trainyard", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -64,11 +64,11 @@ def test_without_a_database_it_says_what_to_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["up", "api"])
 def test_a_stored_key_lets_the_service_listen_elsewhere(sqlite_url: str, tmp_path: Path, command: str) -> None:
-    words = (command, "--host", ELSEWHERE, "--port", "0", *(("--data", str(tmp_path / "data")) if command == "up" else ()))
+    words, data = (command, "--host", ELSEWHERE, "--port", "0"), str(tmp_path / "data")
 
-    before = typed(sqlite_url, *words)
+    before = typed(sqlite_url, *words, TRAINYARD_DATA=data)
     typed(sqlite_url, "keys", "create")
-    after = typed(sqlite_url, *words)
+    after = typed(sqlite_url, *words, TRAINYARD_DATA=data)
 
     assert (before.returncode, "`trainyard keys create`" in before.stderr) == (1, True)
     assert "key" not in after.stderr
