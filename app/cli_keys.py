@@ -25,7 +25,7 @@ Data = Annotated[Path | None, typer.Option(help="Folder of everything the servic
 Name = Annotated[str | None, typer.Option(help="What it is for")]
 Project = Annotated[str | None, typer.Option(help="Whose it is; made if it is not there [default]")]
 Scopes = Annotated[list[str] | None, typer.Option(help="read, write or admin; given once for each [read and write]")]
-Days = Annotated[float | None, typer.Option(min=0, help="How long it is good [for ever]")]
+Days = Annotated[float | None, typer.Option(min=0, max=36500, help="How long it is good [for ever]")]
 
 
 @commands.command("create")

@@ -1,5 +1,6 @@
 """The log: one line an event on standard output, ours and our libraries' alike, with the request's or job's id in it."""
 
+import io
 import json
 import logging
 import sys
@@ -8,7 +9,7 @@ from contextlib import suppress
 from typing import Literal, TextIO, cast
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 Format = Literal["auto", "console", "json"]
 
@@ -52,8 +53,14 @@ def _after(format: Format) -> Sequence[Processor]:
         # Tracebacks are text: structured ones would have every local variable in them.
         return (_printable, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps))
     # The default draws every local variable: seconds of work, and values that are nobody's business.
-    plain = structlog.dev.plain_traceback
-    return (_printable, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain))
+    return (_printable, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_plain_traceback))
+
+
+def _plain_traceback(output: TextIO, error: ExcInfo) -> None:
+    """Lines of text; what an exception says may have a caller's words in it."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    output.write("\n".join(map(_escaped, text.getvalue().split("\n"))))
 
 
 def _take_over(after: Sequence[Processor]) -> None:

@@ -79,8 +79,10 @@ async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(parts.housekeeper.stop)
         await to_thread.run_sync(parts.janitor.stop)
     finally:
-        await parts.rates.close()
-        await to_thread.run_sync(parts.close)
+        try:
+            await parts.rates.close()
+        finally:
+            await to_thread.run_sync(parts.close)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from app.services.choices import Choices
 from app.services.clones import Clones
 from app.services.datasets import Datasets
 from app.services.health import Health
-from app.services.history import Bodies, Histories
+from app.services.history import Bodies, Histories, body_bytes
 from app.services.idempotency import Idempotency
 from app.services.jobs import Jobs
 from app.services.keyring import Keyring
@@ -149,7 +149,7 @@ def histories(settings: Settings, database: Database, watcher: Watcher) -> Histo
     """Half of what may be remembered of them is for sketches, half for answers."""
     half = settings.history_cache_bytes // 2
     samples = Samples(database, Sketches(database, limit_bytes=half))
-    return Histories(database, watcher, samples, Bodies(limit_bytes=half, size=len))
+    return Histories(database, watcher, samples, Bodies(limit_bytes=half, size=body_bytes))
 
 
 def installed_losses() -> list[str]:

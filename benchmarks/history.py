@@ -133,7 +133,7 @@ def main() -> None:
     first, again, other = zip(*rounds, strict=True)
     print(f"{EPOCHS} epochs, all columns: {1000 * median(first):.0f} ms, once seen {1000 * median(again):.0f} ms; ", end="")
     print(f"MLflow, one metric: {1000 * median(other):.0f} ms")
-    for name, mine, goal in (("once seen", again, ", goal <= 0.050"), ("the first time", first, "")):
+    for name, mine, goal in (("once seen", again, ", goal <= 0.050"), ("the first time", first, ", goal <= 0.100")):
         ratios = [one / another for one, another in zip(mine, other, strict=True)]
         print(f"ratio ours / MLflow, {name}: median {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}){goal}")
 

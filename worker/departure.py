@@ -5,20 +5,26 @@ Celery's own way takes two seconds of looking around, and with a frozen broker a
 
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 
 from billiard.process import active_children
 
 LOOK_SECONDS = 0.05
+# The database may be away; then the leases say in half a minute what was to be said.
+LAST_LOOK_SECONDS = 2.0
 
 
-def see_off() -> None:
-    """Start a thread that tells the training processes to go and then ends this one."""
-    Thread(target=_see_off, name="departure", daemon=True).start()
+def see_off(last_look: Callable[[], None]) -> None:
+    """Start a thread that tells the training processes to go, waits until they have, and then ends this one.
+
+    `last_look`: called before the end, for processes that died of it; it is not waited for longer than a moment.
+    """
+    Thread(target=_see_off, args=[last_look], name="departure", daemon=True).start()
 
 
-def _see_off() -> None:
+def _see_off(last_look: Callable[[], None]) -> None:
     pause, told = Event(), set[int]()
     while children := active_children():
         for child in [child for child in children if child.pid not in told]:  # Celery may replace one until it has heard
@@ -26,4 +32,7 @@ def _see_off() -> None:
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGTERM)  # it saves, gives its job back, says that it is gone, and ends
         pause.wait(LOOK_SECONDS)
+    looking = Thread(target=last_look, name="last look", daemon=True)
+    looking.start()
+    looking.join(LAST_LOOK_SECONDS)
     os._exit(0)

@@ -53,7 +53,7 @@ def _keep_to_our_log(**_: object) -> None:
 
 def _raise_stop_flag(**_: object) -> None:
     _stop_flag[0] = 1
-    see_off()
+    see_off(_nursery.stop if _nursery else lambda: None)
 
 
 def _watch_children(**_: object) -> None:

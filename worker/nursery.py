@@ -42,15 +42,21 @@ class Nursery:
         self._silence = silence
         self._alive: Mapping[int, Child] = {}
         self._ended: set[int] = set()
+        self._over = Event()
         self._thread = Thread(target=self._run, name="nursery", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
 
+    def stop(self) -> None:
+        """Once all of them have gone: give back what one held that did not do so itself."""
+        self._over.set()
+        self._thread.join()
+        self.look({})
+
     def _run(self) -> None:
-        tick = Event()
-        while not tick.wait(LOOK_SECONDS):
+        while not self._over.wait(LOOK_SECONDS):
             try:
                 self.look({child.pid: child for child in active_children()})
             except Exception:  # without this thread a dead process keeps its job until the lease runs out

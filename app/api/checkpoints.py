@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.api.access import CallerOf
 from app.api.answers import Checkpoint, Listing
-from app.api.files import BINARY, FOREVER, AskedOf, StoredFile, in_parts
+from app.api.files import BINARY, FOREVER, AskedOf, Download, in_parts
 from app.api.openapi import content, problems
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
@@ -43,5 +43,5 @@ def download(checkpoint_id: str, name: str, caller: CallerOf, services: Services
     def stream(start: int, end: int) -> Iterator[bytes]:
         return services.checkpoints.stream(checkpoint_id, file, start=start, end=end)
 
-    stored = StoredFile(name=file.name, tag=f'"{file.sha256}"', bytes=file.bytes, type=_TYPES.get(name, BINARY))
+    stored = Download(name=file.name, tag=f'"{file.sha256}"', bytes=file.bytes, type=_TYPES.get(name, BINARY))
     return stored.answer(asked, stream, FOREVER)

@@ -59,13 +59,14 @@ async def get(
     if_none_match: Annotated[str | None, Header(description="The `ETag` of an answer that is known.")] = None,
 ) -> Response:
     """Losses and metrics of up to a hundred jobs in the order asked for, each in at most `max_points` epochs."""
-    states = await services.histories.states(caller, query.jobs)
+    ids = query.jobs
+    states = await services.histories.states(caller, ids)
     tag, known = _version(states), known_by(if_none_match)
     headers = {"ETag": weak(tag), **CACHING}
     if known and known(tag):
         return Response(status_code=304, headers=headers)
     window = Window(**query.model_dump(exclude={"job"}))
-    pages = [await services.histories.page(caller, job, window, write=history_json) for job in query.jobs]
+    pages = [await services.histories.page(caller, job, window, write=history_json) for job in ids]
     bodies = b",".join(page.body for page in pages if isinstance(page, HistoryPage))
     body = b'{"object":"list","data":[%s],"has_more":false,"next":null}' % bodies
     return Response(body, media_type=JSON, headers=headers)
@@ -73,4 +74,4 @@ async def get(
 
 def _version(jobs: Iterable[JobState]) -> str:
     """Of all jobs together, short enough for a header."""
-    return hashlib.sha256(" ".join(version(job) for job in jobs).encode()).hexdigest()[:32]
+    return hashlib.sha256(" ".join(f"{job.id}-{version(job)}" for job in jobs).encode()).hexdigest()[:32]

@@ -10,7 +10,8 @@ from fastapi.responses import StreamingResponse
 from app.api.accept import preferred
 from app.api.access import CallerOf
 from app.api.answers import Dataset, DatasetColumns, DescribedDataset, Listing
-from app.api.files import FOREVER, Asked, AskedOf, StoredFile, in_parts
+from app.api.etags import weak
+from app.api.files import FOREVER, Asked, AskedOf, Download, in_parts
 from app.api.once import KeyOf
 from app.api.openapi import Responses, content, problems
 from app.api.queries import LARGEST, MOST_ITEMS, CheckedQuery, Paging
@@ -75,7 +76,7 @@ def rows(
     after: Annotated[int, Query(ge=0, le=LARGEST, description="The `next` of the page before: how many rows to skip.")] = 0,
 ) -> Response:
     """A page of rows in their order."""
-    path = services.datasets.local_file(caller, dataset_id)
+    path = services.datasets.local_file(services.datasets.find(caller, dataset_id))
     data = read_rows(path, after=after, limit=limit + 1)
     has_more = len(data) > limit
     page = {"object": "list", "data": data[:limit], "has_more": has_more, "next": str(after + limit) if has_more else None}
@@ -93,18 +94,18 @@ def download(dataset_id: str, request: Request, caller: CallerOf, services: Serv
     row = services.datasets.find(caller, dataset_id)
     headers = {"Vary": "Accept", **FOREVER}
     if preferred(request, (PARQUET, CSV)) == CSV:
-        return _csv(row.id, asked, headers, lambda: to_csv(services.datasets.local_file(caller, row.id)))
+        return _csv(row.id, asked, headers, lambda: to_csv(services.datasets.local_file(row)))
 
     def stream(start: int, end: int) -> Iterator[bytes]:
         return services.datasets.stream(row, start=start, end=end)
 
-    stored = StoredFile(name=f"{row.id}.parquet", tag=f'"{row.id}"', bytes=row.stored_bytes, type=PARQUET)
+    stored = Download(name=f"{row.id}.parquet", tag=f'"{row.id}"', bytes=row.stored_bytes, type=PARQUET)
     return stored.answer(asked, stream, headers)
 
 
 def _csv(id: str, asked: Asked, headers: Mapping[str, str], stream: Callable[[], Iterator[bytes]]) -> Response:
     """The tag is weak: another version may write the same numbers in other words."""
-    headers = {"ETag": f'W/"{id}.csv"', **headers}
+    headers = {"ETag": weak(f"{id}.csv"), **headers}
     if asked.has(headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return StreamingResponse(stream(), media_type=CSV, headers=headers)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -18,7 +19,8 @@ from app.api.problems import problem
 from app.api.services import Services
 from app.domain.allowance import Allowance
 from app.domain.caller import Caller
-from app.domain.errors import TrainyardError, Unauthorized
+from app.domain.errors import TrainyardError, Unauthorized, Unavailable
+from app.services.history import Overtaken
 
 log = structlog.get_logger()
 
@@ -62,6 +64,8 @@ class Edge:
             await problem(request, error)(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("request.abandoned", method=scope["method"], path=scope["path"])
+        except Overtaken:  # the answer stays without its end, which tells that it is not whole
+            log.warning("request.overtaken", method=scope["method"], path=scope["path"])
         except _KeyEnded:
             log.info("request.ended", method=scope["method"], path=scope["path"])
             if not exchange.status:
@@ -124,9 +128,10 @@ class _Exchange:
     async def _ask_again(self) -> None:
         self._asked = time.perf_counter()
         caller = self._scope["state"].get("caller")
-        if caller is not None and not await self._access.holds(Request(self._scope), caller):
-            self._scope["state"]["caller"] = None
-            raise _KeyEnded
+        with suppress(Unavailable):  # asked again with a later piece; while the database is away nothing new comes either
+            if caller is not None and not await self._access.holds(Request(self._scope), caller):
+                self._scope["state"]["caller"] = None
+                raise _KeyEnded
 
     def _measure(self) -> None:
         if self._measured:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Response
 from fastapi.responses import StreamingResponse
 
+from app.api.etags import known_by
 from app.api.openapi import Responses, content
 from app.api.ranges import part_of
 
@@ -32,15 +33,15 @@ class Asked:
 
     def has(self, tag: str) -> bool:
         """True where the caller has what the tag names."""
-        known = self.if_none_match or ""
-        return known.strip() == "*" or tag.removeprefix("W/") in [one.strip().removeprefix("W/") for one in known.split(",")]
+        known = known_by(self.if_none_match)
+        return known is not None and known(tag.removeprefix("W/").strip('"'))
 
 
 AskedOf = Annotated[Asked, Depends()]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredFile:
+class Download:
     """Bytes under a strong tag."""
 
     name: str

@@ -138,8 +138,8 @@ def _knows(if_none_match: str | None, form: _Form | None) -> Knows | None:
 
 
 def version(job: JobState, form: _Form | None = None) -> str:
-    """What changes with everything that an answer about a job's epochs could tell."""
-    return f"{job.number}-{job.revision}" + (f"-{form.suffix}" if form else "")
+    """What changes with everything that an answer about the job's epochs could tell."""
+    return f"{job.revision}" + (f"-{form.suffix}" if form else "")
 
 
 def history_json(page: HistoryPage) -> bytes:

@@ -15,7 +15,7 @@ from app.api.queries import CheckedQuery, Paging
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
-from app.domain.keys import PROJECT, Scope, prefix_of
+from app.domain.keys import MOST_NAME, PROJECT, Scope, prefix_of
 from app.services.idempotency import Transaction
 from app.services.keys import KeyView, Wish
 
@@ -53,7 +53,7 @@ class KeyBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=200)] | None = None
+    name: Annotated[str, Field(max_length=MOST_NAME)] | None = None
     project: Annotated[
         str | None, Field(pattern=f"^{PROJECT}$", description="A name; null: the caller's project. A new one is made.")
     ] = None

@@ -45,7 +45,7 @@ async def check_query(request: Request) -> None:
     unknown = [name for name in request.query_params if name not in known and _map_of(name) not in mapped]
     faults = [Fault(f"{QUERY}{name}", "unknown_parameter", "There is no such parameter here.") for name in unknown]
     values = request.query_params.multi_items()
-    faults += [Fault(f"{QUERY}{name}", "bad_format", "It holds a NUL.") for name, value in values if "\0" in value]
+    faults += [Fault(f"{QUERY}{name}", "bad_format", "It holds a NUL.") for name, value in values if "\0" in name + value]
     if faults:
         raise Invalid(faults)
 

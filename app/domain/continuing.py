@@ -48,6 +48,8 @@ def check_continues(
 def _check_steps(resolved: ResolvedSpec, known: ResolvedSpec, standing: Standing, findings: Findings) -> None:
     if resolved.optimizer.name != known.optimizer.name:
         _differs(findings, "optimizer", "name")
+    elif _has_moments(resolved) != _has_moments(known):
+        _differs(findings, "optimizer", "momentum")
     elif not standing.moments and _has_moments(resolved):
         detail = "Training had gone on when it was decided to end at this epoch: its optimizer's state is not that of it."
         findings.fault(detail=f"{detail} Leave `continue` out to start from its weights.", code=UNFIT)

@@ -12,6 +12,9 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 PROJECT = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """The name of a project."""
 
+MOST_NAME = 200
+"""Characters in the name of a key."""
+
 _SECRET = re.compile(r"ty_([0-9a-f]{32})_[A-Za-z0-9_-]{43}")
 
 

@@ -84,8 +84,7 @@ def _codes(row: Sequence[float | None]) -> int:
 def copy(connection: Connection, source: int, target: int, *, until: int, record_every: int) -> None:
     """Give a job the epochs of another one, as if it had trained them itself: epoch 1 and the multiples of `record_every`."""
     values = [column for column in epochs.c if column is not epochs.c.job_number]
-    kept = or_(epochs.c.epoch == 1, epochs.c.epoch % record_every == 0)
-    rows = select(literal(target), *values).where(epochs.c.job_number == source, epochs.c.epoch <= until, kept)
+    rows = select(literal(target), *values).where(within(source, after=0, until=until, every=record_every))
     connection.execute(insert(epochs).from_select(["job_number", *(column.name for column in values)], rows))
 
 

@@ -92,6 +92,12 @@ def state(connection: Connection, id: str, *, project_id: str) -> JobState | Non
     return JobState.maybe(connection.execute(_STATE, {"asked": id, "of_project": project_id}).one_or_none())
 
 
+def states(connection: Connection, ids: Collection[str], *, project_id: str) -> dict[str, JobState]:
+    """Of several, by their ids, those that are there."""
+    query = select(*JobState.selected(jobs)).where(jobs.c.id.in_(ids), jobs.c.project_id == project_id)
+    return {state.id: state for state in JobState.all(connection.execute(query).all())}
+
+
 def page(connection: Connection, *, project_id: str, page: Page, filter: Filter) -> list[JobRow]:
     """One page of a project's jobs, one row more than asked for where there is more."""
     query = select(*JobRow.selected(jobs)).where(jobs.c.project_id == project_id)

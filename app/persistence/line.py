@@ -35,9 +35,10 @@ def _running_by_project() -> Any:
     return held.group_by(jobs.c.project_id).subquery("running")
 
 
-def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int, int]:
+def queue_positions(connection: Connection, rows: Sequence[JobRow], *, most_running: int = 0) -> dict[int, int]:
     """The places of queued jobs by their numbers; those that cannot be claimed yet stand behind all others.
 
+    `most_running` is how many jobs a project may train at once, 0 without a limit.
     A job for any device is counted among those for the CPU, which every training process has.
     """
     by_devices: dict[tuple[str, ...], list[int]] = {}
@@ -47,7 +48,7 @@ def queue_positions(connection: Connection, rows: Sequence[JobRow]) -> dict[int,
     found: dict[int, int] = {}
     for devices, numbers in by_devices.items():
         due, later = _waiting(connection, devices)
-        found |= places(due, standings, numbers)
+        found |= places(due, standings, numbers, most_running=most_running)
         found |= {number: len(due) + place for number, place in places(later, standings, numbers).items()}
     return found
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.blobs import dataset_key
 from app.domain.caller import Caller
@@ -18,6 +17,7 @@ from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.paging import Page
 from app.persistence.rows import DatasetRow
+from app.services.keeping import kept
 from app.services.quotas import Quotas
 from app.storage.storage import Storage
 from app.tabular.description import Description
@@ -93,28 +93,15 @@ class Datasets:
         return id, self._folder / f"{id}.parquet"
 
     def _keep(self, caller: Caller, new: _New, before_commit: BeforeCommit) -> None:
-        """The bytes first, then the row; where it is certain that the row did not come to be the bytes go again."""
+        row = _row(caller, new, stored_bytes=new.parquet.stat().st_size)
         try:
-            stored_bytes = new.parquet.stat().st_size
-            self._storage.put_file(dataset_key(new.id), new.parquet)
-            row = _row(caller, new, stored_bytes=stored_bytes)
-            with self._database.write() as connection:
-                self._quotas.check_dataset(connection, row)
-                before_commit(connection, datasets.add(connection, row))
-        except BaseException:
-            if not self._may_stand(new.id):
-                self._storage.delete(f"datasets/{new.id}")
-            raise
+            with kept(self._database, self._storage, f"datasets/{new.id}", named=lambda on: datasets.exists(on, new.id)):
+                self._storage.put_file(dataset_key(new.id), new.parquet)
+                with self._database.write() as connection:
+                    self._quotas.check_dataset(connection, row)
+                    before_commit(connection, datasets.add(connection, row))
         finally:
             new.parquet.unlink(missing_ok=True)
-
-    def _may_stand(self, id: str) -> bool:
-        """A commit whose answer was lost may have happened: bytes that nobody names are better than a dataset without any."""
-        try:
-            with self._database.read() as connection:
-                return datasets.exists(connection, id)
-        except SQLAlchemyError:
-            return True
 
     def find(self, caller: Caller, id: str) -> DatasetRow:
         """One dataset, or NotFound."""
@@ -135,11 +122,13 @@ class Datasets:
         with self._database.read() as connection:
             return datasets.statistics(connection, id)
 
-    def local_file(self, caller: Caller, id: str) -> Path:
-        """The Parquet file on this machine."""
-        row = self.find(caller, id)
+    def local_file(self, row: DatasetRow) -> Path:
+        """The Parquet file on this machine; NotFound where it is gone since."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return self._storage.fetch(dataset_key(row.id), self._folder / f"{row.id}.fetched.parquet")
+        try:
+            return self._storage.fetch(dataset_key(row.id), self._folder / f"{row.id}.fetched.parquet")
+        except FileNotFoundError:
+            raise NotFound("dataset", row.id) from None
 
     def stream(self, row: DatasetRow, *, start: int, end: int) -> Iterator[bytes]:
         """The bytes of the stored Parquet from start to before end; NotFound where they are gone since."""

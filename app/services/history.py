@@ -1,6 +1,6 @@
 """The history of a job, page by page."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from math import lcm
 
@@ -29,6 +29,17 @@ Knows = Callable[[JobState], bool]
 Write = Callable[[HistoryPage], bytes]
 Bodies = Remembered[tuple[int, int, Window], bytes]
 """By the job's number and revision: what is told of a job that is over stays as it is."""
+ENTRY_BYTES = 300
+"""What each of them takes beside its body, measured."""
+
+
+def body_bytes(body: bytes) -> int:
+    """What a remembered body takes in memory."""
+    return len(body) + ENTRY_BYTES
+
+
+class Overtaken(Exception):
+    """Raised when a job lost epochs that an answer, which had begun, was still to have."""
 
 
 class Histories:
@@ -52,14 +63,15 @@ class Histories:
     ) -> HistoryPage | JobState:
         """A page; with `wait` not before there is something new in it, the job is over, or so many seconds went by.
 
-        Only the job's state where the caller knows the job as it stands: that is asked first, and is one small question.
+        Only the job's state where the caller knows the job as it stands: that is asked first, and is one small question. Then
+        with `wait` anything new about the job ends it.
         With `write` the page has its `body`; that of a job that is over is written once, and comes without its columns then.
         """
         deadline = Deadline(wait)
         while True:
             found = await to_thread.run_sync(self._look, caller, job_id, window, knows, write)
             state, news = (found, 0) if isinstance(found, JobState) else (found.job, len(found.columns))
-            if news or state.status.terminal or not deadline.left:
+            if news or state.status.terminal or not deadline.left or (knows and not isinstance(found, JobState)):
                 return found
             await self._watcher.changed(state.number, seen=state.revision, timeout=deadline.left)
             if self._watcher.closed:
@@ -68,6 +80,7 @@ class Histories:
     async def pieces(self, job: JobState, window: Window, writer: Writer) -> AsyncIterator[bytes]:
         """The epochs of a window that the job had when its row was read, written piece by piece.
 
+        Raises Overtaken: a crash took back some of them, or the job is gone; the end of a file that lacks epochs tells nothing.
         Between two pieces neither a thread nor a connection is held, however slowly they are taken.
         """
         end = job.epoch + 1 if window.before is None else min(window.before, job.epoch + 1)
@@ -77,12 +90,15 @@ class Histories:
             columns, piece = await to_thread.run_sync(self._piece, job, part, writer)
             yield piece
             left, more = left - len(columns), len(columns) == part.limit < left
-            window = replace(window, after=columns.epoch[-1] if more else 0)
+            window = replace(window, after=columns.epoch[-1]) if more else window
         yield writer.end
 
     def _piece(self, job: JobState, window: Window, writer: Writer) -> tuple[EpochColumns, bytes]:
         with self._database.read() as connection:
             columns = read_window(connection, job, window)
+            now = jobs.by_number(connection, job.number)  # after the epochs: what it says to have was there
+        if now is None or now.epoch < job.epoch:
+            raise Overtaken(job.id)
         return columns, writer.write(columns)
 
     async def until_over(self, caller: Caller, job_id: str, *, seconds: float) -> None:
@@ -94,13 +110,16 @@ class Histories:
                 return
             await self._watcher.changed(job.number, seen=job.revision, timeout=deadline.left)
 
-    async def states(self, caller: Caller, job_ids: Iterable[str]) -> list[JobState]:
+    async def states(self, caller: Caller, job_ids: Collection[str]) -> list[JobState]:
         """How some jobs stand; NotFound where one is not there."""
         return await to_thread.run_sync(self._states, caller, job_ids)
 
-    def _states(self, caller: Caller, job_ids: Iterable[str]) -> list[JobState]:
+    def _states(self, caller: Caller, job_ids: Collection[str]) -> list[JobState]:
         with self._database.read() as connection:
-            return [_found(connection, caller, id) for id in job_ids]
+            found = jobs.states(connection, job_ids, project_id=caller.project_id)
+        if missing := [id for id in job_ids if id not in found]:
+            raise NotFound("job", missing[0])
+        return [found[id] for id in job_ids]
 
     def _look(
         self, caller: Caller, job_id: str, window: Window, knows: Knows | None, write: Write | None
@@ -139,6 +158,8 @@ class Histories:
 
     def _stretch(self, job: JobState, window: Window, most: int) -> Stretch | None:
         """None where there are no more epochs than may be shown."""
+        if window.after >= job.epoch:
+            return None
         with self._database.read() as connection:
             stretch = stretch_of(connection, job, window)
         return stretch if stretch and stretch.count > most else None

@@ -171,7 +171,8 @@ def _has_gpu(connection: Connection) -> bool:
 
 def _placed(connection: Connection, rows: Sequence[JobRow], quotas: Quotas) -> list[JobView]:
     queued = [row for row in rows if row.status is Status.QUEUED]
-    places, held_back = line.queue_positions(connection, queued), jobs.held_back(connection, queued)
+    places = line.queue_positions(connection, queued, most_running=quotas.most_running)
+    held_back = jobs.held_back(connection, queued)
     gpu, full = _has_gpu(connection), quotas.full(connection)
 
     def reason(row: JobRow) -> str:

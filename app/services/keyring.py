@@ -35,7 +35,7 @@ class Keyring:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[tuple[str, _Answer]] = []
-        self._turn = asyncio.Lock()
+        self._turn, self._looking = asyncio.Lock(), asyncio.Lock()
         self._readers, self._writers = CapacityLimiter(1), CapacityLimiter(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._noted: dict[str, float] = {}
@@ -68,8 +68,11 @@ class Keyring:
             try:
                 found = await to_thread.run_sync(self._valid, {id for id, _ in waiting}, limiter=self._readers)
             except SQLAlchemyError as error:
-                log.error("database.unavailable", error=type(error).__name__)
-                _settle(waiting, lambda _, answer: answer.set_exception(Unavailable(_AWAY)))
+                away = _away(error)
+                _settle(waiting, lambda _, answer: answer.set_exception(away))
+            except Exception as error:  # whatever it is, nobody is to wait for ever
+                unexpected = error
+                _settle(waiting, lambda _, answer: answer.set_exception(unexpected))
             else:
                 _settle(waiting, lambda key, answer: answer.set_result(found.get(key)))
 
@@ -95,23 +98,31 @@ class Keyring:
             keys.note_use(connection, [id])
 
     async def any_made(self) -> bool:
-        """True for good once any key was made, looked up once a second at most."""
-        if not self._any_made and time.monotonic() - self._looked >= LOOK_SECONDS:
-            self._looked = time.monotonic()
-            self._any_made = await to_thread.run_sync(self._look, limiter=self._readers)
+        """True for good once any key was made, looked up once a second at most; Unavailable where the database is away."""
+        if self._any_made:
+            return True
+        async with self._looking:  # who comes while it is looked up waits: nobody is let in unasked
+            if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._any_made = await to_thread.run_sync(self._look, limiter=self._readers)
+                self._looked = time.monotonic()
         return self._any_made
 
     def _look(self) -> bool:
         try:
             with self._database.read() as connection:
                 return keys.any_made(connection)
-        except SQLAlchemyError:  # who asks next gets nothing else from this database either
-            return self._any_made
+        except SQLAlchemyError as error:
+            raise _away(error) from None
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _away(error: SQLAlchemyError) -> Unavailable:
+    log.error("database.unavailable", error=type(error).__name__)
+    return Unavailable(_AWAY)
 
 
 def _settle(waiting: Sequence[tuple[str, _Answer]], settle: Callable[[str, _Answer], None]) -> None:

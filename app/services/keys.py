@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,9 @@ from app.persistence.database import Database
 from app.persistence.keys import NewKey
 from app.persistence.paging import Page
 from app.persistence.rows import KeyRow
+
+# A day before the end of all times, so that it is a time in every zone.
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +84,10 @@ class Keys:
 def _check(wish: Wish) -> None:
     if wish.project is not None and not re.fullmatch(secrets.PROJECT, wish.project):
         raise Invalid.at("/project", "A project's name is of letters, digits, `.`, `_` and `-`.", code="bad_format")
-    if wish.expires_at is not None and wish.expires_at <= datetime.now(UTC):
-        raise Invalid.at("/expires_at", "It has passed already.", code="out_of_range")
+    if len(wish.name or "") > secrets.MOST_NAME:
+        raise Invalid.at("/name", f"It has more than {secrets.MOST_NAME} characters.", code="too_large")
+    if wish.expires_at is not None and not datetime.now(UTC) < wish.expires_at <= _LAST:
+        raise Invalid.at("/expires_at", "It has passed already, or is beyond the calendar.", code="out_of_range")
 
 
 def _bounds(caller: Caller) -> str | None:

@@ -38,7 +38,7 @@ class HistoryPage:
 
 
 def read_window(connection: Connection, job: JobState, window: Window) -> EpochColumns:
-    """The epochs of a window; a job says how far it is, so that a poll that finds nothing new asks for nothing more."""
+    """The epochs of a window; a job says how far it is, so that a poll that finds nothing new reads no epoch."""
     if window.after >= job.epoch:
         return EpochColumns()
     return epochs.read(

@@ -21,6 +21,11 @@ class Quotas:
         if self._quota.queued_jobs:
             self._quota.check_queue(new, queued=jobs.count_queued(connection, project_id=caller.project_id))
 
+    @property
+    def most_running(self) -> int:
+        """How many jobs a project may train at once; 0 without a limit."""
+        return self._quota.running_jobs
+
     def full(self, connection: Connection) -> Collection[str]:
         """The projects that train as many jobs as they may."""
         return line.full(connection, self._quota.running_jobs)

@@ -68,6 +68,7 @@ class Samples:
         curves, sketch = stretch.curves, self._sketches.of(stretch.curves)
         first, stop = -(-stretch.after // curves.width), stretch.last // curves.width
         inner = sketch.scores(first, stop)
+        self._sketches.grown(sketch)
         head = self._end(curves, stretch.after, first * curves.width)
         tail = self._end(curves, stop * curves.width, stretch.last)
         scores = np.hstack([head[0], inner, tail[0]])

@@ -4,7 +4,8 @@ from sqlalchemy import Connection
 
 from app.code.script import script_of
 from app.domain.caller import Caller
-from app.domain.errors import Conflict, Fault, NotFound, NotSupported
+from app.domain.errors import Conflict, NotFound
+from app.domain.resolve_findings import Findings
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 from app.persistence import datasets, jobs
@@ -24,7 +25,9 @@ class Scripts:
             if job is None:
                 raise NotFound("job", job_id)
             if job.start_checkpoint is not None:
-                raise NotSupported([Fault("", "not_supported", "Starting from a checkpoint is not supported yet in a script.")])
+                findings = Findings()
+                findings.unsupported(what="Starting from a checkpoint in a script")
+                findings.raise_faults()
             described = _columns(connection, job.dataset_id, caller)
             own = job.validation_dataset_id
             validation = _columns(connection, own, caller) if own else None

@@ -49,7 +49,8 @@ class Curves:
 class Sketch:
     """The extremes of a history's complete blocks, and as far as somebody asked the epochs that have them.
 
-    It only grows, for what an attempt has stored stays.
+    It only grows, for what an attempt has stored stays; where a damaged recovery point takes some of it back, the same bits
+    come again, and whoever chooses epochs that are not there begins anew.
     """
 
     def __init__(self, database: Database, curves: Curves) -> None:
@@ -136,6 +137,10 @@ class Sketches:
         if sketch is None or sketch.curves != curves:
             sketch = Sketch(self._database, curves)
         return self._remembered.put(_key(curves), sketch)
+
+    def grown(self, sketch: Sketch) -> None:
+        """Count it as it is now."""
+        self._remembered.put(_key(sketch.curves), sketch)
 
     def forget(self, curves: Curves) -> None:
         """Drop a sketch that the table no longer agrees with."""

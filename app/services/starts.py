@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import safe_open
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.blobs import StoredFile, checkpoint_key, recovery_folder, recovery_key
 from app.domain.caller import Caller
@@ -21,6 +20,7 @@ from app.domain.manifest import MANIFEST, STATE, WEIGHTS, Manifest
 from app.persistence import recovery
 from app.persistence.database import Database
 from app.services.checkpoints import Checkpoints, CheckpointView
+from app.services.keeping import kept
 from app.storage.storage import Storage
 
 
@@ -94,23 +94,11 @@ class Starts:
 
     @contextmanager
     def kept(self, taken: Taken) -> Iterator[str]:
-        """The id of a recovery point with these bytes; they go again where it is certain that no row came to name them."""
+        """The id of a recovery point with these bytes, which a row is to name within the block."""
         id = new_id("rec")
-        try:
+        with kept(self._database, self._storage, recovery_folder(id), named=lambda on: bool(recovery.known(on, [id]))):
             self._storage.put_file(recovery_key(id), taken.path)
             yield id
-        except BaseException:
-            if not self._may_stand(id):
-                self._storage.delete(recovery_folder(id))
-            raise
-
-    def _may_stand(self, id: str) -> bool:
-        """A commit whose answer was lost may have happened; what nobody names is the janitor's."""
-        try:
-            with self._database.read() as connection:
-                return bool(recovery.known(connection, [id]))
-        except SQLAlchemyError:
-            return True
 
 
 def _copied(pieces: Iterable[bytes], path: Path) -> str:

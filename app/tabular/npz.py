@@ -18,7 +18,7 @@ from app.tabular.table import Table, check_cells, check_names
 UNREADABLE = "this is not a readable .npz archive."
 SUFFIX = ".npy"
 FEATURES, TARGET = "X", "y"
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError, NotImplementedError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, TypeError, OverflowError, NotImplementedError)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 # Booleans, whole numbers with and without a sign, fractions, moments, texts as characters and as bytes.
@@ -92,7 +92,10 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether columns stand one after the other, and type; NumPy reads them as a literal, never as code."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(file)
+    try:
+        return read(file)
+    except Exception:  # of a literal that is none: whatever Python's tokenizer and parser raise
+        raise Refused.data(UNREADABLE) from None
 
 
 def _size(name: str, shape: tuple[int, ...], limits: Limits) -> tuple[int, int]:
@@ -124,9 +127,26 @@ def _names(array: str, cells: NDArray[Any]) -> Iterator[str]:
 
 def _series(name: str, cells: NDArray[Any]) -> pl.Series:
     kind = cells.dtype.kind
-    if kind == "U":
-        return pl.Series(name, cells.tolist(), dtype=pl.String)
-    if kind == "S":
-        return pl.Series(name, [cell.decode() for cell in cells.tolist()], dtype=pl.String)
+    if kind in "US":
+        return pl.Series(name, _texts(name, cells), dtype=pl.String)
+    if kind == "M":
+        _check_moments(name, cells)
     plain = {"f": np.dtype(np.float64), "M": np.dtype("datetime64[us]")}.get(kind, cells.dtype.newbyteorder("="))
     return pl.Series(name, np.ascontiguousarray(cells, dtype=plain))
+
+
+def _texts(name: str, cells: NDArray[Any]) -> list[str]:
+    """Characters, or bytes that are UTF-8."""
+    try:
+        texts = [cell if isinstance(cell, str) else cell.decode() for cell in cells.tolist()]
+        "".join(texts).encode()  # a lone surrogate is a character to NumPy alone
+    except (UnicodeError, SystemError, ValueError):  # SystemError: a number beyond all characters
+        raise Refused.data("a text is not Unicode, or not UTF-8.", column=name) from None
+    return texts
+
+
+def _check_moments(name: str, cells: NDArray[Any]) -> None:
+    """In the array's own unit: NumPy wraps what does not fit into microseconds without a word."""
+    years = cells.astype("datetime64[Y]").astype(np.int64) + 1970
+    if not np.all(np.isnat(cells) | ((years >= 1) & (years <= 9999))):
+        raise Refused.data("the moment is not within the years 1 to 9999.", column=name)

@@ -41,6 +41,7 @@ class Meters:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.own = self._open()
+        self.read()  # folds those of ended processes, also where nobody ever asks: each start would leave another file
 
     def _open(self) -> Meter:
         try:

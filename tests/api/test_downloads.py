@@ -14,7 +14,7 @@ from sqlalchemy import QueuePool
 
 from app.domain.caller import Caller
 from app.services.downloads import Csv
-from app.services.history import Bodies, Histories
+from app.services.history import Bodies, Histories, Overtaken
 from app.services.pages import HistoryPage, Window, metrics_of
 from app.services.samples import Samples
 from app.services.sketches import Sketches
@@ -169,6 +169,32 @@ def test_a_file_ends_where_the_job_stood_and_holds_nothing_between_two_pieces(se
         return first + b"".join([piece async for piece in pieces])
 
     assert [row[0] for row in rows_of_csv(asyncio.run(take()))] == list(range(1, 10_006))
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_file_that_cannot_be_whole_any_more_has_no_end(service: Service, deleted: bool) -> None:
+    service.submit(epochs=30_000)
+    worker = Trained(service)
+    worker.train(1, 10_005)
+    database = service.database
+    samples = Samples(database, Sketches(database, limit_bytes=1))
+    histories = Histories(database, Watcher(database, period=1), samples, Bodies(limit_bytes=1, size=len))
+
+    async def take() -> bytes:
+        page = await histories.page(Caller(), worker.job.id, Window(limit=1))
+        assert isinstance(page, HistoryPage)
+        pieces = histories.pieces(page.job, Window(limit=2**31 - 1), Csv(metrics_of(page.job)))
+        first = await anext(pieces)
+        if deleted:
+            worker.finish()
+            service.client.delete(f"/v1/jobs/{worker.job.id}")
+        else:
+            worker.crash()
+            worker.claim()
+        return first + b"".join([piece async for piece in pieces])
+
+    with pytest.raises(Overtaken):
+        asyncio.run(take())
 
 
 def test_the_forms_stand_in_the_reference(shared: Service) -> None:

@@ -142,6 +142,18 @@ def test_a_wait_with_a_tag_ends_with_the_next_epoch_or_with_304(service: Service
     assert something.json()["epoch"] == list(range(1, 13))
 
 
+def test_a_wait_with_a_tag_ends_with_a_pause(service: Service, trained: Trained) -> None:
+    path = f"/v1/jobs/{trained.job.id}/history"
+    tag = {"If-None-Match": service.client.get(path).headers["etag"]}
+    timer = threading.Timer(0.2, service.post, [f"/v1/jobs/{trained.job.id}/pause"])
+    timer.start()
+
+    told = service.client.get(path, params={"wait": 60, "after": 10}, headers=tag, timeout=20).json()
+
+    timer.join()
+    assert (told["epoch"], told["status"]) == ([], "pausing")
+
+
 def test_what_was_told_of_a_job_that_is_over_is_told_again_to_the_byte_and_no_longer_than_it_is_there(
     service: Service, trained: Trained
 ) -> None:

@@ -1,5 +1,6 @@
 """Keys over HTTP: told once, good until they end, used for what they may; on both databases."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +9,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, text, update
 
+from app.domain.caller import DEFAULT_PROJECT
+from app.domain.errors import Unavailable
+from app.persistence.database import Database, now
 from app.persistence.tables import idempotency_keys, keys
+from app.services.keyring import Keyring
 from tests.api.keys import bearer, holder, locked_service, make
 from tests.api.service import Service, assert_problem, pointers, running, settings_for
 from tests.servers.processes import wait_until
@@ -147,6 +152,7 @@ def test_an_answer_that_waited_is_not_given_to_a_key_that_was_revoked_meanwhile(
         ({"scopes": ["root"]}, "/scopes/0"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "2100-01-01T00:00:00"}, "/expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-23:59"}, "/expires_at"),
         ({"project": "../x"}, "/project"),
         ({"project": "a\n"}, "/project"),
         ({"name": "x" * 201}, "/name"),
@@ -198,3 +204,41 @@ def test_many_requests_at_once_each_get_their_own_key_s_answer(locked: Service) 
     assert answers == [[f"p{number % 4}"] for number in range(64)]
     with locked.database.read() as connection:
         assert connection.execute(select(func.count()).select_from(keys)).scalar_one() == 4
+
+
+def test_of_many_requests_at_once_none_is_let_in_before_it_is_known_whether_there_is_a_key(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        row = {"id": "key_1", "project_id": DEFAULT_PROJECT, "sha256": "0", "scopes": ["read"], "created_at": now()}
+        connection.execute(insert(keys).values(row))
+
+    async def ask() -> list[bool]:
+        keyring = Keyring(database)
+        return await asyncio.gather(*(keyring.any_made() for _ in range(20)))
+
+    assert asyncio.run(ask()) == [True] * 20
+
+
+def test_while_the_database_does_not_answer_nobody_is_let_in(database: Database) -> None:
+    async def ask() -> list[bool | BaseException]:
+        keyring = Keyring(database)
+        with database.write() as connection:
+            connection.execute(text("ALTER TABLE keys RENAME TO away"))
+        return await asyncio.gather(*(keyring.any_made() for _ in range(3)), return_exceptions=True)
+
+    assert {type(answer) for answer in asyncio.run(ask())} == {Unavailable}
+
+
+def test_an_answer_that_waits_outlives_a_moment_without_the_database(locked: Service) -> None:
+    made, job = make(locked), locked.submit()["id"]
+    answers: list[httpx2.Response] = []
+    with holder(locked, made["secret"]) as caller:
+        thread = threading.Thread(target=lambda: answers.append(caller.client.get(f"/v1/jobs/{job}", params={"wait": 3})))
+        thread.start()
+        wait_until(lambda: locked.get("/v1/keys")["data"][0]["last_used_at"] is not None, what="the request to arrive")
+        with locked.database.write() as connection:
+            connection.execute(text("ALTER TABLE keys RENAME TO away"))
+        thread.join(20)
+
+    assert (answers[0].status_code, answers[0].json()["id"]) == (200, job)

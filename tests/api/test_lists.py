@@ -26,6 +26,8 @@ def test_jobs_are_found_by_their_metadata(service: Service) -> None:
     assert ids(service, **{"metadata[]": "nothing"}) == [other]
     assert ids(service, **{"metadata[team]": ["a", "b"]}) == []
     assert ids(service, **{"metadata[Team]": "a"}) == []
+    for holding_nul in ({"metadata[a\0]": "x"}, {"metadata[a]": "\0"}):
+        assert_problem(service.client.get("/v1/jobs", params=holding_nul), 422, "invalid_request")
     assert ids(service, **{"metadata[team]": "a", "status": "running"}) == []
 
 

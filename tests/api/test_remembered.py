@@ -34,10 +34,23 @@ def test_the_newest_stays_however_large_it_is() -> None:
 
 def test_values_that_grew_count_as_they_are() -> None:
     kept = Remembered[str, bytearray](limit_bytes=10, size=len)
-    kept.put("a", bytearray(1)).extend(bytes(20))
+    grown = kept.put("a", bytearray(1))
     kept.put("b", bytearray(1))
+    grown.extend(bytes(20))
+    kept.put("a", grown)
 
-    assert kept.get("a") is None
+    assert (kept.get("a"), kept.get("b")) == (grown, None)
+
+
+def test_what_was_dropped_or_replaced_counts_no_more() -> None:
+    kept = Remembered[str, bytes](limit_bytes=10, size=len)
+    for _ in range(9):
+        kept.put("a", b"123456")
+    kept.put("b", b"1234")
+    kept.forget("b")
+    kept.put("c", b"1234")
+
+    assert (kept.get("a"), kept.get("c")) == (b"123456", b"1234")
 
 
 def test_only_pages_of_a_job_that_is_over_are_kept(service: Service) -> None:

@@ -10,6 +10,7 @@ from app.tabular.limits import Limits
 from app.tabular.refusal import Refused
 from tests.tabular.conftest import Ingest
 
+TEXT = "Column 'target': a text is not Unicode, or not UTF-8."
 UNREADABLE = "This is not a readable .npz archive."
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1] * 3)
 PICKLED = "The array 'y' holds Python objects, a pickle; save it as numbers or as texts."
@@ -37,7 +38,8 @@ def claiming(shape: str, dtype: str = "<f8", cells: bytes = b"") -> bytes:
 
 
 def headed(header: str, cells: bytes = b"") -> bytes:
-    return archive(b"\x93NUMPY\x01\x00\x76\x00" + header.encode().ljust(117) + b"\n" + cells)
+    text = header.encode().ljust(117) + b"\n"
+    return archive(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + cells)
 
 
 def doubled() -> bytes:
@@ -96,8 +98,16 @@ def test_a_target_may_be_left_out_or_have_several_columns(read: Ingest) -> None:
         (archive(b"\x93NUMPY\x03\x00"), UNREADABLE),
         (headed("__import__('os').abort()"), UNREADABLE),
         (claiming("(-1, 2)"), UNREADABLE),
-        (npz(X=X[:1], y=np.array(["\ud800"])), UNREADABLE),
-        (npz(X=X[:1], y=np.array([b"\xff"])), UNREADABLE),
+        (headed("(("), UNREADABLE),
+        (headed("{[]: 1}"), UNREADABLE),
+        (headed("1" + "+1" * 4000), UNREADABLE),
+        (headed("-" * 9000 + "1"), UNREADABLE),
+        (claiming("(True,)", cells=b"x" * 8), UNREADABLE),
+        (npz(X=X[:1], y=np.array(["\ud800"])), TEXT),
+        (npz(X=X[:1], y=np.array([b"\xff"])), TEXT),
+        (npz(X=X[:1], y=np.frombuffer(b"\xff\xff\xff\x7f", "<U1")), TEXT),
+        (npz(X=np.array([[2**62, 2]], "M8[Y]")), "Column 'x0': the moment is not within the years 1 to 9999."),
+        (npz(X=np.array([[2, -(2**62)]], "M8[W]")), "Column 'x1': the moment is not within the years 1 to 9999."),
         (npz(X=X, y=np.array(["a"] * 6, object)), PICKLED),
         (npz(X=X * 1j), "The array 'X' has the type complex128, which is not supported."),
         (npz(X=np.zeros(3, [("a", "i4")])), "The array 'X' has the type void32, which is not supported."),

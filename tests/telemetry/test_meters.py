@@ -155,3 +155,15 @@ def test_keys_for_which_there_is_no_room_are_left_out() -> None:
 
     assert len(meter.read()) == RECORDS
     assert meter.read()["0",] == 2
+
+
+def test_starts_leave_no_files_also_where_nobody_reads(tmp_path: Path) -> None:
+    for _ in range(5):
+        opened = Meters(tmp_path)
+        opened.own.add([(("a",), 1)])
+        opened.close()
+
+    last = Meters(tmp_path)
+
+    assert (len(files(tmp_path)), last.read().numbers[("a",)]) == (1, 5)
+    last.close()

@@ -4,18 +4,21 @@ import subprocess
 import sys
 
 _HELD = """
-import os, signal
+import os, signal, time
 from billiard import Process
 from worker.departure import see_off
+
+PARENT = os.getpid()
 
 def train():
     print("warm", flush=True)
     signal.sigwait({signal.SIGTERM})
-    print("gave back", flush=True)
+    time.sleep(0.3)  # it saves
+    print("gave back, its parent is there:", os.getppid() == PARENT, flush=True)
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 Process(target=train).start()
-see_off()
+see_off(lambda: print("looked a last time", flush=True))
 while True:
     signal.pause()
 """
@@ -25,4 +28,4 @@ def test_a_worker_ends_once_its_processes_have_given_back_also_where_celery_hang
     ended = subprocess.run([sys.executable, "-c", _HELD], capture_output=True, text=True, timeout=60)
 
     assert ended.returncode == 0
-    assert "gave back" in ended.stdout
+    assert ended.stdout.splitlines()[1:] == ["gave back, its parent is there: True", "looked a last time"]

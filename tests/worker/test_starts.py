@@ -356,6 +356,28 @@ def test_a_job_whose_own_points_are_all_damaged_goes_on_from_its_start(yard: Yar
     assert_same_training(yard, longer, whole)
 
 
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
+def test_moments_cannot_begin_or_end_within_a_training(yard: Yard, before: float, after: float) -> None:
+    first = trained(yard, optimizer={"name": "sgd", "learning_rate": 0.1, "momentum": before})
+
+    with pytest.raises(Invalid) as refused:
+        clone(yard, first, continues=True, set={"epochs": 60, "optimizer.momentum": after})
+
+    assert [fault.pointer for fault in refused.value.faults] == ["/set/optimizer.momentum"]
+
+
+def test_a_continued_job_that_is_cancelled_at_once_ends_with_its_last_epoch(yard: Yard) -> None:
+    first = trained(yard, record_every=7)
+    longer = clone(yard, first, continues=True, set={"epochs": 60_000})
+    yard.on_report = lambda: yard.ask(longer, Status.CANCELLING)
+
+    yard.work()
+
+    ended = yard.job(longer.id)
+    assert ended.status is Status.CANCELLED
+    assert yard.history(longer).epoch[-1] == ended.epoch
+
+
 def test_a_clone_that_is_cancelled_before_it_began_leaves_nothing(yard: Yard) -> None:
     longer = clone(yard, trained(yard), continues=True, set={"epochs": 60})
 

@@ -65,7 +65,6 @@ class Progress:
         self.best: EpochLosses | None = None
         self.last: EpochLosses | None = None
         self.best_value = np.inf
-        self.recorded = 0
         self.finished: StopReason | None = None
         self.message: str | None = None
         self._told = False
@@ -98,9 +97,13 @@ class Progress:
 
     def finish(self, reason: StopReason, message: str | None = None) -> None:
         """End here; the last epoch is recorded whatever record_every says."""
-        self.finished, self.message = reason, message
-        if self.latest and self.recorded != self.epoch:
+        if self.latest and self.finished is None and not self._is_kept(self.epoch):
             self._append(self.latest)
+        self.finished, self.message = reason, message
+
+    def _is_kept(self, epoch: int) -> bool:
+        """Whether record_every keeps an epoch that is not the last."""
+        return epoch == 1 or epoch % self.spec.record_every == 0
 
     def leave(self) -> None:
         """Neither train nor report any more."""
@@ -165,9 +168,9 @@ class Progress:
     def _record(self, block: Block, count: int) -> None:
         if count == 0:
             return
-        first, every = self.epoch + 1, self.spec.record_every
+        first = self.epoch + 1
         epochs = np.arange(first, first + count)
-        kept = np.flatnonzero((epochs % every == 0) | (epochs == 1))
+        kept = np.flatnonzero((epochs % self.spec.record_every == 0) | (epochs == 1))
         columns = self._columns
         columns.epoch += epochs[kept].tolist()
         columns.train_loss += block.train[kept].tolist()
@@ -176,7 +179,6 @@ class Progress:
         columns.seconds += block.seconds[kept].tolist()
         for name, column in columns.metrics.items():
             column += block.metrics[name][kept].tolist()
-        self.recorded = int(epochs[kept[-1]]) if len(kept) else self.recorded
         last = count - 1
         self.latest = Row(self._losses(block, last, first), float(block.rates[last]), float(block.seconds[last]))
 
@@ -189,7 +191,6 @@ class Progress:
         columns.seconds.append(row.seconds)
         for name, column in columns.metrics.items():
             column.append(losses.metrics[name])
-        self.recorded = losses.epoch
 
     def _reason(self, block: Block, index: int, first: int) -> str:
         what = "weights" if np.isfinite(block.train[index]) else "training loss"

@@ -16,7 +16,6 @@ State = dict[str, NDArray[Any]]
 def host_state(progress: Progress, rates: Rates) -> State:
     """What is decided on the host: latest and best epoch, stopper, schedule."""
     state: State = {
-        "recorded": np.array([progress.recorded], dtype=np.int64),
         "stopper": np.array([progress.stopper.best, progress.stopper.wait], dtype=np.float64),
     }
     if progress.latest:
@@ -30,7 +29,6 @@ def host_state(progress: Progress, rates: Rates) -> State:
 
 def restore_host(state: State, progress: Progress, rates: Rates) -> None:
     """Put back what `host_state` took."""
-    progress.recorded = int(state["recorded"][0])
     best, wait = _floats(state["stopper"])
     progress.stopper = Stopper(best, int(wait))
     if "latest" in state:
@@ -49,7 +47,6 @@ def first_state(vector: NDArray[Any]) -> State:
     """The state before the first epoch of a network that begins with the parameters `vector` [total]."""
     return {
         "position": np.zeros(2, dtype=np.int64),
-        "recorded": np.zeros(1, dtype=np.int64),
         "stopper": np.array([np.inf, 0.0]),
         "partial": np.zeros(1),
         "seconds": np.zeros(1),
