@@ -18,6 +18,7 @@ class Reaper:
         self._database_url = database_url
         self._redis_url = redis_url
         self._max_crashes = max_crashes
+        Database(database_url).close()  # loads the driver now: a first death, in want of memory, must not take 11 MB of it
 
     def bury(self, owner: str, *, crash: Crash) -> None:
         """Return the jobs of a dead process to the queue and ring for them."""

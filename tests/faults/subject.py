@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ class Subject:
     accepted: list[str] = field(default_factory=list)
     twins: dict[str, str] = field(default_factory=dict)
     trials: dict[str, int] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         """Look into the database, and watch it."""
@@ -160,7 +162,7 @@ class Subject:
 
     def submit(self, client: Client, spec: Mapping[str, object], *, like: str | None = None) -> str:
         """Ask for a job, under a name of its own; with `like` it must end as that one did."""
-        name = f"asked {len(self.accepted) + 1}"
+        name = f"asked {next(self._numbers)}"
         id = client.submit({**spec, "name": name})["id"]
         self.accepted.append(id)
         if like:

@@ -1,6 +1,8 @@
 """What a parent sees of its training processes, and what their owner is told when they died too often."""
 
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -83,3 +85,13 @@ def test_a_successor_that_spoke_before_the_dead_was_buried_is_still_heard(databa
 
     assert spoken >= 10
     assert nursery.signs.silent_for(0) == 0
+
+
+def test_the_driver_is_there_before_the_first_death() -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+    made = f"from worker.reaper import Reaper; Reaper({url!r}, 'redis://127.0.0.1:1/0', max_crashes=3)"
+    code = f"import sys; before = set(sys.modules); {made}; print('psycopg' not in before, 'psycopg' in sys.modules)"
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert told.stdout.split() == ["True", "True"]
