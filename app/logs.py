@@ -42,7 +42,7 @@ def configure_logs(level: str, format: Format = "auto") -> None:
     structlog.configure(
         processors=[*_BEFORE, *after],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Output())),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Output())),  # a print is two writes
     )
     _take_over(after)
 

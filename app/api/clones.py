@@ -35,7 +35,7 @@ def create(
     `from_checkpoint` starts from a checkpoint's weights, classes and fitted preprocessing; with `continue` the training goes on
     from its optimizer and epoch, as if it had never stopped.
     """
-    once = Once(services.idempotency, key_of(caller, idempotency_key, "clone", job_id, clone.model_dump(mode="json")))
+    once = Once(services.idempotency, key_of(caller, idempotency_key, "clone", job_id, clone))
 
     def remember(transaction: Transaction, view: JobView) -> None:
         once.remember(transaction, Job.of(view), location=f"/v1/jobs/{view.row.id}")

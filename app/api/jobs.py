@@ -76,7 +76,7 @@ def create(
     idempotency_key: KeyOf = None,
 ) -> Response:
     """Queue a job. Only `dataset` and `target` are required; `resolved_spec` shows what became of the rest."""
-    once = Once(services.idempotency, key_of(caller, idempotency_key, "job", spec.model_dump(mode="json")))
+    once = Once(services.idempotency, key_of(caller, idempotency_key, "job", spec))
 
     def remember(transaction: Transaction, view: JobView) -> None:
         once.remember(transaction, Job.of(view), location=f"/v1/jobs/{view.row.id}")

@@ -72,7 +72,7 @@ def create(
     idempotency_key: KeyOf = None,
 ) -> Response:
     """Make a key. Its secret is answered this once: only its SHA-256 is kept."""
-    once = Once(services.idempotency, key_of(caller, idempotency_key, "key", body.model_dump(mode="json")))
+    once = Once(services.idempotency, key_of(caller, idempotency_key, "key", body))
 
     def remember(transaction: Transaction, view: KeyView) -> None:
         told = NewKey.of(view)

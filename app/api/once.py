@@ -7,6 +7,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import Header, Response
+from pydantic import BaseModel
 
 from app.api.answers import Answer
 from app.api.faults import HEADER
@@ -62,8 +63,14 @@ def key_of(caller: Caller, header: str | None, *asked: object) -> Key | None:
         return None
     if not _KEY.fullmatch(header):
         raise Invalid.at(f"{HEADER}{NAME}", "It must be 1 to 255 visible ASCII characters.", code="bad_format")
-    fingerprint = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    fingerprint = hashlib.sha256(orjson.dumps(asked, default=_fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Key(project_id=caller.project_id, key=header, fingerprint=fingerprint)
+
+
+def _fields(body: object) -> object:
+    """The parsed fields of a body."""
+    assert isinstance(body, BaseModel)
+    return body.model_dump(mode="json")
 
 
 def _stored(answer: Answer, location: str) -> StoredAnswer:

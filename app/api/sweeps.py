@@ -40,7 +40,7 @@ def create(
     idempotency_key: KeyOf = None,
 ) -> Response:
     """Queue one job for each trial: the `spec` with a value set at each path of `search`."""
-    once = Once(services.idempotency, key_of(caller, idempotency_key, "sweep", sweep.model_dump(mode="json")))
+    once = Once(services.idempotency, key_of(caller, idempotency_key, "sweep", sweep))
 
     def remember(transaction: Transaction, view: SweepView) -> None:
         once.remember(transaction, Sweep.of(view), location=f"/v1/sweeps/{view.row.id}")

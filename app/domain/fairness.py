@@ -1,74 +1,118 @@
 """Fair share: in which order the jobs of several projects are claimed, and so each one's place in the line."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import heapify, heappop, heapreplace
-from itertools import count, groupby
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+Recency = tuple[Any, ...]
+"""When a project had a job claimed last: orders projects, whatever it is made of."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How many jobs of a project run, and when one was claimed last: any number that grows, 0 for never."""
+    """How many jobs of a project run, and when one was claimed last."""
 
     running: int = 0
-    claimed: int = 0
+    claimed: Recency = (0, 0)
 
 
-Waiting = tuple[int, int, str]
-"""A queued job: its priority, its number, its project."""
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """The queued jobs of one project and one priority, by age: how many, and the number of the first."""
+
+    priority: int
+    project: str
+    jobs: int
+    first: int
+    ahead: int = 0
+    """Of the whole queue, where this is what is left of it: how many were before these."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued job: its queue, and how many stand before it there."""
+
+    priority: int
+    project: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """A queue that is being claimed: its n-th job is due when `running` + n of the project's run."""
+
+    queue: Queue
+    start: Standing
+
+    @property
+    def key(self) -> Recency:
+        """The order among those with as many running: who came to it later starts with fewer, and goes first."""
+        return (-self.start.running, self.start.claimed, self.queue.first)
+
+    def claims_before(self, running: int) -> int:
+        """How many are claimed while the project has fewer running than that."""
+        return max(0, min(self.queue.jobs, running - self.start.running))
+
+    def has_turn_at(self, running: int) -> bool:
+        """True where one is claimed while just so many run."""
+        return 0 <= running - self.start.running < self.queue.jobs
+
+    def ended(self, stage: int) -> Standing:
+        """Where the project stands once all of them are claimed."""
+        running = self.start.running + self.queue.jobs
+        return Standing(running, (stage, running, *self.key))
 
 
 def places(
-    waiting: Sequence[Waiting], standings: Mapping[str, Standing], asked: Collection[int], *, most_running: int = 0
+    queues: Sequence[Queue], standings: Mapping[str, Standing], asked: Mapping[int, Waiting], *, most_running: int = 0
 ) -> dict[int, int]:
-    """The places of the jobs with the numbers asked for: 1 is claimed next, should nothing that runs end meanwhile.
+    """The places of the jobs asked for, by their numbers: 1 is claimed next, should nothing that runs end meanwhile.
 
-    Those of a project that trains `most_running` jobs by then, if that is not 0, stand behind all others.
+    By priority, fewest running jobs of the project, longest since its last claim, then age. Those of a project that trains
+    `most_running` jobs by then, if that is not 0, stand behind all others.
     """
-    left = set(asked)
-    found: dict[int, int] = {}
-    for place, number in enumerate(_claims(waiting, dict(standings), most_running), start=1):
-        if not left:
-            break
-        if number in left:
-            found[number] = place
-            left.discard(number)
+    now, found = dict(standings), dict[int, int]()
+    left, gone = _play(queues, now, asked, found, most_running=most_running)
+    _play(left, now, asked, found, most_running=0, gone=gone)
     return found
 
 
-def _claims(waiting: Sequence[Waiting], now: dict[str, Standing], most_running: int) -> Iterator[int]:
-    """Plays the claims: by priority, fewest running jobs of the project, longest since its last claim, then age.
+def _play(
+    queues: Sequence[Queue],
+    now: dict[str, Standing],
+    asked: Mapping[int, Waiting],
+    found: dict[int, int],
+    *,
+    most_running: int,
+    gone: int = 0,
+) -> tuple[list[Queue], int]:
+    """Claims all that may be claimed after `gone` others; what is left, and how many are gone then.
 
-    `now` becomes what they make of the projects' standings.
+    `now` becomes what the claims make of the projects' standings, `found` gets the places of those asked for.
     """
-    full: list[Waiting] = []
-    clock = count(1 + max((standing.claimed for standing in now.values()), default=0))
-    in_order = sorted(waiting, key=lambda job: (-job[0], job[1]))
-    for _, alike in groupby(in_order, key=lambda job: job[0]):
-        lines: dict[str, list[Waiting]] = {}
-        for job in alike:
-            room = most_running - now.get(job[2], Standing()).running if most_running else len(waiting)
-            line = lines.setdefault(job[2], [])
-            (line if len(line) < room else full).append(job)
-        yield from _rounds({project: [number for _, number, _ in line] for project, line in lines.items() if line}, now, clock)
-    if full:
-        yield from _claims(full, now, 0)
+    left: list[Queue] = []
+    for priority, alike in groupby(sorted(queues, key=lambda queue: -queue.priority), key=lambda queue: queue.priority):
+        turns: dict[str, _Turns] = {}
+        for queue in alike:
+            standing = now.get(queue.project, Standing())
+            room = min(queue.jobs, max(0, most_running - standing.running)) if most_running else queue.jobs
+            turns[queue.project] = _Turns(replace(queue, jobs=room), standing)
+            left.append(replace(queue, jobs=queue.jobs - room, ahead=room))
+        for number, waiting in asked.items():
+            if waiting.priority == priority and (place := _place(waiting, turns)):
+                found[number] = gone + place
+        stage = 1 + gone
+        gone += sum(turn.queue.jobs for turn in turns.values())
+        now |= {project: turn.ended(stage) for project, turn in turns.items() if turn.queue.jobs}
+    return [queue for queue in left if queue.jobs], gone
 
 
-def _rounds(lines: Mapping[str, list[int]], now: dict[str, Standing], clock: Iterator[int]) -> Iterator[int]:
-    """The claims of one priority."""
-    rests = {project: iter(numbers) for project, numbers in lines.items()}
-    heads = []
-    for project, rest in rests.items():
-        standing = now.get(project, Standing())
-        heads.append((standing.running, standing.claimed, next(rest), project))
-    heapify(heads)
-    while heads:
-        running, _, number, project = heads[0]
-        yield number
-        now[project] = Standing(running + 1, next(clock))
-        following = next(rests[project], None)
-        if following is None:
-            heappop(heads)
-        else:
-            heapreplace(heads, (running + 1, now[project].claimed, following, project))
+def _place(waiting: Waiting, turns: Mapping[str, _Turns]) -> int | None:
+    """The place among the claims of one priority; None where it is not among them."""
+    mine = turns.get(waiting.project)
+    turn = -1 if mine is None else waiting.rank - mine.queue.ahead
+    if mine is None or not 0 <= turn < mine.queue.jobs:
+        return None
+    running, others = mine.start.running + turn, turns.values()
+    return 1 + sum(other.claims_before(running) + (other.has_turn_at(running) and other.key < mine.key) for other in others)

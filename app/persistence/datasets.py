@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from app.persistence.database import now
 from app.persistence.paging import Page, paged
@@ -33,10 +33,14 @@ def add(connection: Connection, new: NewDataset) -> DatasetRow:
     return DatasetRow.of(connection.execute(statement).one())
 
 
+_asked = datasets.c.id == bindparam("asked")
+_FIND = select(*DatasetRow.selected(datasets)).where(_asked, datasets.c.project_id == bindparam("of_project"))
+_HOLD = select(datasets.c.id).where(_asked).with_for_update()
+
+
 def find(connection: Connection, id: str, *, project_id: str) -> DatasetRow | None:
     """The dataset of that id in that project."""
-    query = select(*DatasetRow.selected(datasets)).where(datasets.c.id == id, datasets.c.project_id == project_id)
-    return DatasetRow.maybe(connection.execute(query).one_or_none())
+    return DatasetRow.maybe(connection.execute(_FIND, {"asked": id, "of_project": project_id}).one_or_none())
 
 
 def statistics(connection: Connection, id: str) -> list[dict[str, Any]]:
@@ -78,8 +82,7 @@ def exists(connection: Connection, id: str) -> bool:
 
 def hold(connection: Connection, id: str) -> bool:
     """Lock a dataset until the transaction ends, so that no job begins to need it while it is deleted; False if it is gone."""
-    query = select(datasets.c.id).where(datasets.c.id == id).with_for_update()
-    return connection.execute(query).first() is not None
+    return connection.execute(_HOLD, {"asked": id}).first() is not None
 
 
 def known(connection: Connection, ids: Collection[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from app.domain.ids import new_id
 from app.domain.numbers import JsonNumber
@@ -18,23 +18,25 @@ def append(connection: Connection, number: int, type: str, **data: JsonNumber | 
     append_all(connection, type, [(number, data)])
 
 
+_number = bindparam("number", type_=jobs.c.number.type)
+_last = select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.job_number == _number).scalar_subquery()
+_row = select(
+    bindparam("id", type_=events.c.id.type),
+    jobs.c.project_id,
+    jobs.c.number,
+    _last + 1,
+    bindparam("type", type_=events.c.type.type),
+    bindparam("data", type_=events.c.data.type),
+    now(),
+).where(jobs.c.number == _number)
+_APPEND = insert(events).from_select(["id", "project_id", "job_number", "sequence", "type", "data", "created_at"], _row)
+
+
 def append_all(connection: Connection, type: str, entries: Sequence[tuple[int, Data]]) -> None:
     """Add an event of one type to several jobs, each with its data; see append."""
-    number = bindparam("number", type_=jobs.c.number.type)
-    last = select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.job_number == number).scalar_subquery()
-    names = ["id", "project_id", "job_number", "sequence", "type", "data", "created_at"]
-    row = select(
-        bindparam("id", type_=events.c.id.type),
-        jobs.c.project_id,
-        jobs.c.number,
-        last + 1,
-        literal(type),
-        bindparam("data", type_=events.c.data.type),
-        now(),
-    )
-    values = [{"number": number, "id": new_id("evt"), "data": dict(data)} for number, data in entries]
+    values = [{"number": number, "id": new_id("evt"), "type": type, "data": dict(data)} for number, data in entries]
     if values:
-        connection.execute(insert(events).from_select(names, row.where(jobs.c.number == number)), values)
+        connection.execute(_APPEND, values)
 
 
 def after(connection: Connection, number: int, *, sequence: int = 0, limit: int | None = None) -> list[EventRow]:

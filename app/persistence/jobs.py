@@ -38,17 +38,19 @@ class NewJob:
     request_id: str | None = None
 
 
+# Statements are built once: to build this one takes longer than to insert the row.
+_ADD_ALL = insert(jobs).values(dict.fromkeys(("created_at", "claimable_at"), now()))
+_ADD = _ADD_ALL.returning(*JobRow.selected(jobs))
+
+
 def add(connection: Connection, job: NewJob) -> JobRow:
     """Store a queued job."""
-    times = dict.fromkeys(("created_at", "claimable_at"), now())
-    statement = insert(jobs).values(_stored(job) | times).returning(*JobRow.selected(jobs))
-    return JobRow.of(connection.execute(statement).one())
+    return JobRow.of(connection.execute(_ADD, _stored(job)).one())
 
 
 def add_all(connection: Connection, new: Sequence[NewJob]) -> None:
     """Store queued jobs in their order."""
-    times = dict.fromkeys(("created_at", "claimable_at"), now())
-    connection.execute(insert(jobs).values(times), [_stored(job) for job in new])
+    connection.execute(_ADD_ALL, [_stored(job) for job in new])
 
 
 def _stored(job: NewJob) -> dict[str, Any]:
@@ -80,11 +82,12 @@ def _stored(job: NewJob) -> dict[str, Any]:
 
 def find(connection: Connection, id: str, *, project_id: str) -> JobRow | None:
     """The job of that id in that project."""
-    query = select(*JobRow.selected(jobs)).where(jobs.c.id == id, jobs.c.project_id == project_id)
-    return JobRow.maybe(connection.execute(query).one_or_none())
+    return JobRow.maybe(connection.execute(_FIND, {"asked": id, "of_project": project_id}).one_or_none())
 
 
-_STATE = select(*JobState.selected(jobs)).where(jobs.c.id == bindparam("asked"), jobs.c.project_id == bindparam("of_project"))
+_asked = and_(jobs.c.id == bindparam("asked"), jobs.c.project_id == bindparam("of_project"))
+_FIND = select(*JobRow.selected(jobs)).where(_asked)
+_STATE = select(*JobState.selected(jobs)).where(_asked)
 
 
 def state(connection: Connection, id: str, *, project_id: str) -> JobState | None:
@@ -126,8 +129,10 @@ def is_due() -> ColumnElement[bool]:
 def held_back(connection: Connection, rows: Sequence[JobRow]) -> set[int]:
     """The numbers of those whose sweep trains as many at once as it may."""
     trials = [row.number for row in rows if row.sweep_id is not None]
+    if not trials:
+        return set()
     query = select(jobs.c.number).where(jobs.c.number.in_(trials), not_(within_parallel()))
-    return set(connection.execute(query).scalars()) if trials else set()
+    return set(connection.execute(query).scalars())
 
 
 @dataclass(frozen=True)
@@ -191,12 +196,15 @@ def live_counts(connection: Connection, *, project_id: str) -> dict[str, int]:
     return {row.status: row[1] for row in connection.execute(query.group_by(jobs.c.status))}
 
 
+_COUNT_QUEUED = select(func.count()).where(jobs.c.status == Status.QUEUED)
+_COUNT_QUEUED_OF = _COUNT_QUEUED.where(jobs.c.project_id == bindparam("of_project"))
+
+
 def count_queued(connection: Connection, *, project_id: str | None = None) -> int:
     """How many jobs wait, of a project or of all."""
-    query = select(func.count()).where(jobs.c.status == Status.QUEUED)
-    if project_id is not None:
-        query = query.where(jobs.c.project_id == project_id)
-    return connection.execute(query).scalar_one()
+    if project_id is None:
+        return connection.execute(_COUNT_QUEUED).scalar_one()
+    return connection.execute(_COUNT_QUEUED_OF, {"of_project": project_id}).scalar_one()
 
 
 def among(connection: Connection, ids: Collection[str], *, project_id: str) -> set[str]:

@@ -170,7 +170,7 @@ jobs = Table(
     CheckConstraint("status IN ({})".format(", ".join(f"'{status}'" for status in Status)), name="status"),
     Index("ix_jobs_project_id_id", "project_id", "id"),
     # All that the claim asks of those that wait, so that it reads no row but the one it takes.
-    Index("ix_jobs_line", "status", "priority", "number", "project_id", "device", "claimable_at", "sweep_id"),
+    Index("ix_jobs_line", "status", "priority", "project_id", "number", "device", "claimable_at", "sweep_id"),
     Index("ix_jobs_dataset_id", "dataset_id"),
     Index("ix_jobs_stack_leader", "stack_leader"),
     Index("ix_jobs_sweep_id_status", "sweep_id", "status"),

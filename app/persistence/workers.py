@@ -10,6 +10,8 @@ from app.persistence.rows import WorkerRow
 from app.persistence.tables import workers
 
 HEARD = workers.c.silent_at.is_(None)
+_HAS_MEMORY = and_(HEARD, workers.c.memory.is_not(None))
+_MEMORY = select(workers.c.device, func.max(workers.c.memory)).where(_HAS_MEMORY).group_by(workers.c.device)
 
 
 def register(
@@ -70,5 +72,4 @@ def idle(connection: Connection) -> dict[str, int]:
 
 def memory(connection: Connection) -> dict[str, int]:
     """The most that a job may use, in bytes, by the device of the processes that have said so."""
-    query = select(workers.c.device, func.max(workers.c.memory)).where(HEARD, workers.c.memory.is_not(None))
-    return {row.device: row[1] for row in connection.execute(query.group_by(workers.c.device))}
+    return {row.device: row[1] for row in connection.execute(_MEMORY)}

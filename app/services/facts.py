@@ -1,7 +1,7 @@
 """What new jobs are resolved against: facts of the caller's datasets, each learned once, however many jobs need it."""
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -29,11 +29,13 @@ KEPT_BUNDLES = 4
 class Facts:
     """For one request: datasets may be deleted afterwards."""
 
-    def __init__(self, caller: Caller, database: Database, storage: Storage, *, custom_losses: Collection[str]) -> None:
+    def __init__(
+        self, caller: Caller, database: Database, storage: Storage, *, known_losses: Callable[[], Collection[str]]
+    ) -> None:
         self.caller = caller
         self._database = database
         self._storage = storage
-        self.custom_losses = custom_losses
+        self.known_losses = cache(known_losses)
         self.find = cache(self._find)
         self.describe = cache(self._describe)
         self._complete = cache(self._count_complete)

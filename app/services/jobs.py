@@ -173,12 +173,13 @@ def _placed(connection: Connection, rows: Sequence[JobRow], quotas: Quotas) -> l
     queued = [row for row in rows if row.status is Status.QUEUED]
     places = line.queue_positions(connection, queued, most_running=quotas.most_running)
     held_back = jobs.held_back(connection, queued)
-    gpu, full = _has_gpu(connection), quotas.full(connection)
+    gpu = any(row.device == "cuda" for row in queued) and _has_gpu(connection)
+    full = quotas.full(connection)
 
     def reason(row: JobRow) -> str:
         if row.device == "cuda" and not gpu:
             return "no_gpu_worker"
         return "quota" if row.number in held_back or row.project_id in full else "waiting"
 
-    waiting = {row.number: JobView(row=row, queue_position=places[row.number], queued_reason=reason(row)) for row in queued}
+    waiting = {row.number: JobView(row=row, queue_position=places.get(row.number), queued_reason=reason(row)) for row in queued}
     return [waiting.get(row.number) or JobView(row=row) for row in rows]

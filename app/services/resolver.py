@@ -5,6 +5,7 @@ from collections.abc import Collection
 from app.domain import ids
 from app.domain.caller import Caller
 from app.domain.cost import CostLimits
+from app.domain.custom import is_custom
 from app.domain.resolve import Resolved, resolve
 from app.domain.resolve_split import Described, SplitFacts, reads_cells
 from app.domain.spec import JobSpec
@@ -27,7 +28,7 @@ class Resolver:
 
     def facts(self, caller: Caller) -> Facts:
         """To be shared by all specs of one request."""
-        return Facts(caller, self._database, self._storage, custom_losses=self._known_losses())
+        return Facts(caller, self._database, self._storage, known_losses=self._known_losses)
 
     def _known_losses(self) -> set[str]:
         """Installed here, or on a worker: in a cluster the API has none."""
@@ -69,5 +70,5 @@ class Resolver:
             facts=known,
             limits=self._limits,
             complete=described.complete,
-            custom_losses=facts.custom_losses,
+            custom_losses=facts.known_losses() if is_custom(spec.loss.name) else (),
         )

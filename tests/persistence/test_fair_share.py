@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from app.domain.caller import DEFAULT_PROJECT
-from app.domain.fairness import Standing, places
+from app.domain.fairness import Queue, Standing, Waiting, places
 from app.domain.job import StopReason
 from app.persistence import claims, leases, line, projects
 from app.persistence.database import Database
@@ -124,9 +124,14 @@ def _waiting(database: Database) -> list[JobRow]:
 
 
 def test_only_the_places_that_are_asked_for_are_told() -> None:
-    waiting = [(0, 1, "a"), (0, 2, "a"), (0, 3, "b"), (5, 4, "a")]
+    queues = [
+        Queue(priority=0, project="a", jobs=2, first=1),
+        Queue(priority=0, project="b", jobs=1, first=3),
+        Queue(priority=5, project="a", jobs=1, first=4),
+    ]
+    asked = {3: Waiting(0, "b", 0), 2: Waiting(0, "a", 1), 9: Waiting(0, "c", 0)}
 
-    assert places(waiting, {"a": Standing(running=1)}, [3, 2, 9]) == {3: 2, 2: 4}
+    assert places(queues, {"a": Standing(running=1)}, asked) == {3: 2, 2: 4}
 
 
 def claim_within(database: Database, most: int, owner: str = "host:1") -> list[JobRow]:
