@@ -55,11 +55,19 @@ def read_window(connection: Connection, job: JobState, window: Window) -> EpochC
 def read_page(connection: Connection, job: JobState, window: Window) -> HistoryPage:
     """The first `limit` epochs of a window."""
     columns = read_window(connection, job, replace(window, limit=window.limit + 1))
-    total = epochs.count(connection, job.number, record_every=job.resolved_spec["record_every"])
+    total = _total(connection, job, columns)
     has_more = len(columns) > window.limit
     columns = part(columns, 0, window.limit) if has_more else columns
     next = columns.epoch[-1] if columns.epoch else window.after
     return HistoryPage(job=job, columns=columns, total=total, next=next, has_more=has_more)
+
+
+def _total(connection: Connection, job: JobState, columns: EpochColumns) -> int:
+    """How many epochs are stored; a job that stores each of them says so itself, as long as none came since."""
+    record_every: int = job.resolved_spec["record_every"]
+    if record_every == 1 and not columns:
+        return job.epoch
+    return epochs.count(connection, job.number, record_every=record_every)
 
 
 def metrics_of(job: JobState) -> Sequence[str]:

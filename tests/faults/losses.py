@@ -42,6 +42,18 @@ class Suicidal(After):
         return losses
 
 
+class Late(Slow):
+    """Kills its process once that has seen so many steps: sooner with others in a stack than alone."""
+
+    steps = 0
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        Late.steps += 1
+        if Late.steps > 40:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(outputs, target)
+
+
 class Endless(After):
     """Never comes back from a step."""
 

@@ -27,7 +27,7 @@ from tests.servers.valkey import NOT_KEPT
 from trainyard import Client
 
 START_SECONDS = 120.0
-LOSSES = {name.lower(): name for name in ("Slow", "Suicidal", "Endless", "Greedy", "Diverging")}
+LOSSES = {name.lower(): name for name in ("Slow", "Suicidal", "Late", "Endless", "Greedy", "Diverging")}
 PERIODS = {
     "TRAINYARD_LEASE_SECONDS": "2",
     "TRAINYARD_HEARTBEAT_SECONDS": "0.4",

@@ -1,12 +1,14 @@
 """Jobs that misbehave: each ends by itself with a reason, and neither its worker nor its neighbours end with it."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.invariants import check
-from tests.faults.subject import SLOW, Subject
+from tests.faults.subject import SLOW, Subject, kill
 from tests.servers.processes import wait_until
 from trainyard import Client
 
@@ -58,19 +60,40 @@ def test_a_process_that_has_no_memory_left_at_all_ends_and_does_not_end_its_pare
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.faults
-def test_a_job_that_kills_its_pack_does_not_fail_its_neighbours(served: Subject, client: Client, iris: str) -> None:
-    spec = {**SHORT, "dataset": iris, "pack": True, "loss": {"name": "custom:suicidal"}}
-    wait_until(lambda: served.live() == 0)
-    ids = [served.submit(client, {**spec, "epochs": epochs}) for epochs in (2, 3, 30)]
+@pytest.fixture
+def unsaved(served: Subject) -> Iterator[Subject]:
+    """The service with workers that write no recovery point before the end: a crash finds no progress."""
+    stop_workers(served)
+    for name in served.workers:
+        served.start_worker(name, TRAINYARD_CHECKPOINT_SECONDS="600")
+    served.wait_until_warm()
+    yield served
+    stop_workers(served)
 
-    ended = served.settle(client, ids, seconds=200)
+
+def stop_workers(served: Subject) -> None:
+    for name in served.workers:
+        kill(served.parts.parts[name].pid, signal.SIGTERM)
+        served.parts.parts[name].wait(timeout=60)
+
+
+@pytest.mark.faults
+def test_a_job_that_kills_its_pack_does_not_fail_its_neighbours(unsaved: Subject, client: Client, iris: str) -> None:
+    spec = {**SHORT, "dataset": iris, "pack": True, "loss": {"name": "custom:late"}}
+    blocked = [unsaved.submit(client, {**SLOW, "dataset": iris, "epochs": 10_000}) for _ in unsaved.workers]
+    wait_until(lambda: len(unsaved.running(most_crashes=0)) == len(blocked), what="busy workers")
+    ids = [unsaved.submit(client, {**spec, "epochs": epochs}) for epochs in (2, 2, 30)]
+    for job in blocked:
+        client.cancel(job)
+
+    ended = unsaved.settle(client, ids, seconds=200)
 
     assert ended[-1]["stop_reason"] == "worker_lost"
     assert [job["status"] for job in ended[:-1]] == ["succeeded"] * 2
-    check(served.record())
+    assert all(job["attempt"] > 1 for job in ended)
+    check(unsaved.record())
 
 
 @pytest.mark.faults
-def test_a_step_that_never_ends_is_given_up_after_three_processes(served: Subject, client: Client, iris: str) -> None:
-    assert told(served, client, "endless", iris) == ("failed", "worker_lost")
+def test_a_step_that_never_ends_is_given_up_after_three_processes(unsaved: Subject, client: Client, iris: str) -> None:
+    assert told(unsaved, client, "endless", iris) == ("failed", "worker_lost")
