@@ -1,0 +1,85 @@
+"""What a job reads of any dataset, and why another one than its own cannot be read so."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import partial
+
+from app.domain.kinds import Kind, StorageType
+from app.domain.resolve_features import can_be
+from app.domain.resolve_training import why_not_a_weight
+from app.domain.schema import Column, level_text
+
+# Why a column of theirs is not what the job reads; None where it is.
+Judge = Callable[[Column], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The columns by name, and what must be true of their cells."""
+
+    features: Mapping[str, Kind]
+    targets: Mapping[str, Set[str] | None]
+    """The labels that are known of each target column, as texts; None for numbers."""
+    sample_weight: str | None
+    refuses_missing: bool
+    refuses_negative: bool
+    """Of a target of numbers."""
+
+    def flaws(self, columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+        """Columns and what is wrong with them in a dataset of these.
+
+        A category that only they have is one never seen, as in a prediction; a label is a fault, for it has no output.
+        """
+        theirs = {column.name: column for column in columns}
+        for name, judge in self._judges():
+            flaw = judge(theirs[name]) if name in theirs else "is not there."
+            if flaw is not None:
+                yield name, flaw
+
+    def _judges(self) -> Iterator[tuple[str, Judge]]:
+        yield from ((name, partial(self._feature_flaw, kind)) for name, kind in self.features.items())
+        yield from ((name, partial(self._target_flaw, known)) for name, known in self.targets.items())
+        if self.sample_weight is not None:
+            yield self.sample_weight, why_not_a_weight
+
+    def _feature_flaw(self, kind: Kind, column: Column) -> str | None:
+        if column.distinct and not _reads_as(column, kind):
+            return f"is {column.kind}; the job reads it as {kind}."
+        if column.infinite:
+            return f"has {column.infinite} infinite value(s)."
+        if column.missing and self.refuses_missing:
+            return f"has {column.missing} missing value(s), which the spec refuses."
+        return None
+
+    def _target_flaw(self, known: Set[str] | None, column: Column) -> str | None:
+        if not column.distinct:
+            return "has no values."
+        if known is not None:
+            return _label_flaw(known, column)
+        if not can_be(column, Kind.NUMERIC):
+            return f"is {column.kind}; the job's target is numeric."
+        if column.infinite:
+            return "has infinite values."
+        if self.refuses_negative and (column.minimum or 0) < 0:
+            return "has negative values, which poisson does not take."
+        return None
+
+
+def texts_of(labels: Sequence[bool | int | float | str] | None) -> Set[str] | None:
+    """Labels as a reading knows them."""
+    return None if labels is None else {level_text(label) for label in labels}
+
+
+def _reads_as(column: Column, kind: Kind) -> bool:
+    """As `can_be`, but a category may have any number of levels: those that the job does not know are 0."""
+    if kind is not Kind.CATEGORICAL:
+        return can_be(column, kind)
+    return column.kind is not Kind.DATETIME and (column.type is not StorageType.FLOAT64 or column.integral)
+
+
+def _label_flaw(known: Set[str], column: Column) -> str | None:
+    """Labels of another dataset must be among those of the job's own."""
+    if column.levels is None or column.counts is None:
+        return "is no set of labels."
+    strange = sum(count for label, count in zip(column.levels, column.counts, strict=True) if level_text(label) not in known)
+    return f"has labels that the job's own dataset lacks, in {strange} row(s)." if strange else None
