@@ -16,6 +16,7 @@ from app.api import (
     clones,
     comparison,
     datasets,
+    evaluations,
     history,
     jobs,
     keys,
@@ -41,7 +42,7 @@ from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
 RESOURCES = (
-    *(predictions, history, streams, comparison, jobs, clones, plans, sweeps),
+    *(predictions, history, streams, comparison, jobs, clones, evaluations, plans, sweeps),
     *(datasets, checkpoints, keys, system, metrics, reference),
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     max_trials: Annotated[int, Field(ge=1, le=30_000)] = 10_000
     """Of a sweep; they are created in one transaction."""
     max_predict_rows: Annotated[int, Field(ge=1)] = 10_000
+    max_evaluate_rows: Annotated[int, Field(ge=1)] = 5_000_000
+    """Of the dataset of one evaluation."""
+    evaluate_seconds: Seconds = 50
+    """How long one evaluation may take, its wait for a turn included."""
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
     history_cache_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
     """Of what an API process remembers of histories: blocks of long ones, and what was answered of jobs that are over."""

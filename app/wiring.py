@@ -16,6 +16,7 @@ from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.clones import Clones
 from app.services.datasets import Datasets
+from app.services.evaluations import Evaluations
 from app.services.health import Health
 from app.services.history import Bodies, Histories, body_bytes
 from app.services.idempotency import Idempotency
@@ -112,11 +113,13 @@ def serve(
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission, quotas=quotas)
     instruments = Instruments(meters.own)
     sessions = Sessions(limit_bytes=settings.session_cache_bytes)
+    datasets = Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings), quotas=quotas)
+    choices = Choices(database)
     return Services(
         keyring=Keyring(database),
         rates=rates,
         keys=Keys(database),
-        datasets=Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings), quotas=quotas),
+        datasets=datasets,
         jobs=jobs,
         clones=Clones(jobs, resolver, admission, Starts(database, storage, checkpoints)),
         plans=Plans(database, resolver, admission),
@@ -134,8 +137,9 @@ def serve(
         streams=Streams(database, watcher),
         scripts=Scripts(database),
         checkpoints=checkpoints,
-        choices=Choices(database),
+        choices=choices,
         predictions=Predictions(checkpoints, sessions, predicted=instruments.predicted),
+        evaluations=evaluations(settings, datasets, choices, checkpoints),
         max_predict_rows=settings.max_predict_rows,
         idempotency=Idempotency(database),
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
@@ -143,6 +147,12 @@ def serve(
         metrics=Metrics(database, meters),
         instruments=instruments,
     )
+
+
+def evaluations(settings: Settings, datasets: Datasets, choices: Choices, checkpoints: Checkpoints) -> Evaluations:
+    """Within the limits of one."""
+    seconds, most_rows = settings.evaluate_seconds, settings.max_evaluate_rows
+    return Evaluations(datasets, choices, checkpoints, seconds=seconds, most_rows=most_rows)
 
 
 def histories(settings: Settings, database: Database, watcher: Watcher) -> Histories:

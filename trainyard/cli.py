@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from trainyard.answers import worded
 from trainyard.client import DEFAULT_URL, Client
 from trainyard.problem import TrainyardProblem
 from trainyard.screen import follow_on_screen, shown
@@ -33,6 +34,7 @@ ID_WIDTH = len("job_") + 32
 Url = Annotated[str, typer.Option(envvar="TRAINYARD_URL", help="Where the service is")]
 Key = Annotated[str | None, typer.Option(envvar="TRAINYARD_API_KEY", help="The caller's key")]
 File = Annotated[typer.FileText, typer.Argument(help="A JSON file, or - for standard input")]
+Checkpoint = Annotated[str | None, typer.Option(help="`last` or a checkpoint's id instead of the best")]
 Values = Annotated[
     list[str] | None,
     typer.Option(help="PATH=VALUE: a dotted path into the spec, and a value in JSON; may be given more than once"),
@@ -83,6 +85,14 @@ def plan(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
         found = client.plan(_parsed(spec, dict))
     typer.echo(json.dumps(found, indent=2))
     raise typer.Exit(1 if found["would_be_refused"] else 0)
+
+
+@jobs.command("evaluate")
+def evaluate(id: str, dataset: str, checkpoint: Checkpoint = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Evaluate a job's best checkpoint on a dataset; prints loss and metrics as JSON."""
+    with Client(url, key=key) as client:
+        found = client.evaluate(id, dataset, checkpoint=checkpoint)
+    typer.echo(json.dumps({**found, **worded({"loss": found["loss"]}), "metrics": worded(found["metrics"])}, indent=2))
 
 
 @jobs.command("follow")
@@ -146,7 +156,7 @@ def cancel_sweep(id: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
 def predict(
     job: str,
     rows: File,
-    checkpoint: Annotated[str | None, typer.Option(help="`last` or a checkpoint's id instead of the best")] = None,
+    checkpoint: Checkpoint = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:

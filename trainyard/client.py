@@ -12,6 +12,7 @@ from typing import Self, cast
 from trainyard.answers import (
     Checkpoint,
     Dataset,
+    Evaluation,
     History,
     Job,
     JobEvent,
@@ -22,6 +23,7 @@ from trainyard.answers import (
     System,
     Trial,
     checkpoint_of,
+    evaluation_of,
     job_of,
     numbers,
     trial_of,
@@ -228,6 +230,12 @@ class Client:
         params = {} if checkpoint is None else {"checkpoint": checkpoint}
         response = self._connection.post(f"/v1/jobs/{id}/predict", json={"rows": list(rows)}, params=params)
         return cast(Prediction, response.json())
+
+    def evaluate(self, id: str, dataset: str, *, checkpoint: str | None = None) -> Evaluation:
+        """The loss and all metrics of a job's best checkpoint, or of `last`, or of one by its id, on a dataset."""
+        params = {} if checkpoint is None else {"checkpoint": checkpoint}
+        response = self._connection.post(f"/v1/jobs/{id}/evaluate", json={"dataset": dataset}, params=params)
+        return evaluation_of(response.json())
 
 
 def _history(columns: Mapping[str, object]) -> History:

@@ -96,6 +96,7 @@ class Publisher:
             spec=spec,
             columns=fitted.columns,
             target=fitted.target,
+            class_weights=fitted.class_weights,
             output=output_activation(spec),
             epoch=losses.epoch,
             train_loss=losses.train_loss,

@@ -72,6 +72,9 @@ PREDICT: dict[str, Example] = {
         "value": {"columns": {"sepal_length": [5.1], "sepal_width": [3.5], "petal_length": [1.4], "petal_width": [0.2]}},
     },
 }
+EVALUATE: dict[str, Example] = {
+    "dataset": {"summary": "A dataset with the job's columns", "value": {"dataset": _IRIS["dataset"]}},
+}
 KEY: dict[str, Example] = {
     "team": {"summary": "A team's own project", "value": {"name": "nightly runs", "project": "team-a"}},
     "reader": {

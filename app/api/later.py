@@ -6,7 +6,6 @@ _PATHS = {
     r"/v1/models(/.*)?": "The model registry",
     r"/v1/batch_predictions(/.*)?": "Batch prediction",
     r"/v1/webhooks(/.*)?": "Webhooks",
-    r"/v1/jobs/[^/]+/evaluate": "Evaluating on other data",
     r"/v2(/.*)?": "The Open Inference Protocol",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]

@@ -11,6 +11,7 @@ from app.domain.keys import Scope
 _OF_OPERATION: dict[str, Scope] = {
     "plan_job": "read",
     "predict": "read",
+    "evaluate_job": "read",
     "create_key": "admin",
     "list_keys": "admin",
     "revoke_key": "admin",

@@ -9,6 +9,7 @@ from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.clones import Clones
 from app.services.datasets import Datasets
+from app.services.evaluations import Evaluations
 from app.services.health import Health
 from app.services.history import Histories
 from app.services.idempotency import Idempotency
@@ -44,6 +45,7 @@ class Services:
     checkpoints: Checkpoints
     choices: Choices
     predictions: Predictions
+    evaluations: Evaluations
     max_predict_rows: int
     uploads: Uploads
     idempotency: Idempotency

@@ -24,6 +24,8 @@ class Manifest(BaseModel):
     columns: list[FittedColumn]
     """Raw columns in the order of the model's features."""
     target: AnyTarget
+    class_weights: list[float] | None = None
+    """The weight of each class that the rows were trained with; None where the spec weighs none, and in older documents."""
     output: Literal["softmax", "sigmoid", "identity", "exp"]
     epoch: int
     train_loss: JsonNumber

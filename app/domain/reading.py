@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
+from app.domain.columns import FittedTargets
 from app.domain.kinds import Kind, StorageType
+from app.domain.manifest import Manifest
 from app.domain.resolve_features import can_be
 from app.domain.resolve_training import why_not_a_weight
 from app.domain.schema import Column, level_text
@@ -63,6 +65,19 @@ class Reading:
         if self.refuses_negative and (column.minimum or 0) < 0:
             return "has negative values, which poisson does not take."
         return None
+
+
+def reading_of(manifest: Manifest) -> Reading:
+    """What the job of a checkpoint read."""
+    target = manifest.target
+    parts = target.columns if isinstance(target, FittedTargets) else [target]
+    return Reading(
+        features={column.name: Kind(column.kind) for column in manifest.columns},
+        targets={part.name: texts_of(part.classes) for part in parts},
+        sample_weight=manifest.spec.sample_weight,
+        refuses_missing=manifest.spec.preprocessing.missing == "error",
+        refuses_negative=manifest.spec.loss.name == "poisson",
+    )
 
 
 def texts_of(labels: Sequence[bool | int | float | str] | None) -> Set[str] | None:

@@ -1,9 +1,12 @@
 """Datasets: stored once as typed Parquet, described, listed, read back, deleted."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -130,6 +133,19 @@ class Datasets:
         except FileNotFoundError:
             raise NotFound("dataset", row.id) from None
 
+    @contextmanager
+    def held(self, row: DatasetRow) -> Iterator[Path]:
+        """The Parquet file under a name of its own, which stays as long as the block runs; NotFound where it is gone since."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        held = self._folder / f"{uuid4().hex}.held.parquet"
+        try:
+            _take(self._storage.fetch(dataset_key(row.id), held), held)
+            yield held
+        except FileNotFoundError:
+            raise NotFound("dataset", row.id) from None
+        finally:
+            held.unlink(missing_ok=True)
+
     def stream(self, row: DatasetRow, *, start: int, end: int) -> Iterator[bytes]:
         """The bytes of the stored Parquet from start to before end; NotFound where they are gone since."""
         try:
@@ -146,6 +162,18 @@ class Datasets:
                 raise Conflict(f"{needing} job(s) that are not over yet need this dataset.")
             datasets.remove(connection, id)
         self._storage.delete(f"datasets/{id}")
+
+
+def _take(stored: Path, held: Path) -> None:
+    """A second name for the stored file, or a copy where another disk allows none; a fetched copy is held already."""
+    if stored == held:
+        return
+    try:
+        held.hardlink_to(stored)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(stored, held)
 
 
 def _row(caller: Caller, new: _New, *, stored_bytes: int) -> NewDataset:

@@ -28,8 +28,7 @@ class Logits:
 
     def of(self, inputs: Inputs) -> NDArray[np.float64]:
         """[rows, O]: O logits, or numbers in trained units (their logarithm where the activation is exp)."""
-        given = inputs.texts if inputs.features is None else (inputs.features, *inputs.texts)
-        [found] = self._session.run([self._name], dict(zip(self._inputs, given, strict=True)))
+        [found] = self._session.run([self._name], inputs.named(self._inputs))
         logits = cast("NDArray[np.float32]", found).reshape(inputs.rows, -1).astype(np.float64)
         # One logit z stands in the file as the two (0, z).
         return logits[:, 1:] - logits[:, :1] if logits.shape[1] > self._outputs else logits

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -25,6 +26,11 @@ class Inputs:
     """[rows, F], NaN is missing; None without numeric columns."""
     texts: tuple[NDArray[np.object_], ...] = ()
     """Each [rows, 1]; "" is missing."""
+
+    def named(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """By the names of a session's inputs."""
+        given = self.texts if self.features is None else (self.features, *self.texts)
+        return dict(zip(names, given, strict=True))
 
     def part(self, start: int, stop: int) -> "Inputs":
         """The rows from `start` to before `stop`."""
@@ -62,8 +68,7 @@ class Predictor:
         return Prediction(list(chain.from_iterable(part.predictions for part in parts)), probabilities, self._classes)
 
     def _predict(self, inputs: Inputs) -> Prediction:
-        given = inputs.texts if inputs.features is None else (inputs.features, *inputs.texts)
-        outputs = self._session.run(None, dict(zip(self._names, given, strict=True)))
+        outputs = self._session.run(None, inputs.named(self._names))
         if self._classes is None:
             return Prediction(_numbers(outputs[0]), None, None)
         return Prediction(outputs[0].tolist(), _rows(outputs[1]), self._classes)

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +30,8 @@ class Fitted:
 
     columns: list[FittedColumn]
     target: AnyTarget
+    class_weights: list[float] | None = field(default=None, kw_only=True)
+    """Of each class, where the spec weighs them."""
 
 
 @dataclass(frozen=True)
@@ -70,27 +72,31 @@ def load(
 
     Raises InvalidData: a value is missing where the spec refuses that, or a part has rows but no weight.
     """
-    frame = _known(spec, read(parquet, _names(spec, spec.split.column)))
+    frame = _known(spec, read(parquet, columns_read(spec, spec.split.column)))
     codes = encode_target(given.target if given else describe_target(spec, columns), frame)
     parts = split(spec, codes, frame)
     learned = given or _learned(spec, columns, frame[parts.train])
     by_class = class_weights(spec, codes[parts.train])
 
     def arrays(rows: Indices, own: Source | None = None) -> tuple[Matrix, Codes | Vector, Vector | None]:
-        part = frame[rows] if own is None else _known(spec, read(own, _names(spec)))
+        part = frame[rows] if own is None else _known(spec, read(own, columns_read(spec)))
         y = encode_target(learned.target, part)
         weights = row_weights(by_class, y, part[spec.sample_weight] if spec.sample_weight else None)
         if weights is not None and len(weights):
             check_weight(spec, float(weights.sum()))
         return transform(learned.columns, part), y, weights
 
-    return Loaded(
-        learned.columns, learned.target, *arrays(parts.train), *arrays(parts.validation, validation), *arrays(parts.test, test)
-    )
+    split_arrays = *arrays(parts.train), *arrays(parts.validation, validation), *arrays(parts.test, test)
+    return Loaded(learned.columns, learned.target, *split_arrays, class_weights=as_list(by_class))
 
 
 def _learned(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -> Fitted:
     return Fitted(fit(spec, columns, training), fit_target(spec, columns, training))
+
+
+def as_list(weights: Vector | None) -> list[float] | None:
+    """As a document has it."""
+    return None if weights is None else weights.tolist()
 
 
 def check_weight(spec: ResolvedSpec, weight: float) -> None:
@@ -100,7 +106,8 @@ def check_weight(spec: ResolvedSpec, weight: float) -> None:
         raise InvalidData(f"By the column {spec.sample_weight!r}, {sentence}")
 
 
-def _names(spec: ResolvedSpec, split_column: str | None = None) -> tuple[str, ...]:
+def columns_read(spec: ResolvedSpec, split_column: str | None = None) -> tuple[str, ...]:
+    """The names of what is read of a dataset, each once."""
     extra = filter(None, (spec.sample_weight, split_column))
     return tuple(dict.fromkeys([*spec.features, *target_columns(spec), *extra]))
 

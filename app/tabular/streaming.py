@@ -4,7 +4,7 @@ In memory are a label for each row, then one column after the other while it is 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.domain.bundles import TEST, TRAIN, VALIDATION
 from app.domain.columns import AnyTarget, FittedColumn, FittedTarget
 from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
-from app.tabular.loading import Fitted, check_weight
+from app.tabular.loading import Fitted, as_list, check_weight, columns_read
 from app.tabular.preprocessing import Matrix, Vector, fit_column, transform
 from app.tabular.row_groups import row_groups
 from app.tabular.split import assign
@@ -56,7 +56,8 @@ class Streamed:
         self._own = {part: path for part, path in ((VALIDATION, validation), (TEST, test)) if path is not None}
         target = self._split(columns, given)
         described = {column.name: column for column in columns}
-        self.fitted = given or Fitted([self._fit(described[name]) for name in spec.features], target)
+        fitted = given or Fitted([self._fit(described[name]) for name in spec.features], target)
+        self.fitted = replace(fitted, class_weights=as_list(self._by_class))
 
     def pieces(self) -> Iterator[Piece]:
         """All rows of all parts; each part's come in file order.
@@ -113,17 +114,13 @@ class Streamed:
         return fitted
 
     def _rows(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        start, names = 0, self._names()
+        start, names = 0, columns_read(self._spec)
         for group in row_groups(self._parquet, names):
             part_of = self._part_of[start : start + len(group)]
             start += len(group)
             yield from ((part, group.filter(pl.Series(part_of == part))) for part in (TRAIN, VALIDATION, TEST))
         for part, path in self._own.items():
             yield from ((part, group.drop_nulls(target_columns(self._spec))) for group in row_groups(path, names))
-
-    def _names(self) -> list[str]:
-        spec = self._spec
-        return list(dict.fromkeys([*spec.features, *target_columns(spec), *filter(None, [spec.sample_weight])]))
 
     def _piece(self, part: int, rows: pl.DataFrame) -> Piece:
         y = encode_target(self.fitted.target, rows)

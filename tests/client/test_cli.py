@@ -32,7 +32,12 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text('[{"x": 1}, {"x": 2}]')
     predicted = trainyard(service, "predict", job, str(tmp_path / "rows.json"))
     listed = trainyard(service, "jobs", "list", "--limit", "1")
+    (tmp_path / "one.csv").write_text("x,y\n7,a\n")
+    other = trainyard(service, "datasets", "upload", str(tmp_path / "one.csv")).stdout.strip()
+    evaluated = trainyard(service, "jobs", "evaluate", job, other, "--checkpoint", "last")
 
+    told = json.loads(evaluated.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (told["rows"], told["epoch"], told["loss"] > 0, told["metrics"]["roc_auc"]) == (1, 3, True, "NaN")
     assert followed.returncode == 0
     assert "Epoch [3/3], Loss: " in followed.stdout
     assert followed.stdout.endswith("succeeded (max_epochs)\n")

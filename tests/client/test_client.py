@@ -50,6 +50,11 @@ def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) 
     assert best["val_loss"] == min(loss for loss in history["val_loss"] if loss is not None) == done["best"]["val_loss"]
     assert hashlib.sha256(downloaded).hexdigest() == weights["sha256"]
     assert prediction["checkpoint"] == best["id"]
+    evaluated = client.evaluate(job["id"], job["dataset"], checkpoint=best["id"])
+    assert (evaluated["epoch"], evaluated["rows"]) == (best["epoch"], 150)
+    assert evaluated["loss"] is not None
+    assert 0 < evaluated["loss"] < 5
+    assert evaluated["metrics"].keys() == {name.removeprefix("val_") for name in done["best"]["metrics"]}
     assert prediction["predictions"][0] == prediction["predictions"][1]
     assert prediction["probabilities"] is not None
     assert sum(prediction["probabilities"][0]) == pytest.approx(1)

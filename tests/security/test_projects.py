@@ -17,7 +17,7 @@ from tests.servers.postgres import create_database, drop_database
 PREFIXES = {"dataset_id": "ds", "sweep_id": "swp", "job_id": "job", "checkpoint_id": "ckpt", "key_id": "key"}
 NO_LISTS = {"/v1/system", "/v1/history", "/metrics"}
 LISTS = sorted({one.path for one in GUARDED if one.method == "GET" and not one.parameters} - NO_LISTS)
-BODIES: dict[str, dict[str, Any]] = {"/v1/jobs/{job_id}/clone": {}}
+BODIES: dict[str, dict[str, Any]] = {"/v1/jobs/{job_id}/clone": {}, "/v1/jobs/{job_id}/evaluate": {"dataset": "ds_none"}}
 ALL = ["read", "write", "admin"]
 
 
@@ -141,6 +141,17 @@ def test_another_project_s_dataset_in_a_body_is_told_as_one_that_nobody_has(
             answer, other = stranger.client.post(path, json=theirs), stranger.client.post(path, json=missing)
             assert told(answer, ids["dataset_id"]) == told(other, nobodys), path
             assert "There is no such dataset." in answer.text
+
+
+def test_nobody_evaluates_on_another_project_s_dataset(stranger: Service, ids: dict[str, str]) -> None:
+    job = stranger.post("/v1/jobs", {"dataset": stranger.upload()["id"], "target": "label", "priority": 100}, status=201)["id"]
+    Trained(stranger).checkpoint(1, "best")
+    path, nobodys = f"/v1/jobs/{job}/evaluate", new_id("ds")
+
+    answer, missing = (stranger.client.post(path, json={"dataset": id}) for id in (ids["dataset_id"], nobodys))
+
+    assert_problem(answer, 404, "not_found")
+    assert told(answer, ids["dataset_id"]) == told(missing, nobodys)
 
 
 def bodies(path: str, place: str, dataset: str, own: str) -> list[dict[str, Any]]:

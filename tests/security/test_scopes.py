@@ -11,7 +11,7 @@ from tests.security.conftest import KEY
 from tests.security.routes import GUARDED, Operation
 
 ADMIN = {"POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{key_id}", "GET /metrics"}
-READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/predict"}
+READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/predict", "POST /v1/jobs/{job_id}/evaluate"}
 
 
 def needed(operation: Operation) -> str:

@@ -74,6 +74,7 @@ def assert_alike(folder: Path, rows: pl.DataFrame, own: Mapping[str, pl.DataFram
     pieces = list(streamed.pieces())
 
     assert (streamed.fitted.columns, streamed.fitted.target) == (loaded.columns, loaded.target)
+    assert streamed.fitted.class_weights == loaded.class_weights
     assert len(pieces) > 10
     for part, name in ((TRAIN, "train"), (VALIDATION, "val"), (TEST, "test")):
         x, y, w = _joined([piece for piece in pieces if piece.part == part])

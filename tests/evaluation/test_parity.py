@@ -1,0 +1,95 @@
+"""An evaluation on a job's validation dataset tells what the job's history tells of that epoch."""
+
+from typing import Any
+
+import pytest
+
+from tests.evaluation.yard import Yard, frame, with_gaps
+
+CLASSES: dict[str, Any] = {"target": "level", "task": "multiclass"}
+NUMBERS: dict[str, Any] = {"target": ["price", "mass"]}
+NORMALIZED = {"hidden_layers": [6, 4], "dropout": 0.2, "activation": "gelu"}
+
+CASES: dict[str, dict[str, Any]] = {
+    "cross entropy": CLASSES,
+    "label smoothing": {**CLASSES, "loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
+    "class weights": {**CLASSES, "class_weights": {"0": 3.0, "2": 0.5}},
+    "balanced weights of classes and rows": {**CLASSES, "class_weights": "balanced", "sample_weight": "w"},
+    "two classes as many": {"target": "grade", "task": "multiclass"},
+    "two logits": {"target": "grade", "loss": {"name": "cross_entropy"}},
+    "bce": {"target": "grade"},
+    "balanced bce": {
+        "target": "grade",
+        "class_weights": "balanced",
+        "early_stopping": {"metric": "val_roc_auc", "patience": 9},
+    },
+    "focal of classes": {**CLASSES, "loss": {"name": "focal", "gamma": 1.5}},
+    "focal of two": {"target": "grade", "loss": {"name": "focal"}},
+    "labels": {"target": ["ripe", "large"]},
+    "focal of weighted labels": {"target": ["ripe", "large"], "loss": {"name": "focal"}, "sample_weight": "w"},
+    "mse": {"target": "price"},
+    "weighted mse": {"target": "price", "sample_weight": "w"},
+    "l1": {"target": "price", "loss": {"name": "l1"}},
+    "huber": {"target": "price", "loss": {"name": "huber", "delta": 20.0}},
+    "quantile": {"target": "price", "loss": {"name": "quantile", "q": 0.8}},
+    "poisson": {"target": "visits", "task": "regression", "loss": {"name": "poisson"}},
+    "numbers as they are": {"target": "mass", "preprocessing": {"target": "none"}},
+    "two numbers": NUMBERS,
+    "huber of two": {**NUMBERS, "loss": {"name": "huber", "delta": 0.5}},
+    "quantile of two": {**NUMBERS, "loss": {"name": "quantile", "q": 0.3}},
+    "embeddings and indicators": {**CLASSES, "preprocessing": {"categorical": "embedding", "missing": "indicator"}},
+    "ranks": {**CLASSES, "preprocessing": {"numeric": "quantile", "missing": "most_frequent"}},
+    "batch normalization": {"target": "price", "network": {**NORMALIZED, "normalization": "batch"}},
+    "layer normalization": {"target": "price", "network": {**NORMALIZED, "normalization": "layer"}},
+    "no hidden layer": {"target": "price", "network": {"hidden_layers": []}},
+}
+IN_FLOAT32 = ("label smoothing", "balanced weights of classes and rows", "bce", "poisson", "huber of two", "labels")
+
+
+@pytest.fixture(scope="module")
+def datasets(yard: Yard) -> tuple[str, str]:
+    """One to train on, and one with gaps to validate."""
+    return yard.upload(frame(90)), yard.upload(with_gaps(frame(60, seed=1)))
+
+
+def assert_same(yard: Yard, job: dict[str, Any], dataset: str, *, within: float) -> None:
+    best, found = job["best"], yard.evaluate(job["id"], dataset)
+
+    assert (found["epoch"], found["rows"]) == (best["epoch"], job["resolved_spec"]["validation_rows"])
+    assert found["loss"] == pytest.approx(best["val_loss"], rel=within)
+    assert {f"val_{name}" for name in found["metrics"]} == best["metrics"].keys()
+    for name, value in found["metrics"].items():
+        assert value == pytest.approx(best["metrics"][f"val_{name}"], rel=within, abs=within / 10), name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_in_float64_the_numbers_are_those_of_the_history_to_the_sixth_digit(
+    yard: Yard, datasets: tuple[str, str], case: str
+) -> None:
+    training, validation = datasets
+    job = yard.train(dataset=training, validation_dataset=validation, precision="fp64", **CASES[case])
+
+    assert_same(yard, job, validation, within=1e-6)
+
+
+@pytest.mark.parametrize("case", IN_FLOAT32)
+def test_in_float32_to_the_fifth(yard: Yard, datasets: tuple[str, str], case: str) -> None:
+    training, validation = datasets
+    job = yard.train(dataset=training, validation_dataset=validation, **CASES[case])
+
+    assert_same(yard, job, validation, within=1e-5)
+
+
+def test_a_loss_of_the_operator_s_is_not_told_and_its_metrics_are(yard: Yard, datasets: tuple[str, str]) -> None:
+    training, validation = datasets
+    spec = {**CLASSES, "loss": {"name": "custom:focal"}}
+    job = yard.train(dataset=training, validation_dataset=validation, **spec)
+
+    found = yard.evaluate(job["id"], validation)
+
+    assert found["loss"] is None
+    assert [warning["detail"] for warning in found["warnings"] if warning["code"] == "custom_loss"] == [
+        "The loss custom:focal can be computed by workers alone."
+    ]
+    expected = {name.removeprefix("val_"): value for name, value in job["best"]["metrics"].items()}
+    assert found["metrics"] == pytest.approx(expected, rel=1e-5)
