@@ -167,9 +167,9 @@ def test_what_is_undefined_is_no_number() -> None:
 
 @pytest.mark.parametrize(("miss", "r2"), [(0.0, 1.0), (0.5, 0.0)])
 def test_a_constant_target_is_met_or_not(miss: float, r2: float) -> None:
-    y = np.full(7, 0.1)
+    y, w = np.full(41, 0.1), drawn(41, 1)[1]
 
-    assert evaluated(spec_of(loss={"name": "mse"}), y[:, None] + miss, y).metrics()["r2"] == r2
+    assert evaluated(spec_of(loss={"name": "mse"}), y[:, None] + miss, y, w).metrics()["r2"] == r2
 
 
 SURE: dict[str, tuple[dict[str, Any], Callable[[float], float]]] = {
