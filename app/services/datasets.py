@@ -1,12 +1,12 @@
 """Datasets: stored once as typed Parquet, described, listed, read back, deleted."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -27,6 +27,9 @@ from app.tabular.description import Description
 from app.tabular.limits import Limits
 from app.tabular.reading import describe_rows, describe_upload
 from app.tabular.request import Format
+
+HELD = "held-"
+"""How the names of folders begin in which datasets are held."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +140,13 @@ class Datasets:
     def held(self, row: DatasetRow) -> Iterator[Path]:
         """The Parquet file under a name of its own, which stays as long as the block runs; NotFound where it is gone since."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        held = self._folder / f"{uuid4().hex}.held.parquet"
-        try:
-            _take(self._storage.fetch(dataset_key(row.id), held), held)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=HELD) as folder:
+            held = Path(folder) / "data.parquet"
+            try:
+                _take(self._storage.fetch(dataset_key(row.id), held), held)
+            except FileNotFoundError:
+                raise NotFound("dataset", row.id) from None
             yield held
-        except FileNotFoundError:
-            raise NotFound("dataset", row.id) from None
-        finally:
-            held.unlink(missing_ok=True)
 
     def stream(self, row: DatasetRow, *, start: int, end: int) -> Iterator[bytes]:
         """The bytes of the stored Parquet from start to before end; NotFound where they are gone since."""

@@ -4,6 +4,7 @@ A checkpoint's or dataset's bytes come before their row. So only what is old is 
 nothing under way is as old, and what has a row by then stays.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from app.domain.blobs import CHECKPOINTS, DATASETS, RECOVERY
 from app.persistence import checkpoints, datasets, idempotency, recovery
 from app.persistence.database import Database
+from app.services.datasets import HELD
 from app.storage.storage import Storage
 
 log = structlog.get_logger()
@@ -55,11 +57,21 @@ class Janitor:
         return removed
 
     def _remove_uploads(self) -> int:
-        """Of a received upload the file is written to until it is read, and gone soon after."""
-        old = [path for path in self._uploads.glob("*") if path.is_file() and _age(path) > self._age]
+        """Of a received upload the file is written to until it is read, and gone soon after.
+
+        A dataset is held in a folder of its own; the file in it may be as old as the dataset.
+        """
+        old = [path for path in self._uploads.glob("*") if _is_left(path) and _age(path) > self._age]
         for path in old:
-            path.unlink(missing_ok=True)
+            if path.is_file():
+                path.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
         return len(old)
+
+
+def _is_left(path: Path) -> bool:
+    return path.is_file() or path.name.startswith(HELD)
 
 
 def _age(path: Path) -> float:

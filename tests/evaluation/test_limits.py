@@ -66,7 +66,7 @@ def test_an_evaluation_ends_with_its_time(yard: Yard, question: Question) -> Non
 
     with pytest.raises(TooLarge, match="may take 60 s and this one takes longer"):
         evaluations(yard, Files(yard)).evaluate(Caller(), question, checkpoint=checkpoint["id"], deadline=Deadline(0))
-    assert list((yard.service.settings.folder / "tmp").glob("*.held.*")) == []
+    assert list((yard.service.settings.folder / "tmp").glob("held-*")) == []
 
 
 class Gated(Files):

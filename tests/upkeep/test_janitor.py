@@ -87,6 +87,9 @@ def test_what_is_under_way_stays(database: Database, folder: Folder, tmp_path: P
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     (uploads / "upload-new").write_bytes(b"1")
+    (uploads / "held-new").mkdir()
+    (uploads / "held-new/data.parquet").write_bytes(b"of an old dataset")
+    os.utime(uploads / "held-new/data.parquet", (1, 1))
     for key in UNREFERENCED:
         folder.put(key, b"1")
     age(folder.root)
@@ -98,13 +101,15 @@ def test_what_is_under_way_stays(database: Database, folder: Folder, tmp_path: P
     janitor(database, folder, uploads).sweep()
 
     assert files(folder.root) == before
-    assert (uploads / "upload-new").exists()
+    assert files(uploads) == {"upload-new", "held-new/data.parquet"}
 
 
 def test_writes_and_uploads_that_died_go(database: Database, folder: Folder, tmp_path: Path) -> None:
     kept, uploads = referenced(database, folder), tmp_path / "uploads"
     uploads.mkdir()
     (uploads / "upload-old").write_bytes(b"1")
+    (uploads / "held-old").mkdir()
+    (uploads / "held-old/data.parquet").write_bytes(b"1")
     (folder.root / "checkpoints/ckpt_kept/.tmp-half").write_bytes(b"1")
     (folder.root / ".tmp-probe").write_bytes(b"")
     age(folder.root)
