@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.access import CallerOf
 from app.api.answers import Answer
@@ -14,6 +14,7 @@ from app.api.predictions import Which
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
+from app.api.widths import CheckedValues
 from app.domain.numbers import JsonNumber
 from app.services.evaluations import Question
 
@@ -25,7 +26,7 @@ class EvaluateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    dataset: str
+    dataset: Annotated[str, Field(max_length=64)]
 
 
 class EvaluationNote(Answer):
@@ -57,7 +58,7 @@ class Evaluation(Answer):
 _ANSWERS: Responses = problems(400, 404, 409, 413, 415, 500)
 
 
-@router.post("", operation_id="evaluate_job", responses=_ANSWERS, dependencies=[CheckedText])
+@router.post("", operation_id="evaluate_job", responses=_ANSWERS, dependencies=[CheckedValues, CheckedText])
 async def evaluate(
     job_id: str,
     body: Annotated[EvaluateBody, Body(openapi_examples=EVALUATE)],

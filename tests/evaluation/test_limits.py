@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -83,7 +84,9 @@ class Gated(Files):
         return super().read(id, name)
 
 
-def test_no_more_run_at_once_than_may_and_others_are_told_to_come_again(yard: Yard, question: Question) -> None:
+def test_no_more_run_at_once_than_may_and_others_are_told_to_come_again_or_what_is_not_there(
+    yard: Yard, question: Question
+) -> None:
     files = Gated(yard)
     asked = evaluations(yard, files, seconds=0.5)
 
@@ -91,14 +94,15 @@ def test_no_more_run_at_once_than_may_and_others_are_told_to_come_again(yard: Ya
         first = [asyncio.create_task(asked.evaluate_soon(Caller(), question)) for _ in range(AT_ONCE)]
         for _ in first:
             assert await asyncio.to_thread(files.asked.acquire, timeout=20)
-        others = await asyncio.gather(*(asked.evaluate_soon(Caller(), question) for _ in range(2)), return_exceptions=True)
+        late = [question, question, replace(question, job="job_none")]
+        others = await asyncio.gather(*(asked.evaluate_soon(Caller(), one) for one in late), return_exceptions=True)
         files.gate.set()
         await asyncio.wait(first)
         return others
 
     refused = asyncio.run(ask_all())
 
-    assert [type(error) for error in refused] == [Unavailable, Unavailable]
+    assert [type(error) for error in refused] == [Unavailable, Unavailable, NotFound]
     assert answered(yard, question).rows == 60
 
 

@@ -80,6 +80,19 @@ def test_in_float32_to_the_fifth(yard: Yard, datasets: tuple[str, str], case: st
     assert_same(yard, job, validation, within=1e-5)
 
 
+def test_a_network_that_is_sure_is_told_as_in_its_history(yard: Yard, datasets: tuple[str, str]) -> None:
+    training, validation = datasets
+    steep = {"optimizer": {"name": "adam", "learning_rate": 300.0}, "network": {"hidden_layers": []}, "target": "grade"}
+    job = yard.train(dataset=training, validation_dataset=validation, **steep)
+
+    found = yard.evaluate(job["id"], validation, checkpoint="last")
+
+    assert job["latest"]["val_loss"] > 5 * found["metrics"]["log_loss"]  # beyond what float32 tells of a probability
+    assert found["loss"] == pytest.approx(job["latest"]["val_loss"], rel=1e-5)
+    expected = {name.removeprefix("val_"): value for name, value in job["latest"]["metrics"].items()}
+    assert found["metrics"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_loss_of_the_operator_s_is_not_told_and_its_metrics_are(yard: Yard, datasets: tuple[str, str]) -> None:
     training, validation = datasets
     spec = {**CLASSES, "loss": {"name": "custom:focal"}}

@@ -112,6 +112,7 @@ def test_what_is_not_there_is_not_found(yard: Yard, job: str) -> None:
     [
         ({}, "/dataset"),
         ({"dataset": 7}, "/dataset"),
+        ({"dataset": "d" * 65}, "/dataset"),
         ({"dataset": "ds_1", "rows": []}, "/rows"),
         ({"dataset": "a\0b"}, "/dataset"),
     ],

@@ -20,7 +20,7 @@ REFUSED = {400, 404, 405, 422}
 MARKS = ("SQLite format", "root:", "PAR1", "Traceback", "/work", "site-packages", "sqlalchemy")
 
 # A body without a fault for each kind of operation that has one.
-FITTING: dict[str, object] = {"predict": {"rows": [{}]}, "clone": {}}
+FITTING: dict[str, object] = {"predict": {"rows": [{}]}, "clone": {}, "evaluate": {"dataset": "ds_none"}}
 
 
 def asked(service: Service, method: str, path: str) -> tuple[int, str, str]:
