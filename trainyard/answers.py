@@ -258,36 +258,9 @@ class Prediction(TypedDict):
     warnings: list[Json]
 
 
-class EvaluationWarning(TypedDict):
-    """Something to know of `count` rows, or of so many values of a column."""
-
-    code: str
-    detail: str
-    count: int | None
-    column: str | None
-
-
-class Evaluation(TypedDict):
-    """A checkpoint on other data; `loss` is None where only workers can compute it, a metric NaN where it is undefined."""
-
-    job: str
-    checkpoint: str
-    epoch: int
-    dataset: str
-    rows: int
-    loss: float | None
-    metrics: dict[str, float | None]
-    warnings: list[EvaluationWarning]
-
-
 def numbers(cells: Iterable[float | str | None]) -> list[float | None]:
     """A column of the API as floats: it carries non-finite numbers as strings; None is a missing value."""
     return [_number(cell) for cell in cells]
-
-
-def worded(cells: Mapping[str, float | None]) -> dict[str, float | str | None]:
-    """The other way round: numbers as JSON can carry them."""
-    return {name: _worded(cell) for name, cell in cells.items()}
 
 
 def job_of(answer: object) -> Job:
@@ -309,12 +282,6 @@ def checkpoint_of(answer: object) -> Checkpoint:
     return cast(Checkpoint, {**found, **losses, "metrics": _metrics(found["metrics"])})
 
 
-def evaluation_of(answer: object) -> Evaluation:
-    """An evaluation as the API answers it, its numbers as floats."""
-    found = cast(Evaluation, answer)
-    return {**found, "loss": _number(found["loss"]), "metrics": _metrics(found["metrics"])}
-
-
 def _losses(found: Losses | None) -> Losses | None:
     if found is None:
         return None
@@ -330,12 +297,6 @@ def _held_out(found: HeldOut | None) -> HeldOut | None:
 
 def _metrics(found: Mapping[str, float | str | None]) -> dict[str, float | None]:
     return {name: _number(cell) for name, cell in found.items()}
-
-
-def _worded(cell: float | None) -> float | str | None:
-    if cell is None or math.isfinite(cell):
-        return cell
-    return "NaN" if math.isnan(cell) else "Infinity" if cell > 0 else "-Infinity"
 
 
 def _number(cell: float | str | None) -> float | None:

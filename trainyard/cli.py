@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from trainyard.answers import worded
 from trainyard.client import DEFAULT_URL, Client
+from trainyard.evaluations import json_of
 from trainyard.problem import TrainyardProblem
 from trainyard.screen import follow_on_screen, shown
 
@@ -91,8 +91,7 @@ def plan(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
 def evaluate(id: str, dataset: str, checkpoint: Checkpoint = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Evaluate a job's best checkpoint on a dataset; prints loss and metrics as JSON."""
     with Client(url, key=key) as client:
-        found = client.evaluate(id, dataset, checkpoint=checkpoint)
-    typer.echo(json.dumps({**found, **worded({"loss": found["loss"]}), "metrics": worded(found["metrics"])}, indent=2))
+        typer.echo(json.dumps(json_of(client.evaluate(id, dataset, checkpoint=checkpoint)), indent=2))
 
 
 @jobs.command("follow")

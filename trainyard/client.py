@@ -12,7 +12,6 @@ from typing import Self, cast
 from trainyard.answers import (
     Checkpoint,
     Dataset,
-    Evaluation,
     History,
     Job,
     JobEvent,
@@ -23,12 +22,12 @@ from trainyard.answers import (
     System,
     Trial,
     checkpoint_of,
-    evaluation_of,
     job_of,
     numbers,
     trial_of,
 )
 from trainyard.connection import Connection
+from trainyard.evaluations import Evaluation, evaluation_of
 from trainyard.following import Event, Follower
 
 Params = dict[str, str | int | list[str]]
