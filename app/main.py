@@ -12,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.api import (
+    aliases,
     checkpoints,
     clones,
     comparison,
@@ -21,6 +22,8 @@ from app.api import (
     jobs,
     keys,
     metrics,
+    model_predictions,
+    models,
     plans,
     predictions,
     problems,
@@ -28,6 +31,7 @@ from app.api import (
     streams,
     sweeps,
     system,
+    versions,
 )
 from app.api.access import Access
 from app.api.edge import Edge, limits_by_path
@@ -42,8 +46,8 @@ from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
 RESOURCES = (
-    *(predictions, history, streams, comparison, jobs, clones, evaluations, plans, sweeps),
-    *(datasets, checkpoints, keys, system, metrics, reference),
+    *(predictions, model_predictions, history, streams, comparison, jobs, clones, evaluations, plans, sweeps),
+    *(datasets, checkpoints, models, versions, aliases, keys, system, metrics, reference),
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 UPLOADS = (("POST", "/v1/datasets"),)
@@ -72,6 +76,7 @@ async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         app.state.services = parts.services
         parts.housekeeper.start()
         parts.janitor.start()
+        parts.forgetter.start()
         # What is there now stays: without it reading 10 000 epochs has the collector walk through all imported code, 100 ms.
         gc.freeze()
         async with _watching(parts):
@@ -79,6 +84,7 @@ async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
                 yield
         await to_thread.run_sync(parts.housekeeper.stop)
         await to_thread.run_sync(parts.janitor.stop)
+        await to_thread.run_sync(parts.forgetter.stop)
     finally:
         try:
             await parts.rates.close()

@@ -12,6 +12,7 @@ from app.persistence.database import Database
 from app.queueing.celery import Doorbell
 from app.queueing.rates import RedisRates
 from app.services.admission import Admission
+from app.services.aliases import Aliases
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.clones import Clones
@@ -24,6 +25,7 @@ from app.services.jobs import Jobs
 from app.services.keyring import Keyring
 from app.services.keys import Keys
 from app.services.metrics import Metrics
+from app.services.models import Models
 from app.services.plans import Plans
 from app.services.ports import Bell, Rates
 from app.services.predictions import Predictions
@@ -36,6 +38,7 @@ from app.services.starts import Starts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
+from app.services.versions import Versions
 from app.services.watcher import Watcher
 from app.serving.sessions import Sessions
 from app.settings import Settings
@@ -44,6 +47,7 @@ from app.storage.storage import Storage
 from app.tabular.limits import Limits
 from app.telemetry.instruments import Instruments
 from app.telemetry.meters import Meters
+from app.upkeep.forgetting import Forgetter
 from app.upkeep.housekeeper import Housekeeper
 from app.upkeep.janitor import Janitor
 from app.upkeep.machine import memory_budget
@@ -62,6 +66,7 @@ class Parts:
     watcher: Watcher
     housekeeper: Housekeeper
     janitor: Periodically
+    forgetter: Periodically
     meters: Meters
     services: Services
 
@@ -88,6 +93,7 @@ def build(settings: Settings) -> Parts:
     )
     janitor = Janitor(database, storage, uploads=uploads_folder(settings), age_seconds=settings.unreferenced_seconds)
     meters = Meters(settings.folder / "meters")
+    services = serve(settings, database=database, storage=storage, bell=doorbell, rates=rates, watcher=watcher, meters=meters)
     return Parts(
         database=database,
         doorbell=doorbell,
@@ -95,11 +101,14 @@ def build(settings: Settings) -> Parts:
         watcher=watcher,
         housekeeper=housekeeper,
         janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
+        forgetter=_forgetter(database, services, period=settings.housekeeping_seconds),
         meters=meters,
-        services=serve(
-            settings, database=database, storage=storage, bell=doorbell, rates=rates, watcher=watcher, meters=meters
-        ),
+        services=services,
     )
+
+
+def _forgetter(database: Database, services: Services, *, period: float) -> Periodically:
+    return Periodically(Forgetter(database, services.predictions.sessions).sweep, name="forgetter", period=period)
 
 
 def serve(
@@ -112,7 +121,7 @@ def serve(
     quotas = Quotas(quota(settings))
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission, quotas=quotas)
     instruments = Instruments(meters.own)
-    sessions = Sessions(limit_bytes=settings.session_cache_bytes)
+    predictions = Predictions(checkpoints, Sessions(limit_bytes=settings.session_cache_bytes), predicted=instruments.predicted)
     datasets = Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings), quotas=quotas)
     choices = Choices(database)
     return Services(
@@ -137,8 +146,11 @@ def serve(
         streams=Streams(database, watcher),
         scripts=Scripts(database),
         checkpoints=checkpoints,
+        models=Models(database),
+        versions=Versions(database, predictions),
+        aliases=Aliases(database, predictions),
         choices=choices,
-        predictions=Predictions(checkpoints, sessions, predicted=instruments.predicted),
+        predictions=predictions,
         evaluations=evaluations(settings, datasets, choices, checkpoints),
         max_predict_rows=settings.max_predict_rows,
         idempotency=Idempotency(database),

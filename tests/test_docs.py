@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 ALARMS = (
     *("storage.failed", "database.failed", "database.unavailable", "doorbell.unheard", "rates.uncounted", "broker.away"),
     *("process.died", "process.silent", "process.spoiled", "worker.silent", "lease.expired", "lease.lost", "training.stalled"),
-    *("recovery_point.damaged", "checkpoint.damaged", "trainer.cold", "upkeep.failed", "pulse.failed"),
+    *("recovery_point.damaged", "checkpoint.damaged", "checkpoint.unreadable", "trainer.cold", "upkeep.failed", "pulse.failed"),
     *("job.storage_failed", "job.storage_recovered", "job.worker_lost", "job.recovery_point_damaged"),
 )
 

@@ -46,3 +46,10 @@ def test_the_clone_of_the_documentation_works_as_it_stands(service: Service, tmp
     printed = run("docs/jobs.md", "## Clones", service, tmp_path)
 
     assert '"metadata":{"team":"b"}' in printed
+
+
+def test_the_model_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/models.md", "# Models", service, tmp_path)
+
+    assert '"model":"flowers","version":2,' in printed
+    assert '"from":1,"to":2,' in printed

@@ -82,3 +82,18 @@ KEY: dict[str, Example] = {
         "value": {"name": "dashboard", "scopes": ["read"], "expires_at": "2030-01-01T00:00:00Z"},
     },
 }
+MODEL: dict[str, Example] = {
+    "shortest": {"summary": "A name", "value": {"name": "iris"}},
+    "described": {
+        "summary": "A name that says what it is for",
+        "value": {"name": "churn", "description": "Who will leave within a month", "metadata": {"team": "a"}},
+    },
+}
+VERSION: dict[str, Example] = {
+    "checkpoint": {"summary": "A checkpoint", "value": {"checkpoint": "ckpt_0192f0c1d3a87e3b9f2a6c5d4e3f2a1b"}},
+    "described": {
+        "summary": "A checkpoint, and why",
+        "value": {"checkpoint": "ckpt_0192f0c1d3a87e3b9f2a6c5d4e3f2a1b", "description": "With the rows of October"},
+    },
+}
+MOVE: dict[str, Example] = {"move": {"summary": "To version 2", "value": {"version": 2}}}

@@ -1,6 +1,7 @@
 """Predictions over HTTP."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -15,6 +16,8 @@ from app.api.services import ServicesOf
 from app.api.widths import CheckedMembers
 from app.domain.numbers import JsonNumber
 from app.domain.schema import Level
+from app.services.choices import with_what_is_there
+from app.services.predictions import PredictionAnswer
 from app.serving.requests import PredictBody
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/predict", tags=["Predictions"], dependencies=[CheckedQuery])
@@ -58,6 +61,10 @@ async def predict(
     checkpoint: Which = "best",
 ) -> Response:
     """Predict with one of the job's checkpoints, also while it still trains."""
-    chosen = await services.choices.choose(caller, job_id, checkpoint)
-    answer = await services.predictions.predict_soon(body, checkpoint_id=chosen, max_rows=services.max_predict_rows)
+
+    async def predict_with(checkpoint_id: str) -> PredictionAnswer:
+        return await services.predictions.predict_soon(body, checkpoint_id=checkpoint_id, max_rows=services.max_predict_rows)
+
+    choose = partial(services.choices.choose, caller, job_id, checkpoint)
+    _, answer = await with_what_is_there(choose, predict_with)
     return Response(orjson.dumps(answer), media_type="application/json")

@@ -11,6 +11,8 @@ from app.domain.keys import Scope
 _OF_OPERATION: dict[str, Scope] = {
     "plan_job": "read",
     "predict": "read",
+    "predict_model": "read",
+    "predict_model_version": "read",
     "evaluate_job": "read",
     "create_key": "admin",
     "list_keys": "admin",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.services.aliases import Aliases
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.clones import Clones
@@ -17,6 +18,7 @@ from app.services.jobs import Jobs
 from app.services.keyring import Keyring
 from app.services.keys import Keys
 from app.services.metrics import Metrics
+from app.services.models import Models
 from app.services.plans import Plans
 from app.services.ports import Rates
 from app.services.predictions import Predictions
@@ -24,6 +26,7 @@ from app.services.scripts import Scripts
 from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
+from app.services.versions import Versions
 from app.telemetry.instruments import Instruments
 
 
@@ -43,6 +46,9 @@ class Services:
     streams: Streams
     scripts: Scripts
     checkpoints: Checkpoints
+    models: Models
+    versions: Versions
+    aliases: Aliases
     choices: Choices
     predictions: Predictions
     evaluations: Evaluations

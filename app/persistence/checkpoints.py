@@ -1,15 +1,21 @@
-"""The checkpoints of a job: rows that stand only once their bytes are durable."""
+"""The checkpoints of a job: rows that stand only once their bytes are durable, and as long as the job or a model needs them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, not_, or_, select, update
 
 from app.domain.blobs import StoredFile
 from app.domain.history import EpochLosses
+from app.domain.job import TERMINAL
+from app.domain.manifest import STATE
 from app.persistence.database import now
 from app.persistence.rows import KINDS, CheckpointRow
-from app.persistence.tables import checkpoints, jobs
+from app.persistence.tables import checkpoints, jobs, model_versions
+
+# True for a checkpoint that a version of a model holds.
+_REGISTERED = exists().where(model_versions.c.checkpoint_id == checkpoints.c.id)
+_KINDLESS = not_(or_(*(checkpoints.c[f"is_{kind}"] for kind in KINDS)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +77,11 @@ def publish(connection: Connection, new: NewCheckpoint, *, keep: int) -> list[st
     """Store a checkpoint among the job's others and answer the ids whose bytes are now superfluous.
 
     There is one `best`, one `last`, and the newest `keep` periodic ones. Where `new` has the id of the checkpoint that stands
-    at its epoch already, that one gets the new kinds, losses and files.
+    at its epoch already, that one gets the new kinds, losses and files. A registered one stays, of whatever kind, or of none.
     """
     others = of_job(connection, new.job_number)
-    kinds = {row.id: row.kinds - (new.kinds & {"best", "last"}) for row in others}
+    before = {row.id: row.kinds for row in others}
+    kinds = {id: those - (new.kinds & {"best", "last"}) for id, those in before.items()}
     if new.id in kinds:
         values = {"losses": new.losses.model_dump(mode="json"), "files": [file.model_dump() for file in new.files]}
         connection.execute(update(checkpoints).where(checkpoints.c.id == new.id).values(values))
@@ -84,11 +91,10 @@ def publish(connection: Connection, new: NewCheckpoint, *, keep: int) -> list[st
     newest_first = [row.id for row in reversed(of_job(connection, new.job_number))]
     for id in [id for id in newest_first if "periodic" in kinds[id]][keep:]:
         kinds[id] -= {"periodic"}
-    dropped = [id for id, left in kinds.items() if not left]
-    for id in kinds.keys() - set(dropped):
+    changed = [id for id, left in kinds.items() if left != before.get(id, new.kinds)]
+    for id in changed:
         _mark(connection, id, kinds=kinds[id])
-    connection.execute(delete(checkpoints).where(checkpoints.c.id.in_(dropped)))
-    return dropped
+    return _forget_unregistered(connection, [id for id in changed if not kinds[id]])
 
 
 def _mark(connection: Connection, id: str, *, kinds: frozenset[str]) -> None:
@@ -96,15 +102,52 @@ def _mark(connection: Connection, id: str, *, kinds: frozenset[str]) -> None:
     connection.execute(update(checkpoints).where(checkpoints.c.id == id).values(values))
 
 
+def _forget_unregistered(connection: Connection, ids: Collection[str], *conditions: ColumnElement[bool]) -> list[str]:
+    """Remove those that no model holds; answers their ids. The rows of their jobs are locked."""
+    if not ids:
+        return []
+    statement = delete(checkpoints).where(checkpoints.c.id.in_(ids), not_(_REGISTERED), *conditions)
+    return list(connection.execute(statement.returning(checkpoints.c.id)).scalars())
+
+
 def forget_after(connection: Connection, number: int, epoch: int) -> None:
-    """Remove what a crashed attempt kept beyond its recovery point: it will be trained, and kept, again."""
-    connection.execute(delete(checkpoints).where(checkpoints.c.job_number == number, checkpoints.c.epoch > epoch))
+    """Remove what a crashed attempt kept beyond its recovery point: it will be trained, and kept, again.
+
+    A registered one stays, as it predicts, but of no kind, and without what the training would go on from.
+    """
+    beyond = checkpoints.c.job_number == number, checkpoints.c.epoch > epoch
+    rows = connection.execute(select(checkpoints.c.id, checkpoints.c.files).where(*beyond)).all()
+    gone = _forget_unregistered(connection, [row.id for row in rows])
+    for id, files in [(row.id, row.files) for row in rows if row.id not in gone]:
+        _mark(connection, id, kinds=frozenset())
+        left = [file for file in files if file["name"] != STATE]
+        connection.execute(update(checkpoints).where(checkpoints.c.id == id).values(files=left))
 
 
-def hold(connection: Connection, id: str) -> bool:
-    """Keep a checkpoint and its job's history from being changed until the transaction ends; False where it is gone."""
+def forget_unneeded(connection: Connection) -> None:
+    """Remove the checkpoints of no kind that no model holds any more; their bytes are the janitor's.
+
+    Of a job that still trains they stay until it is over: its worker may be about to give one of them a kind.
+    """
+    query = select(checkpoints.c.id, checkpoints.c.job_number).where(_KINDLESS, not_(_REGISTERED))
+    found = {row.id: row.job_number for row in connection.execute(query)}
+    if not found:
+        return
+    over = select(jobs.c.number).where(jobs.c.number.in_(set(found.values())), jobs.c.status.in_(TERMINAL))
+    held = set(connection.execute(over.order_by(jobs.c.number).with_for_update()).scalars())
+    _forget_unregistered(connection, [id for id, number in found.items() if number in held], _KINDLESS)
+
+
+def hold(connection: Connection, id: str, *, sha256: str | None = None) -> bool:
+    """Keep a checkpoint and its job's history from being changed until the transaction ends.
+
+    False where it is gone, or has no file of that hash any more.
+    """
     query = select(jobs.c.number).join(checkpoints, checkpoints.c.job_number == jobs.c.number).where(checkpoints.c.id == id)
-    return connection.execute(query.with_for_update(of=jobs)).first() is not None
+    if connection.execute(query.with_for_update(of=jobs)).first() is None:
+        return False
+    files = connection.execute(select(checkpoints.c.files).where(checkpoints.c.id == id)).scalar_one_or_none()
+    return files is not None and (sha256 is None or any(file["sha256"] == sha256 for file in files))
 
 
 def known(connection: Connection, ids: Collection[str]) -> set[str]:

@@ -1,18 +1,20 @@
 """The database: connections, short transactions, and the database's own clock, alike on SQLite and PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TURN_SECONDS = 10
@@ -59,8 +61,10 @@ def _configure_sqlite(connection: Any, record: object) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     # A plain BEGIN upgrades its lock at the first write, which cannot wait: 383 000 lock errors in 3 s, this none.
-    reading = connection.get_execution_options().get("reading", False)
-    begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    begin = "BEGIN" if options.get("reading", False) else "BEGIN IMMEDIATE"
     connection.connection.cursor().execute(begin)  # past SQLAlchemy, which takes longer over it than SQLite
 
 
@@ -89,12 +93,48 @@ def connect(url: str) -> Engine:
     return engine
 
 
+class OpenConnection:
+    """Stays open between its questions, for one thread at a time; each statement sees all that was committed before it.
+
+    To take a connection out of the pool and to begin and end a transaction costs several times what a small question does.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._connection: Connection | None = None
+
+    def ask(self, question: Callable[[Connection], T]) -> T:
+        """The answer; asked once more where the connection broke since the last one, as when the database was restarted."""
+        try:
+            return self._asked(question)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._asked(question)
+
+    def _asked(self, question: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        try:
+            return question(self._connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back; the next question opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
 class Database:
     """Hands out transactions; a block that raises leaves nothing behind."""
 
     def __init__(self, url: str) -> None:
         self.engine = connect(url)
         self._writing = Lock() if self.engine.dialect.name == "sqlite" else None
+        self._open: list[OpenConnection] = []
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -121,6 +161,13 @@ class Database:
         with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
             yield connection
 
+    def keep_open(self) -> OpenConnection:
+        """A connection for many small questions; it is opened with the first."""
+        self._open.append(OpenConnection(self.engine))
+        return self._open[-1]
+
     def close(self) -> None:
         """Give every connection back."""
+        for connection in self._open:
+            connection.close()
         self.engine.dispose()

@@ -172,6 +172,11 @@ def by_number(connection: Connection, number: int) -> JobRow | None:
     return JobRow.maybe(connection.execute(select(*JobRow.selected(jobs)).where(jobs.c.number == number)).one_or_none())
 
 
+def hold(connection: Connection, number: int) -> bool:
+    """Lock a job until the transaction ends, so that no model begins to need its checkpoints; False if it is gone."""
+    return connection.execute(select(jobs.c.number).where(jobs.c.number == number).with_for_update()).first() is not None
+
+
 def remove(connection: Connection, number: int) -> None:
     """Forget a job; its epochs, checkpoints, recovery points and events go with it, their bytes after the commit."""
     connection.execute(delete(jobs).where(jobs.c.number == number))

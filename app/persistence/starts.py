@@ -38,12 +38,12 @@ class NewStart:
 
 
 class CheckpointGone(Exception):
-    """Raised when a checkpoint was deleted or replaced before a job could start from it."""
+    """Raised when a checkpoint, or what is taken of it, was deleted or replaced before a job could start from it."""
 
 
 def add(connection: Connection, job: JobRow, new: NewStart) -> JobRow:
     """Let a job that was just added start there; raises CheckpointGone."""
-    if not checkpoints.hold(connection, new.checkpoint.id):
+    if not checkpoints.hold(connection, new.checkpoint.id, sha256=new.sha256):
         raise CheckpointGone
     values: dict[str, Any] = {"start_checkpoint": new.checkpoint.id, "start_epoch": 0}
     epoch = batch = 0

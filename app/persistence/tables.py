@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -244,6 +245,68 @@ events = Table(
     Column("data", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("job_number", "sequence"),
+)
+
+# A registered name; `last_version` is the last number that was given out, so that none is given again.
+models = Table(
+    "models",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("name", String(64), nullable=False),
+    Column("description", Text),
+    Column("metadata", JSON, nullable=False),
+    Column("last_version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("project_id", "name"),
+    Index("ix_models_project_id_id", "project_id", "id"),
+)
+
+# No cascade from the checkpoint: while a version has it, neither it nor its job can be removed.
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("model_id", Id, ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("checkpoint_id", Id, ForeignKey("checkpoints.id"), nullable=False),
+    Column("description", Text),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("model_id", "number"),
+    Index("ix_model_versions_model_id_id", "model_id", "id"),
+    Index("ix_model_versions_checkpoint_id", "checkpoint_id"),
+)
+
+model_aliases = Table(
+    "model_aliases",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("model_id", Id, ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("moved_at", Instant, nullable=False),
+    UniqueConstraint("model_id", "name"),
+    ForeignKeyConstraint(["model_id", "version"], ["model_versions.model_id", "model_versions.number"]),
+)
+
+# Who moved which alias from where to where; stays when the alias is deleted, which is a move to nowhere.
+alias_moves = Table(
+    "alias_moves",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("model_id", Id, ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
+    Column("alias", String(64), nullable=False),
+    Column("from_version", Integer),
+    Column("to_version", Integer),
+    # Of the caller; none is the operator. Keys are never removed.
+    Column("key_id", Id),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_alias_moves_model_id_alias_id", "model_id", "alias", "id"),
 )
 
 # One row for each training process that is warm.

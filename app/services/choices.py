@@ -1,67 +1,84 @@
-"""Which checkpoint a prediction uses: the best by default, and while a job trains the newest there is."""
+"""Which checkpoint a prediction uses: of a job the best by default, and while it trains the newest; of a model a version's."""
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from anyio import to_thread
+from collections.abc import Awaitable, Callable, Collection, Hashable
+from contextlib import suppress
+from typing import TypeVar
 
 from app.domain.caller import Caller
 from app.domain.errors import Conflict, NotFound
-from app.persistence import checkpoints, jobs
+from app.persistence import choices
+from app.persistence.choices import Candidate, Candidates, Served
 from app.persistence.database import Database
-from app.persistence.rows import CheckpointRow, JobRow
+from app.services.questions import Questions
 
-# A choice is kept so long, so that a busy client costs one question a second; a deleted job predicts no longer than that.
-KEPT_SECONDS = 1.0
-KEPT_CHOICES = 1024
-
-
-@dataclass(frozen=True)
-class _Choice:
-    checkpoint_id: str
-    until: float
+_Job = tuple[str, str]
+_Version = tuple[str, str, str]
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+A = TypeVar("A")
 
 
 class Choices:
-    """Used on the event loop only."""
+    """Used on the event loop only.
+
+    Asked of the database for every prediction: none uses what was deleted, or what an alias was moved from, before it came.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._kept: dict[tuple[str, str, str], _Choice] = {}
+        self._about_jobs, self._about_models = database.keep_open(), database.keep_open()
+        self._jobs, self._versions = Questions(self._of_jobs), Questions(self._of_models)
 
     async def choose(self, caller: Caller, job_id: str, which: str) -> str:
-        """The id of the checkpoint; NotFound, or Conflict where the job has none yet."""
-        key = (caller.project_id, job_id, which)
-        kept = self._kept.get(key)
-        if kept and kept.until > time.monotonic():
-            return kept.checkpoint_id
-        chosen = await to_thread.run_sync(self._choose, caller, job_id, which)
-        if len(self._kept) >= KEPT_CHOICES:
-            self._kept.clear()
-        self._kept[key] = _Choice(chosen, time.monotonic() + KEPT_SECONDS)
-        return chosen
+        """The id of the job's checkpoint; NotFound, or Conflict where the job has none yet."""
+        found = await self._jobs.answer((caller.project_id, job_id))
+        if found is None:
+            raise NotFound("job", job_id)
+        return _chosen(job_id, found, which).id
 
-    def _choose(self, caller: Caller, job_id: str, which: str) -> str:
-        with self._database.read() as connection:
-            job = jobs.find(connection, job_id, project_id=caller.project_id)
-            if job is None:
-                raise NotFound("job", job_id)
-            rows = checkpoints.of_job(connection, job.number)
-        return _chosen(job, rows, which).id
+    async def version(self, caller: Caller, model: str, which: str) -> Served:
+        """The version of the model that `which`, a number or an alias, stands for now; NotFound."""
+        found = await self._versions.answer((caller.project_id, model, which))
+        if found is None:
+            raise NotFound("model", model)
+        if not found:
+            raise NotFound(f"version or alias of model {model}:", which)
+        return found[0]
+
+    def _of_jobs(self, keys: Collection[_Job]) -> dict[_Job, Candidates]:
+        return self._about_jobs.ask(lambda on: _each(keys, lambda key: choices.of_job(on, key[1], project_id=key[0])))
+
+    def _of_models(self, keys: Collection[_Version]) -> dict[_Version, list[Served]]:
+        return self._about_models.ask(
+            lambda on: _each(keys, lambda key: choices.of_model(on, key[1], key[2], project_id=key[0]))
+        )
 
 
-def _chosen(job: JobRow, rows: Sequence[CheckpointRow], which: str) -> CheckpointRow:
+def _each(keys: Collection[K], find: Callable[[K], V | None]) -> dict[K, V]:
+    return {key: found for key in keys if (found := find(key)) is not None}
+
+
+async def with_what_is_there(choose: Callable[[], Awaitable[V]], use: Callable[[V], Awaitable[A]]) -> tuple[V, A]:
+    """What was chosen, and what came of it; chosen again as long as it was deleted before it could be read."""
+    before, chosen = None, await choose()
+    while chosen != before:
+        with suppress(NotFound):
+            return chosen, await use(chosen)
+        before, chosen = chosen, await choose()
+    return chosen, await use(chosen)
+
+
+def _chosen(job_id: str, job: Candidates, which: str) -> Candidate:
+    found = job.checkpoints
     if which not in ("best", "last"):
-        named = [row for row in rows if row.id == which]
+        named = [candidate for candidate in found if candidate.id == which]
         if not named:
-            raise NotFound(f"checkpoint of job {job.id}:", which)
+            raise NotFound(f"checkpoint of job {job_id}:", which)
         return named[0]
-    if not rows:
+    if not found:
         yet = (
             "kept no checkpoint"
             if job.status.terminal
             else "has no checkpoint yet; the first comes with its first recovery point, or at its end"
         )
         raise Conflict(f"The job is {job.status} and {yet}.")
-    return next((row for row in reversed(rows) if which in row.kinds), rows[-1])
+    return next((candidate for candidate in reversed(found) if which in candidate.kinds), found[-1])

@@ -11,7 +11,7 @@ from app.domain.caller import Caller
 from app.domain.errors import Conflict, NotFound, UnknownCursor
 from app.domain.job import AFTER_CANCEL, AFTER_PAUSE, AFTER_RESUME, TERMINAL, Status
 from app.domain.spec import JobSpec
-from app.persistence import checkpoints, events, jobs, line, recovery, workers
+from app.persistence import checkpoints, events, jobs, line, recovery, versions, workers
 from app.persistence.database import Database
 from app.persistence.filters import Filter
 from app.persistence.jobs import NewJob
@@ -153,11 +153,15 @@ class Jobs:
         return changed
 
     def delete(self, caller: Caller, id: str) -> None:
-        """Forget a job that is over, with its history and checkpoints."""
+        """Forget a job that is over, with its history and checkpoints; Conflict while a model needs one of those."""
         job = self._find(caller, id)
         if not job.status.terminal:
             raise Conflict(f"The job is {job.status}: cancel it first.")
         with self._database.write() as connection:
+            if not jobs.hold(connection, job.number):
+                raise NotFound("job", id)
+            if need := versions.needing(connection, job.number):
+                raise Conflict(f"Version {need.version} of model {need.model!r} is one of its checkpoints: delete that first.")
             kept = [checkpoint_folder(row.id) for row in checkpoints.of_job(connection, job.number)]
             kept += [recovery_folder(row.id) for row in recovery.every(connection, job.number)]
             jobs.remove(connection, job.number)

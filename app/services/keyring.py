@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -15,6 +15,7 @@ from app.domain.keys import id_of, matches
 from app.persistence import keys
 from app.persistence.database import Database
 from app.persistence.rows import KeyRow
+from app.services.questions import Questions
 
 log = structlog.get_logger()
 
@@ -22,20 +23,16 @@ log = structlog.get_logger()
 LOOK_SECONDS = 1.0
 
 _AWAY = "The database, which knows the keys, does not answer."
-_Answer = asyncio.Future[KeyRow | None]
 
 
 class Keyring:
-    """One per API process, on its event loop.
-
-    Requests that come while a question is under way share the next one: none gets an answer that is older than itself, and a
-    busy process asks once for many.
-    """
+    """One per API process, on its event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[str, _Answer]] = []
-        self._turn, self._looking = asyncio.Lock(), asyncio.Lock()
+        self._connection = database.keep_open()
+        self._questions = Questions(self._valid)
+        self._looking = asyncio.Lock()
         self._readers, self._writers = CapacityLimiter(1), CapacityLimiter(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._noted: dict[str, float] = {}
@@ -56,29 +53,13 @@ class Keyring:
         return caller.key_id is None or await self._find(caller.key_id) is not None
 
     async def _find(self, id: str) -> KeyRow | None:
-        answer: _Answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((id, answer))
-        if len(self._waiting) == 1:
-            self._start(self._ask())
-        return await answer
-
-    async def _ask(self) -> None:
-        async with self._turn:
-            waiting, self._waiting = self._waiting, []
-            try:
-                found = await to_thread.run_sync(self._valid, {id for id, _ in waiting}, limiter=self._readers)
-            except SQLAlchemyError as error:
-                away = _away(error)
-                _settle(waiting, lambda _, answer: answer.set_exception(away))
-            except Exception as error:  # whatever it is, nobody is to wait for ever
-                unexpected = error
-                _settle(waiting, lambda _, answer: answer.set_exception(unexpected))
-            else:
-                _settle(waiting, lambda key, answer: answer.set_result(found.get(key)))
+        return await self._questions.answer(id)
 
     def _valid(self, ids: Collection[str]) -> dict[str, KeyRow]:
-        with self._database.read() as connection:
-            return keys.valid(connection, ids)
+        try:
+            return self._connection.ask(lambda connection: keys.valid(connection, ids))
+        except SQLAlchemyError as error:
+            raise _away(error) from None
 
     def _note_use(self, id: str) -> None:
         """Beside the request, which waits for no write."""
@@ -123,9 +104,3 @@ class Keyring:
 def _away(error: SQLAlchemyError) -> Unavailable:
     log.error("database.unavailable", error=type(error).__name__)
     return Unavailable(_AWAY)
-
-
-def _settle(waiting: Sequence[tuple[str, _Answer]], settle: Callable[[str, _Answer], None]) -> None:
-    for id, answer in waiting:
-        if not answer.done():  # else who asked is gone
-            settle(id, answer)

@@ -27,3 +27,10 @@ class CheckpointFiles(Protocol):
 
     def read(self, checkpoint_id: str, file: str, /) -> bytes:
         """The content of `weights.safetensors`, `model.json`, `model.onnx` or `state.safetensors`; raises NotFound."""
+
+
+class Loader(Protocol):
+    """Makes checkpoints ready to predict."""
+
+    def load(self, checkpoint_id: str, /) -> None:
+        """Have it in memory; raises Conflict or Damaged where it cannot be read."""

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import structlog
+
+from app.domain.errors import Conflict, NotFound
 from app.domain.numbers import JsonNumber
 from app.domain.schema import Level
 from app.services.ports import CheckpointFiles
 from app.serving.findings import Findings, PredictionWarning
 from app.serving.requests import PredictBody, count_rows
-from app.serving.sessions import Ready, Sessions
+from app.serving.sessions import Ready, Sessions, Unreadable
+
+log = structlog.get_logger()
 
 # Cells of a request that are read and predicted in about a millisecond: not worth a thread.
 ON_THE_LOOP = 2_000
@@ -36,7 +41,7 @@ class Predictions:
         self, files: CheckpointFiles, sessions: Sessions, *, predicted: Callable[[int], None] = lambda rows: None
     ) -> None:
         self._files = files
-        self._sessions = sessions
+        self.sessions = sessions
         self._predicted = predicted
 
     def predict(self, body: PredictBody, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
@@ -47,12 +52,25 @@ class Predictions:
             TooLarge: more than `max_rows` rows.
 
         """
-        ready = self._sessions.get(checkpoint_id, partial(self._files.read, checkpoint_id))
+        ready = self._ready(checkpoint_id)
         return self._answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
+
+    def load(self, checkpoint_id: str) -> None:
+        """Have the checkpoint in memory; Damaged, or Conflict where its files are gone or of no use."""
+        try:
+            self._ready(checkpoint_id)
+        except NotFound:
+            raise Conflict(f"Checkpoint {checkpoint_id} cannot be loaded: its files are gone.") from None
+        except Unreadable as error:
+            log.error("checkpoint.unreadable", checkpoint=checkpoint_id, error=str(error))
+            raise Conflict(f"Checkpoint {checkpoint_id} cannot be loaded by this version of the service.") from None
+
+    def _ready(self, checkpoint_id: str) -> Ready:
+        return self.sessions.get(checkpoint_id, partial(self._files.read, checkpoint_id))
 
     async def predict_soon(self, body: PredictBody, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
         """As `predict`, for an event loop: few rows of a checkpoint in memory at once, all else in a thread."""
-        ready = self._sessions.peek(checkpoint_id)
+        ready = self.sessions.peek(checkpoint_id)
         if ready is not None and count_rows(body) * len(ready.manifest.columns) <= ON_THE_LOOP:
             return self._answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
         return await asyncio.to_thread(self.predict, body, checkpoint_id=checkpoint_id, max_rows=max_rows)

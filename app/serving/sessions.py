@@ -26,6 +26,10 @@ class Ready:
     """About what it takes in memory."""
 
 
+class Unreadable(Exception):
+    """Raised when a checkpoint's files are whole, but not what this version can predict with."""
+
+
 class Sessions:
     """The least recently used give way; a checkpoint is loaded once, however many ask for it at the same time."""
 
@@ -50,8 +54,13 @@ class Sessions:
             return ready
         return self._load(checkpoint_id, read, mine) if loading is mine else loading.result()
 
+    def held(self) -> list[str]:
+        """The ids of all checkpoints in memory."""
+        with self._lock:
+            return list(self._ready)
+
     def forget(self, checkpoint_id: str) -> None:
-        """Drops a checkpoint that was deleted."""
+        """Drops a checkpoint that was deleted; who has it in use goes on with it."""
         with self._lock:
             self._ready.pop(checkpoint_id, None)
 
@@ -84,7 +93,10 @@ class Sessions:
 
 def load(read: Callable[[str], bytes]) -> Ready:
     """A checkpoint from its model.json and model.onnx."""
-    manifest = Manifest.model_validate_json(read(MANIFEST))
-    content = read(ONNX)
-    predictor = Predictor(open_session(content), manifest)
+    described, content = read(MANIFEST), read(ONNX)
+    try:
+        manifest = Manifest.model_validate_json(described)
+        predictor = Predictor(open_session(content), manifest)
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
     return Ready(InputReader(manifest.columns), predictor, manifest, SESSION_BYTES + BYTES_PER_BYTE * len(content))

@@ -41,6 +41,7 @@ class Janitor:
         with self._database.write() as connection:
             idempotency.forget_old(connection)
             recovery.forget_of_the_ended(connection)
+            checkpoints.forget_unneeded(connection)
         removed = sum(self._remove_unreferenced(kind, known) for kind, known in _ROWS.items())
         removed += self._storage.remove_temporaries(older_than=self._age) + self._remove_uploads()
         if removed:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.service import Service, running, settings_for
+from tests.servers.postgres import create_database, drop_database
 
 
 @pytest.fixture
@@ -30,3 +31,18 @@ def small(sqlite_url: str, valkey_server: str, tmp_path: Path) -> Iterator[Servi
     """A running service on SQLite."""
     with running(settings_for(sqlite_url, tmp_path / "data", redis_url=valkey_server)) as service:
         yield service
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def lasting(request: pytest.FixtureRequest, valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service on each kind of database for all tests of a file: none of them may mind what the others left."""
+    folder = tmp_path_factory.mktemp("lasting")
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), folder / 'trainyard.db')}"
+    else:
+        server = request.getfixturevalue("postgres_server")
+        url = create_database(server, template=request.getfixturevalue("postgres_template"))
+    with running(settings_for(url, folder / "data", redis_url=valkey_server)) as service:
+        yield service
+    if request.param == "postgresql":
+        drop_database(server, url)

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import httpx2
 import uvicorn
+from sqlalchemy import Connection
 
 from app.domain.blobs import checkpoint_key, described
 from app.domain.caller import DEFAULT_PROJECT
@@ -188,7 +189,20 @@ class Trained:
             return reports.record(connection, self.fence, progress, lease_seconds=LEASE_SECONDS)
 
     def checkpoint(self, epoch: int, *kinds: str, files: Mapping[str, bytes] | None = None) -> str:
-        """Keep a checkpoint, as the worker does: bytes, row, event."""
+        """Keep a checkpoint beside those there are: bytes, row, event."""
+        return self._keep(epoch, kinds, files, lambda connection, new: checkpoints.add(connection, new))
+
+    def publish(self, epoch: int, *kinds: str, files: Mapping[str, bytes] | None = None) -> str:
+        """The same as the worker does it: what is best, last or kept no more goes, but for its bytes."""
+        return self._keep(epoch, kinds, files, lambda connection, new: checkpoints.publish(connection, new, keep=1))
+
+    def _keep(
+        self,
+        epoch: int,
+        kinds: Sequence[str],
+        files: Mapping[str, bytes] | None,
+        store: Callable[[Connection, NewCheckpoint], object],
+    ) -> str:
         id, content = new_id("ckpt"), files or {"model.json": b'{"made": "for a test"}'}
         for name, data in content.items():
             Folder(Path(self.service.settings.resolved_storage_url)).put(checkpoint_key(id, described(name, data)), data)
@@ -202,7 +216,7 @@ class Trained:
         )
         with self.service.database.write() as connection:
             leases.note(connection, self.fence)
-            checkpoints.add(connection, new)
+            store(connection, new)
             events.append(connection, self.job.number, "job.checkpoint", checkpoint=id, epoch=epoch, kinds=sorted(kinds))
         return id
 

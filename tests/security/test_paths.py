@@ -20,7 +20,13 @@ REFUSED = {400, 404, 405, 422}
 MARKS = ("SQLite format", "root:", "PAR1", "Traceback", "/work", "site-packages", "sqlalchemy")
 
 # A body without a fault for each kind of operation that has one.
-FITTING: dict[str, object] = {"predict": {"rows": [{}]}, "clone": {}, "evaluate": {"dataset": "ds_none"}}
+FITTING: dict[str, object] = {
+    "predict": {"rows": [{}]},
+    "clone": {},
+    "evaluate": {"dataset": "ds_none"},
+    "versions": {"checkpoint": "ckpt_1"},
+    "{alias}": {"version": 1},
+}
 
 
 def asked(service: Service, method: str, path: str) -> tuple[int, str, str]:
@@ -45,6 +51,7 @@ def ids(opened: Service) -> dict[str, str]:
     opened.post(f"/v1/sweeps/{made['sweep_id']}/cancel")
     made["job_id"] = opened.submit(dataset=dataset)["id"]
     made["checkpoint_id"] = Trained(opened).checkpoint(1, "best")
+    made["name"] = opened.post("/v1/models", {"name": "a-model"}, status=201)["name"]
     return made
 
 

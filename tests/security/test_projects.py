@@ -14,10 +14,15 @@ from tests.api.service import CSV, Service, Trained, assert_problem
 from tests.security.routes import GUARDED, WITH_PARAMETERS, Operation
 from tests.servers.postgres import create_database, drop_database
 
-PREFIXES = {"dataset_id": "ds", "sweep_id": "swp", "job_id": "job", "checkpoint_id": "ckpt", "key_id": "key"}
+PREFIXES = {"dataset_id": "ds", "sweep_id": "swp", "job_id": "job", "checkpoint_id": "ckpt", "key_id": "key", "name": "model"}
 NO_LISTS = {"/v1/system", "/v1/history", "/metrics"}
 LISTS = sorted({one.path for one in GUARDED if one.method == "GET" and not one.parameters} - NO_LISTS)
-BODIES: dict[str, dict[str, Any]] = {"/v1/jobs/{job_id}/clone": {}, "/v1/jobs/{job_id}/evaluate": {"dataset": "ds_none"}}
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/jobs/{job_id}/clone": {},
+    "/v1/jobs/{job_id}/evaluate": {"dataset": "ds_none"},
+    "/v1/models/{name}/versions": {"checkpoint": "ckpt_1"},
+    "/v1/models/{name}/aliases/{alias}": {"version": 1},
+}
 ALL = ["read", "write", "admin"]
 
 
@@ -52,7 +57,7 @@ def stranger(operator: Service) -> Iterator[Service]:
 
 @pytest.fixture
 def ids(owner: Service) -> dict[str, str]:
-    """One of each kind of thing of the owner's that has an id; the job is over and has a checkpoint."""
+    """One of each kind of thing of the owner's that has an id or a name; the job is over and has a checkpoint."""
     dataset = owner.upload()["id"]
     spec = {"dataset": dataset, "target": "label"}
     made = {"dataset_id": dataset, "key_id": make(owner)["id"]}
@@ -63,6 +68,7 @@ def ids(owner: Service) -> dict[str, str]:
     sweep = {"spec": spec, "search": {"seed": {"range": [0, 1]}}, "method": "grid"}
     made["sweep_id"] = owner.post("/v1/sweeps", sweep, status=201)["id"]
     owner.post(f"/v1/sweeps/{made['sweep_id']}/cancel")
+    made["name"] = owner.post("/v1/models", {"name": f"model-{made['job_id']}"}, status=201)["name"]
     return made
 
 
@@ -152,6 +158,15 @@ def test_nobody_evaluates_on_another_project_s_dataset(stranger: Service, ids: d
 
     assert_problem(answer, 404, "not_found")
     assert told(answer, ids["dataset_id"]) == told(missing, nobodys)
+
+
+def test_another_project_s_checkpoint_in_a_body_is_told_as_one_that_nobody_has(stranger: Service, ids: dict[str, str]) -> None:
+    path, nobodys = f"/v1/models/{stranger.post('/v1/models', {'name': 'mine'}, status=201)['name']}/versions", new_id("ckpt")
+
+    answer, missing = (stranger.client.post(path, json={"checkpoint": id}) for id in (ids["checkpoint_id"], nobodys))
+
+    assert told(answer, ids["checkpoint_id"]) == told(missing, nobodys)
+    assert "There is no such checkpoint." in answer.text
 
 
 def bodies(path: str, place: str, dataset: str, own: str) -> list[dict[str, Any]]:

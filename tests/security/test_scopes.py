@@ -11,7 +11,8 @@ from tests.security.conftest import KEY
 from tests.security.routes import GUARDED, Operation
 
 ADMIN = {"POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{key_id}", "GET /metrics"}
-READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/predict", "POST /v1/jobs/{job_id}/evaluate"}
+PREDICT = {f"POST /v1/{of}/predict" for of in ("jobs/{job_id}", "models/{name}", "models/{name}/versions/{version}")}
+READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/evaluate", *PREDICT}
 
 
 def needed(operation: Operation) -> str:

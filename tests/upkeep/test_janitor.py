@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from app.domain.blobs import checkpoint_key, dataset_key, described, recovery_key
 from app.domain.history import EpochLosses
@@ -15,11 +15,13 @@ from app.persistence import checkpoints, recovery
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.rows import RecoveryRow
-from app.persistence.tables import jobs
+from app.persistence.tables import jobs, model_versions
 from app.storage.folder import Folder
 from app.storage.storage import Storage
 from app.upkeep.janitor import Janitor
 from tests.persistence.jobs import queued
+from tests.persistence.test_checkpoints import publish
+from tests.persistence.test_registered import register
 
 HOUR = 3600
 
@@ -132,6 +134,24 @@ def test_the_recovery_points_of_a_job_that_ended_without_a_worker_go(
     janitor(database, folder, tmp_path).sweep()
 
     assert files(folder.root) == {checkpoint_key("ckpt_kept", MANIFEST)}
+
+
+def test_a_checkpoint_of_no_kind_goes_once_its_job_is_over_and_no_model_holds_it(
+    database: Database, folder: Folder, tmp_path: Path
+) -> None:
+    job = queued(database)
+    for epoch in (1, 2, 3):
+        publish(database, job, epoch, "best", "last")
+        register(database, f"ckpt_{epoch}")
+        folder.put(checkpoint_key(f"ckpt_{epoch}", MANIFEST), b"1")
+    with database.write() as connection:
+        connection.execute(delete(model_versions).where(model_versions.c.checkpoint_id == "ckpt_1"))
+        connection.execute(update(jobs).values(status=Status.SUCCEEDED))
+    age(folder.root)
+
+    janitor(database, folder, tmp_path).sweep()
+
+    assert files(folder.root) == {checkpoint_key(f"ckpt_{epoch}", MANIFEST) for epoch in (2, 3)}
 
 
 def test_five_janitors_at_once_are_as_good_as_one(database: Database, folder: Folder, tmp_path: Path) -> None:
