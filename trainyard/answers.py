@@ -1,8 +1,11 @@
 """The API's answers as this library hands them out: plain dictionaries with known keys, numbers as floats."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict, cast
+
+Rows = Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
+"""Rows to predict: each maps names, or lists all values in the order of the features."""
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 

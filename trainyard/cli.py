@@ -1,15 +1,16 @@
 """`trainyard`: the client's commands, and the server's where the server is installed."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import httpx2
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from trainyard import cli_models
+from trainyard.arguments import ID_WIDTH, File, Key, Url, fail, parsed
 from trainyard.client import DEFAULT_URL, Client
 from trainyard.evaluations import json_of
 from trainyard.problem import TrainyardProblem
@@ -27,13 +28,8 @@ sweeps = typer.Typer(no_args_is_help=True, help="Submit and compare many jobs fr
 app.add_typer(datasets, name="datasets")
 app.add_typer(jobs, name="jobs")
 app.add_typer(sweeps, name="sweeps")
+app.add_typer(cli_models.commands, name="models")
 
-T = TypeVar("T")
-
-ID_WIDTH = len("job_") + 32
-Url = Annotated[str, typer.Option(envvar="TRAINYARD_URL", help="Where the service is")]
-Key = Annotated[str | None, typer.Option(envvar="TRAINYARD_API_KEY", help="The caller's key")]
-File = Annotated[typer.FileText, typer.Argument(help="A JSON file, or - for standard input")]
 Checkpoint = Annotated[str | None, typer.Option(help="`last` or a checkpoint's id instead of the best")]
 Values = Annotated[
     list[str] | None,
@@ -60,7 +56,7 @@ def sample(name: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
 def submit(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Queue a job from a spec; prints the job's id."""
     with Client(url, key=key) as client:
-        typer.echo(client.submit(_parsed(spec, dict))["id"])
+        typer.echo(client.submit(parsed(spec, dict))["id"])
 
 
 @jobs.command("clone")
@@ -82,7 +78,7 @@ def clone(
 def plan(spec: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Show as JSON what a job of this spec would be; the exit status is 1 where it would be refused."""
     with Client(url, key=key) as client:
-        found = client.plan(_parsed(spec, dict))
+        found = client.plan(parsed(spec, dict))
     typer.echo(json.dumps(found, indent=2))
     raise typer.Exit(1 if found["would_be_refused"] else 0)
 
@@ -126,7 +122,7 @@ def code(job: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
 def submit_sweep(sweep: File, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Queue the trials of a sweep; prints the sweep's id."""
     with Client(url, key=key) as client:
-        typer.echo(client.submit_sweep(_parsed(sweep, dict))["id"])
+        typer.echo(client.submit_sweep(parsed(sweep, dict))["id"])
 
 
 @sweeps.command("show")
@@ -161,7 +157,7 @@ def predict(
 ) -> None:
     """Predict for a JSON list of rows, each an object or a list; prints the answer as JSON."""
     with Client(url, key=key) as client:
-        typer.echo(json.dumps(client.predict(job, _parsed(rows, list), checkpoint=checkpoint), indent=2))
+        typer.echo(json.dumps(client.predict(job, parsed(rows, list), checkpoint=checkpoint), indent=2))
 
 
 @app.command("demo")
@@ -182,7 +178,7 @@ def demo(
             else demo.run(output, epochs=epochs)["status"] == "succeeded"
         )
     except ServiceFailed as error:
-        _fail(str(error))
+        fail(str(error))
     raise typer.Exit(0 if good else 1)
 
 
@@ -190,22 +186,11 @@ def _setting(text: str) -> tuple[str, object]:
     """`path=value` with the value in JSON, or as a text where it is none."""
     path, sign, value = text.partition("=")
     if not sign:
-        _fail(f"{text} sets nothing: write PATH=VALUE.")
+        fail(f"{text} sets nothing: write PATH=VALUE.")
     try:
         return path, json.loads(value)
     except ValueError:
         return path, value
-
-
-def _parsed(file: typer.FileText, type: type[T]) -> T:
-    """The JSON in a file, which must be of that type."""
-    try:
-        value: object = json.load(file)
-    except ValueError as error:
-        _fail(f"{file.name} is not JSON: {error}")
-    if not isinstance(value, type):
-        _fail(f"{file.name} does not hold a JSON {'object' if type is dict else 'list'}.")
-    return value
 
 
 def _mount_server() -> None:
@@ -217,17 +202,12 @@ def _mount_server() -> None:
     app.add_typer(commands)
 
 
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    sys.exit(1)
-
-
 def main() -> None:
     """The console script."""
     _mount_server()
     try:
         app()
     except TrainyardProblem as problem:
-        _fail(str(problem))
+        fail(str(problem))
     except httpx2.TransportError as error:
-        _fail(f"The service does not answer: {error}")
+        fail(f"The service does not answer: {error}")

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -18,6 +17,7 @@ from trainyard.answers import (
     Json,
     Plan,
     Prediction,
+    Rows,
     Sweep,
     System,
     Trial,
@@ -26,16 +26,13 @@ from trainyard.answers import (
     numbers,
     trial_of,
 )
-from trainyard.connection import Connection
+from trainyard.connection import Connection, Params
 from trainyard.evaluations import Evaluation, evaluation_of
 from trainyard.following import Event, Follower
-
-Params = dict[str, str | int | list[str]]
-Rows = Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
+from trainyard.models import Models
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 WAIT_SECONDS = 30
-PAGE = 200
 HISTORY_PAGE = 10_000
 LIVE = ("queued", "running", "pausing", "paused", "cancelling")
 
@@ -56,6 +53,8 @@ class Client:
 
     def __init__(self, url: str = DEFAULT_URL, *, key: str | None = None, timeout: float = 60.0) -> None:
         self._connection = Connection(url, key=key, timeout=timeout)
+        self.models = Models(self._connection)
+        """The registry."""
 
     def __enter__(self) -> Self:
         return self
@@ -124,17 +123,7 @@ class Client:
         wanted = {"dataset": dataset, "name": name, "sweep": sweep}
         params: Params = {"status": list(status), **{field: value for field, value in wanted.items() if value is not None}}
         params |= {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
-        return map(job_of, self._listed("/v1/jobs", params, limit=limit))
-
-    def _listed(self, path: str, params: Params, *, limit: int | None) -> Iterator[object]:
-        return islice(self._pages(path, {**params, "limit": min(limit or PAGE, PAGE)}), limit)
-
-    def _pages(self, path: str, params: Params) -> Iterator[object]:
-        more = True
-        while more:
-            page = self._connection.get(path, params=params).json()
-            yield from page["data"]
-            more, params = page["has_more"], {**params, "after": page["next"] or ""}
+        return map(job_of, self._connection.listed("/v1/jobs", params, limit=limit))
 
     def code(self, id: str) -> str:
         """The job as a plain torch script that reads the dataset as CSV."""
@@ -166,7 +155,7 @@ class Client:
 
     def sweeps(self, *, limit: int | None = None) -> Iterator[Sweep]:
         """Sweeps, the newest first."""
-        return (cast(Sweep, found) for found in self._listed("/v1/sweeps", {}, limit=limit))
+        return (cast(Sweep, found) for found in self._connection.listed("/v1/sweeps", {}, limit=limit))
 
     def cancel_sweep(self, id: str) -> Sweep:
         """Stop every live trial and keep what they learned."""
@@ -174,7 +163,7 @@ class Client:
 
     def leaderboard(self, id: str, *, limit: int | None = None) -> Iterator[Trial]:
         """The trials of a sweep, the best first."""
-        return map(trial_of, self._listed(f"/v1/sweeps/{id}/jobs", {"sort": "metric"}, limit=limit))
+        return map(trial_of, self._connection.listed(f"/v1/sweeps/{id}/jobs", {"sort": "metric"}, limit=limit))
 
     def wait_for_sweep(self, id: str, *, timeout: float | None = None) -> Sweep:
         """The sweep once all its trials are terminal; TimeoutError after `timeout` seconds."""
@@ -186,7 +175,7 @@ class Client:
 
     def log(self, id: str) -> Iterator[JobEvent]:
         """What happened to a job, oldest first: started, checkpoints, crashes, its end."""
-        return (cast(JobEvent, found) for found in self._listed(f"/v1/jobs/{id}/events", {}, limit=None))
+        return (cast(JobEvent, found) for found in self._connection.listed(f"/v1/jobs/{id}/events", {}, limit=None))
 
     def system(self) -> System:
         """Who trains, and what waits."""

@@ -1,7 +1,8 @@
 """One HTTP connection to a service: sends, tries again where that is safe, turns refusals into exceptions."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -12,6 +13,9 @@ from trainyard.problem import TrainyardProblem
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 30.0
+PAGE = 200
+
+Params = dict[str, str | int | list[str]]
 
 
 class Connection:
@@ -30,6 +34,25 @@ class Connection:
     def get(self, path: str, *, params: Mapping[str, str | int | list[str]] | None = None) -> httpx2.Response:
         """Read something."""
         return self._send(lambda: self._http.get(path, params=dict(params or {})))
+
+    def listed(self, path: str, params: Params, *, limit: int | None) -> Iterator[object]:
+        """The items of a list, page by page; all of them without a limit."""
+        return islice(self._pages(path, {**params, "limit": min(limit or PAGE, PAGE)}), limit)
+
+    def _pages(self, path: str, params: Params) -> Iterator[object]:
+        more = True
+        while more:
+            page = self.get(path, params=params).json()
+            yield from page["data"]
+            more, params = page["has_more"], {**params, "after": page["next"] or ""}
+
+    def put(self, path: str, *, json: object) -> httpx2.Response:
+        """Set something; a second try sets the same."""
+        return self._send(lambda: self._http.put(path, json=json))
+
+    def delete(self, path: str) -> None:
+        """Delete something."""
+        self._send(lambda: self._http.delete(path))
 
     def post(
         self,
