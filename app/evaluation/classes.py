@@ -1,6 +1,7 @@
 """The metrics of a classification, as sums that rows are added to."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,13 +12,15 @@ from app.evaluation.ranking import Question, Ranking
 class ClassSums:
     """Of C classes; p is [n, C], or [n, 1] the probability of the second of two."""
 
-    def __init__(self, classes: int, *, binary: bool, rows: int, type: type[np.float32] | type[np.float64]) -> None:
+    def __init__(
+        self, classes: int, *, binary: bool, rows: int, type: type[np.float32] | type[np.float64], folder: Path | None = None
+    ) -> None:
         self._classes, self._binary, self._eps = classes, binary, float(np.finfo(type).eps)
         self._weight, self._log_loss, self._brier = 0.0, 0.0, 0.0
         self._support, self._hits, self._calls = (np.zeros(classes) for _ in range(3))
         self._finite = True
         answers = range(binary, classes)
-        self._ranking = Ranking([Question(0, answer) for answer in answers], rows=rows, scores=type)
+        self._ranking = Ranking([Question(0, answer) for answer in answers], rows=rows, scores=type, folder=folder)
 
     def add(self, p: Probabilities, y: Targets, w: Array) -> None:
         """More rows; y [n] codes, w [n]."""

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class Columns:
-    """`count` columns of at most `rows` numbers each; gone with the object, or with the process, however that ends."""
+    """`count` columns of at most `rows` numbers each; gone with the object, or with the process, however that ends.
 
-    def __init__(self, count: int, *, rows: int, type: DTypeLike) -> None:
-        with tempfile.TemporaryFile() as file:
+    `folder` is where the file is: the system's one for temporary files may be of memory.
+    """
+
+    def __init__(self, count: int, *, rows: int, type: DTypeLike, folder: Path | None = None) -> None:
+        with tempfile.TemporaryFile(dir=folder) as file:
             self._descriptor = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._descriptor)
         self._type, self._count, self._rows, self._written = np.dtype(type), count, rows, 0

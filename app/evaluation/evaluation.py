@@ -1,6 +1,7 @@
 """The loss and all metrics of a job over rows that come in pieces."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -26,12 +27,15 @@ class Sums(Protocol):
 
 
 class Evaluation:
-    """Takes at most `rows` rows of what a checkpoint made of them; `scale` [O] is that of the target."""
+    """Takes at most `rows` rows of what a checkpoint made of them; `scale` [O] is that of the target.
 
-    def __init__(self, spec: ResolvedSpec, *, scale: Array, rows: int) -> None:
+    What all rows are needed for goes to files in `folder`.
+    """
+
+    def __init__(self, spec: ResolvedSpec, *, scale: Array, rows: int, folder: Path | None = None) -> None:
         self._losses = row_losses(spec, scale)
         self._type, self._output = type_of(spec.precision), output_activation(spec)
-        self._sums = _sums_of(spec, scale=scale, rows=rows)
+        self._sums = _sums_of(spec, scale=scale, rows=rows, folder=folder)
         self._lost = 0.0
         self.rows, self.weight = 0, 0.0
 
@@ -67,10 +71,10 @@ class Evaluation:
             return self._sums.metrics(alive=alive)
 
 
-def _sums_of(spec: ResolvedSpec, *, scale: Array, rows: int) -> Sums:
+def _sums_of(spec: ResolvedSpec, *, scale: Array, rows: int, folder: Path | None) -> Sums:
     type = type_of(spec.precision)
     if spec.task is Task.REGRESSION:
         return NumberSums(scale)
     if spec.task is Task.MULTILABEL:
-        return LabelSums(spec.layers[-1], rows=rows, type=type)
-    return ClassSums(max(2, spec.layers[-1]), binary=spec.task is Task.BINARY, rows=rows, type=type)
+        return LabelSums(spec.layers[-1], rows=rows, type=type, folder=folder)
+    return ClassSums(max(2, spec.layers[-1]), binary=spec.task is Task.BINARY, rows=rows, type=type, folder=folder)

@@ -1,6 +1,7 @@
 """The metrics of a multilabel classification: each label a question of its own, but for the accuracy, which asks for all."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from app.evaluation.ranking import Question, Ranking
 class LabelSums:
     """Of L labels; sums are [L] unless said otherwise."""
 
-    def __init__(self, labels: int, *, rows: int, type: type[np.float32] | type[np.float64]) -> None:
+    def __init__(
+        self, labels: int, *, rows: int, type: type[np.float32] | type[np.float64], folder: Path | None = None
+    ) -> None:
         self._eps = float(np.finfo(type).eps)
         self._weight, self._right, self._finite = 0.0, 0.0, True
         self._log_loss, self._brier, self._positive, self._called, self._hits = (np.zeros(labels) for _ in range(5))
-        self._ranking = Ranking([Question(label, 1) for label in range(labels)], rows=rows, scores=type)
+        self._ranking = Ranking([Question(label, 1) for label in range(labels)], rows=rows, scores=type, folder=folder)
 
     def add(self, p: Probabilities, y: Targets, w: Array) -> None:
         """More rows; p and y [n, L], w [n]."""

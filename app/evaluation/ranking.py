@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,12 @@ class Question:
 class Ranking:
     """Of each question a column of scores; beside them the targets, in a type that is small, and the weights."""
 
-    def __init__(self, questions: Sequence[Question], *, rows: int, scores: DTypeLike) -> None:
+    def __init__(self, questions: Sequence[Question], *, rows: int, scores: DTypeLike, folder: Path | None = None) -> None:
         self._questions = questions
         answers, columns = (max(getattr(one, name) for one in questions) for name in ("answer", "column"))
-        self._scores = Columns(len(questions), rows=rows, type=scores)
-        self._targets = Columns(columns + 1, rows=rows, type=np.min_scalar_type(answers))
-        self._weights = Columns(1, rows=rows, type=np.float64)
+        self._scores = Columns(len(questions), rows=rows, type=scores, folder=folder)
+        self._targets = Columns(columns + 1, rows=rows, type=np.min_scalar_type(answers), folder=folder)
+        self._weights = Columns(1, rows=rows, type=np.float64, folder=folder)
 
     def append(self, scores: Probabilities, targets: Targets, w: Array) -> None:
         """More rows: scores [n, questions], targets [n, columns], weights [n]."""

@@ -124,18 +124,21 @@ def forget_after(connection: Connection, number: int, epoch: int) -> None:
         connection.execute(update(checkpoints).where(checkpoints.c.id == id).values(files=left))
 
 
-def forget_unneeded(connection: Connection) -> None:
-    """Remove the checkpoints of no kind that no model holds any more; their bytes are the janitor's.
+def unneeded(connection: Connection, *, limit: int) -> list[str]:
+    """Some checkpoints of no kind that no model holds any more.
 
     Of a job that still trains they stay until it is over: its worker may be about to give one of them a kind.
     """
-    query = select(checkpoints.c.id, checkpoints.c.job_number).where(_KINDLESS, not_(_REGISTERED))
-    found = {row.id: row.job_number for row in connection.execute(query)}
-    if not found:
-        return
-    over = select(jobs.c.number).where(jobs.c.number.in_(set(found.values())), jobs.c.status.in_(TERMINAL))
-    held = set(connection.execute(over.order_by(jobs.c.number).with_for_update()).scalars())
-    _forget_unregistered(connection, [id for id, number in found.items() if number in held], _KINDLESS)
+    query = select(checkpoints.c.id).join(jobs, checkpoints.c.job_number == jobs.c.number)
+    query = query.where(_KINDLESS, not_(_REGISTERED), jobs.c.status.in_(TERMINAL))
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def forget_unneeded(connection: Connection, ids: Collection[str]) -> None:
+    """Remove those that are still unneeded; their bytes are the janitor's. Nothing else may be locked before their jobs."""
+    of_them = select(checkpoints.c.job_number).where(checkpoints.c.id.in_(ids))
+    connection.execute(select(jobs.c.number).where(jobs.c.number.in_(of_them)).order_by(jobs.c.number).with_for_update()).all()
+    _forget_unregistered(connection, ids, _KINDLESS)
 
 
 def hold(connection: Connection, id: str, *, sha256: str | None = None) -> bool:

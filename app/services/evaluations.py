@@ -1,7 +1,8 @@
 """Evaluations: the loss and the metrics of a checkpoint on any dataset, computed while the caller waits."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import errno
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,7 +18,7 @@ from app.domain.numbers import JsonNumber
 from app.domain.reading import reading_of
 from app.domain.schema import Column
 from app.persistence.rows import DatasetRow
-from app.services.choices import Choices
+from app.services.choices import Choices, with_what_is_there
 from app.services.datasets import Datasets
 from app.services.deadline import Deadline
 from app.services.ports import CheckpointFiles
@@ -27,6 +28,8 @@ from app.tabular.row_groups import row_groups
 
 # More of them would take cores, and threads, from predictions.
 AT_ONCE = 2
+# All of them are kept on disk until the last row is known: 0.4 GB, or 0.8 of an fp64 job.
+MOST_NUMBERS = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +56,34 @@ class EvaluationAnswer:
     object: Literal["evaluation"] = "evaluation"
 
 
-class Evaluations:
-    """Stores nothing. `seconds` is how long one may take, its wait for a turn included; `most_rows` what a dataset may have."""
+@dataclass(frozen=True)
+class Read:
+    """A checkpoint's id and what was read of it: later it may be gone."""
 
-    def __init__(self, datasets: Datasets, choices: Choices, files: CheckpointFiles, *, seconds: float, most_rows: int) -> None:
+    id: str
+    manifest: Manifest
+    onnx: bytes
+
+
+class Evaluations:
+    """Stores nothing.
+
+    `seconds` is how long one may take, its wait for a turn included; `most_rows` what a dataset may have, `most_numbers` how
+    many probabilities may come of it.
+    """
+
+    def __init__(
+        self,
+        datasets: Datasets,
+        choices: Choices,
+        files: CheckpointFiles,
+        *,
+        seconds: float,
+        most_rows: int,
+        most_numbers: int = MOST_NUMBERS,
+    ) -> None:
         self._datasets, self._choices, self._files = datasets, choices, files
-        self._seconds, self._most_rows = seconds, most_rows
+        self._seconds, self._most_rows, self._most_numbers = seconds, most_rows, most_numbers
         self._turns = CapacityLimiter(AT_ONCE)
 
     async def evaluate_soon(self, caller: Caller, question: Question) -> EvaluationAnswer:
@@ -76,8 +101,9 @@ class Evaluations:
         choose = partial(self._choices.choose, caller, question.job, question.checkpoint)
         await choose()  # what is not there is told at once
         async with self._turn(deadline):
-            chosen = await choose()  # a job that trains may have a better one by now, and that one no more
-            return await to_thread.run_sync(partial(self.evaluate, caller, question, checkpoint=chosen, deadline=deadline))
+            # A job that trains may have a better one by now, and that one no more.
+            _, read = await with_what_is_there(choose, lambda chosen: to_thread.run_sync(self.read, chosen))
+            return await to_thread.run_sync(partial(self.evaluate, caller, question, checkpoint=read, deadline=deadline))
 
     @asynccontextmanager
     async def _turn(self, deadline: Deadline) -> AsyncIterator[None]:
@@ -91,15 +117,19 @@ class Evaluations:
         finally:
             self._turns.release()
 
-    def evaluate(self, caller: Caller, question: Question, *, checkpoint: str, deadline: Deadline) -> EvaluationAnswer:
-        """The answer of the checkpoint that was chosen; raises as above."""
-        dataset = self._datasets.find(caller, question.dataset)
+    def read(self, checkpoint: str) -> Read:
+        """A checkpoint's files; NotFound where it is gone."""
         manifest = Manifest.model_validate_json(self._files.read(checkpoint, MANIFEST))
+        return Read(checkpoint, manifest, self._files.read(checkpoint, ONNX))
+
+    def evaluate(self, caller: Caller, question: Question, *, checkpoint: Read, deadline: Deadline) -> EvaluationAnswer:
+        """The answer of the checkpoint that was chosen; raises as above."""
+        dataset, manifest = self._datasets.find(caller, question.dataset), checkpoint.manifest
         self._check(dataset, manifest)
-        scoring = self._scored(dataset, manifest, checkpoint, deadline)
+        scoring = self._scored(dataset, checkpoint, deadline)
         return EvaluationAnswer(
             job=question.job,
-            checkpoint=checkpoint,
+            checkpoint=checkpoint.id,
             epoch=manifest.epoch,
             dataset=dataset.id,
             rows=scoring.rows,
@@ -111,6 +141,11 @@ class Evaluations:
     def _check(self, dataset: DatasetRow, manifest: Manifest) -> None:
         if dataset.rows > self._most_rows:
             raise TooLarge(f"The dataset has {dataset.rows} rows; one evaluation takes at most {self._most_rows}.")
+        numbers = dataset.rows * manifest.spec.layers[-1]
+        if manifest.output in ("softmax", "sigmoid") and numbers > self._most_numbers:
+            raise TooLarge(
+                f"These are {numbers} probabilities; one evaluation takes at most {self._most_numbers}: use fewer rows."
+            )
         flaws = reading_of(manifest).flaws([Column.model_validate(column) for column in dataset.columns])
         told = islice(flaws, MOST_FAULTS)
         if faults := [
@@ -118,15 +153,27 @@ class Evaluations:
         ]:
             raise Invalid(faults)
 
-    def _scored(self, dataset: DatasetRow, manifest: Manifest, checkpoint: str, deadline: Deadline) -> Scoring:
+    def _scored(self, dataset: DatasetRow, checkpoint: Read, deadline: Deadline) -> Scoring:
         def alive() -> None:
             if not deadline.left:
                 raise TooLarge(f"One evaluation may take {self._seconds:g} s and this one takes longer: use fewer rows.")
 
-        logits = Logits(self._files.read(checkpoint, ONNX), manifest)
-        scoring = Scoring(manifest, logits, rows=dataset.rows, alive=alive)
+        logits = Logits(checkpoint.onnx, checkpoint.manifest)
         with self._datasets.held(dataset) as path:
-            for rows in row_groups(path, scoring.columns):
-                scoring.add(rows)
+            scoring = Scoring(checkpoint.manifest, logits, rows=dataset.rows, alive=alive, folder=path.parent)
+            with _room_on_disk():
+                for rows in row_groups(path, scoring.columns):
+                    scoring.add(rows)
         scoring.check()
         return scoring
+
+
+@contextmanager
+def _room_on_disk() -> Iterator[None]:
+    """Unavailable where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise Unavailable("There is no room on the disk for an evaluation.") from None

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -34,13 +35,16 @@ class EvaluationWarning:
 
 
 class Scoring:
-    """Takes the rows of a dataset of at most `rows`; `alive` is called now and then, and may end it by raising."""
+    """Takes the rows of a dataset of at most `rows`; `alive` is called now and then, and may end it by raising.
 
-    def __init__(self, manifest: Manifest, logits: Logits, *, rows: int, alive: Callable[[], None]) -> None:
+    What all rows are needed for goes to files in `folder`.
+    """
+
+    def __init__(self, manifest: Manifest, logits: Logits, *, rows: int, alive: Callable[[], None], folder: Path) -> None:
         self._spec, self._target, self._logits, self._alive = manifest.spec, manifest.target, logits, alive
         self._inputs = RowInputs(manifest.columns)
         self._by_class = _class_weights(manifest)
-        self._evaluation = Evaluation(self._spec, scale=np.atleast_1d(self._target.scale), rows=rows)
+        self._evaluation = Evaluation(self._spec, scale=np.atleast_1d(self._target.scale), rows=rows, folder=folder)
         self._step = max(1, min(CHUNK, _CELLS // len(manifest.columns)))
         self._left_out = 0
         self.columns = columns_read(self._spec)

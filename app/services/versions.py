@@ -69,7 +69,10 @@ class Versions:
         """One version by its number or an alias, or NotFound."""
         with self._database.read() as connection:
             model = model_of(connection, caller, name)
-            return _views(connection, model, [_version_of(connection, model, which)])[0]
+            found = _views(connection, model, [_version_of(connection, model, which)])
+        if not found:  # deleted meanwhile
+            raise NotFound(f"version or alias of model {name}:", which)
+        return found[0]
 
     def delete(self, caller: Caller, name: str, which: str) -> None:
         """Forget a version, so that its checkpoint may go; Conflict while an alias points at it."""
@@ -125,4 +128,4 @@ def _views(connection: Connection, model: ModelRow, rows: Sequence[VersionRow]) 
     def view(row: VersionRow) -> VersionView:
         return VersionView(row=row, model=model.name, job_id=jobs[row.checkpoint_id], aliases=_pointing_at(pointing, row))
 
-    return [view(row) for row in rows]
+    return [view(row) for row in rows if row.checkpoint_id in jobs]  # else deleted between the two questions

@@ -41,11 +41,22 @@ class Janitor:
         with self._database.write() as connection:
             idempotency.forget_old(connection)
             recovery.forget_of_the_ended(connection)
-            checkpoints.forget_unneeded(connection)
+        self._forget_unneeded()
         removed = sum(self._remove_unreferenced(kind, known) for kind, known in _ROWS.items())
         removed += self._storage.remove_temporaries(older_than=self._age) + self._remove_uploads()
         if removed:
             log.info("janitor.removed", count=removed)
+
+    def _forget_unneeded(self) -> None:
+        """Looked for without a lock, then removed in transactions of their own: jobs are locked before what hangs on them."""
+        more = True
+        while more:
+            with self._database.read() as connection:
+                found = checkpoints.unneeded(connection, limit=AT_A_TIME)
+            if found:
+                with self._database.write() as connection:
+                    checkpoints.forget_unneeded(connection, found)
+            more = len(found) == AT_A_TIME
 
     def _remove_unreferenced(self, kind: str, known: Known) -> int:
         removed = 0

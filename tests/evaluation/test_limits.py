@@ -33,8 +33,9 @@ def datasets(yard: Yard) -> Datasets:
     return Datasets(yard.service.database, yard.storage, folder=folder, limits=Limits(), quotas=Quotas(Quota()))
 
 
-def evaluations(yard: Yard, files: CheckpointFiles, *, seconds: float = 60, most_rows: int = 10**6) -> Evaluations:
-    return Evaluations(datasets(yard), Choices(yard.service.database), files, seconds=seconds, most_rows=most_rows)
+def evaluations(yard: Yard, files: CheckpointFiles, *, seconds: float = 60, most_rows: int = 10**6, **more: int) -> Evaluations:
+    choices = Choices(yard.service.database)
+    return Evaluations(datasets(yard), choices, files, seconds=seconds, most_rows=most_rows, **more)
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +63,40 @@ def test_a_dataset_of_more_rows_than_may_be_is_too_large(yard: Yard, question: Q
         answered(yard, question, most_rows=59)
 
 
+def test_what_gives_more_probabilities_than_may_be_is_too_large(yard: Yard, question: Question) -> None:
+    assert answered(yard, question, most_numbers=240).rows == 60
+    with pytest.raises(TooLarge, match="240 probabilities; one evaluation takes at most 239: use fewer rows"):
+        answered(yard, question, most_numbers=239)
+
+
+class Late(Files):
+    """A checkpoint that is replaced between the choice and the first look at it."""
+
+    def __init__(self, yard: Yard) -> None:
+        super().__init__(yard)
+        self.missed = False
+
+    def read(self, checkpoint_id: str, name: str) -> bytes:
+        if not self.missed:
+            self.missed = True
+            raise NotFound("file of checkpoint", checkpoint_id)
+        return super().read(checkpoint_id, name)
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile_is_chosen_again(yard: Yard, question: Question) -> None:
+    late = Late(yard)
+
+    assert answered(yard, question, files=late).rows == 60
+    assert late.missed
+
+
 def test_an_evaluation_ends_with_its_time(yard: Yard, question: Question) -> None:
     [checkpoint] = yard.service.get(f"/v1/jobs/{question.job}/checkpoints")["data"]
+    asked = evaluations(yard, Files(yard))
+    read = asked.read(checkpoint["id"])
 
     with pytest.raises(TooLarge, match="may take 60 s and this one takes longer"):
-        evaluations(yard, Files(yard)).evaluate(Caller(), question, checkpoint=checkpoint["id"], deadline=Deadline(0))
+        asked.evaluate(Caller(), question, checkpoint=read, deadline=Deadline(0))
     assert list((yard.service.settings.folder / "tmp").glob("held-*")) == []
 
 

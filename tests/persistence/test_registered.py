@@ -55,7 +55,7 @@ def end(database: Database, job: JobRow) -> None:
 
 def tidy(database: Database) -> None:
     with database.write() as connection:
-        checkpoints.forget_unneeded(connection)
+        checkpoints.forget_unneeded(connection, checkpoints.unneeded(connection, limit=100))
 
 
 def test_a_former_best_and_a_periodic_one_beyond_keep_stay(database: Database) -> None:
