@@ -8,8 +8,10 @@ from functools import partial
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.routing import Route
 
 from app.api import (
     aliases,
@@ -34,8 +36,9 @@ from app.api import (
     versions,
 )
 from app.api.access import Access
+from app.api.document import Documented
 from app.api.edge import Edge, limits_by_path
-from app.api.openapi import Documented
+from app.api.heads import Heads
 from app.api.queries import methods_of
 from app.api.scopes import CheckedScope
 from app.api.shutdown import called_on_shutdown
@@ -50,19 +53,24 @@ RESOURCES = (
     *(datasets, checkpoints, models, versions, aliases, keys, system, metrics, reference),
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
+ROUTES = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+# How the database is away.
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
 UPLOADS = (("POST", "/v1/datasets"),)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; without settings those of the environment. Nothing is opened before it is started."""
     settings = settings or Settings()
-    app = Documented(lifespan=partial(_running, settings))
+    app = Documented(ROUTES, lifespan=partial(_running, settings))
+    framework = [route for route in app.routes if isinstance(route, Route)]
     for router in ROUTERS:
         app.include_router(router, dependencies=[CheckedScope])
     key = settings.api_key.get_secret_value() if settings.api_key else None
     body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
+    app.add_middleware(Heads)
     app.add_middleware(Edge, access=Access(key, opened=["/metrics"] if settings.metrics_open else []), body_limit=body_limit)
-    problems.install(app, methods=methods_of(ROUTERS), unavailable=(OperationalError, InterfaceError, PoolTimeout))
+    problems.install(app, methods=methods_of([*framework, *ROUTES]), unavailable=AWAY)
     return app
 
 

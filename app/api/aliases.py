@@ -10,7 +10,7 @@ from app.api.examples import MOVE
 from app.api.faults import QUERY
 from app.api.model_answers import Alias, AliasMove
 from app.api.openapi import Responses, problems
-from app.api.queries import CheckedQuery, Paging
+from app.api.queries import CheckedQuery, Paging, cursor_of
 from app.api.services import ServicesOf
 from app.api.widths import CheckedValues
 from app.domain.errors import Invalid
@@ -20,8 +20,21 @@ from app.persistence.model_rows import MoveRow
 router = APIRouter(prefix="/v1/models/{name}/aliases", tags=["Models"], dependencies=[CheckedQuery])
 
 NewName = Annotated[
-    str, Path(pattern=f"^{NAME}$", description="Letters, digits, `.`, `_`, `-`; no number, for those are versions.")
+    str,
+    Path(
+        pattern=f"^{NAME}$",
+        description="Letters, digits, `.`, `_`, `-`; no number, for those are versions.",
+        examples=["default"],
+        json_schema_extra={"pattern": f"^(?![0-9]+$){NAME}$"},
+    ),
 ]
+
+
+class MoveQuery(Paging):
+    """Which page of an alias's history."""
+
+    after: Annotated[str | None, cursor_of("mov")] = None
+
 
 _MOVED: Responses = {
     **problems(400, 404, 409, 413, 415, 500),
@@ -59,7 +72,8 @@ def move(
     if not is_alias(alias):
         raise Invalid.at(f"{QUERY}alias", "A number is a version, so no alias has such a name.", code="bad_format")
     moved = services.aliases.move(caller, name, alias, to=body.version)
-    response.status_code = 201 if moved.created else 200
+    if moved.created:
+        response.status_code, response.headers["Location"] = 201, f"/v1/models/{name}/aliases/{alias}"
     return Alias.of(name, moved.row)
 
 
@@ -71,7 +85,7 @@ def delete(name: str, alias: str, caller: CallerOf, services: ServicesOf) -> Non
 
 @router.get("/{alias}/history", operation_id="list_model_alias_moves", responses=problems(404))
 def history(
-    name: str, alias: str, query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf
+    name: str, alias: str, query: Annotated[MoveQuery, Query()], caller: CallerOf, services: ServicesOf
 ) -> Listing[AliasMove]:
     """Who moved an alias from where to where, newest first; also of one that was deleted."""
     rows = services.aliases.history(caller, name, alias, query.page("mov"))

@@ -1,17 +1,20 @@
 """The bodies of answers: what is stored, in the words of the API."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic_core import CoreSchema
 
+from app.api.answer_examples import CHECKPOINT, EVENT, JOB, shown
 from app.domain.blobs import StoredFile
 from app.domain.history import EpochLosses, HeldOut
 from app.domain.job import Status, StopReason
 from app.domain.numbers import JsonNumber
-from app.domain.schema import Column
-from app.persistence.rows import DatasetRow, EventRow, JobRow
+from app.domain.spec import JobSpec, ResolvedSpec
+from app.persistence.rows import EventRow, JobRow
 from app.services.checkpoints import CheckpointView
 from app.services.jobs import JobView
 
@@ -27,38 +30,18 @@ Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSc
 class Answer(BaseModel):
     """A body that the service answers; fields may be added."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, json_schema_serialization_defaults_required=True)
 
 
-class Dataset(Answer):
-    """Immutable rows with a schema; `bytes` and `sha256` are those of the upload."""
+@dataclass(frozen=True)
+class DescribedAs:
+    """Marks an object that is answered as it was stored, and that the document describes by a model."""
 
-    id: str
-    object: Literal["dataset"] = "dataset"
-    name: str | None
-    rows: int
-    bytes: int
-    sha256: str
-    created_at: Time
+    model: type[BaseModel]
 
-
-class DescribedDataset(Dataset):
-    """A dataset with its columns."""
-
-    columns: list[Column]
-
-    @classmethod
-    def of(cls, row: DatasetRow) -> Self:
-        """From its row."""
-        return cls.model_validate(row)
-
-
-class DatasetColumns(Answer):
-    """Statistics of a dataset's columns."""
-
-    object: Literal["columns"] = "columns"
-    dataset: str
-    data: list[dict[str, Any]]
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The model's."""
+        return handler(self.model.__pydantic_core_schema__)
 
 
 class Progress(Answer):
@@ -106,6 +89,8 @@ class Start(Answer):
 class Job(Answer):
     """One training of one network, from a spec."""
 
+    model_config = shown(JOB)
+
     id: str
     object: Literal["job"] = "job"
     name: str | None
@@ -115,8 +100,8 @@ class Job(Answer):
     dataset: str
     sweep: str | None
     start: Start | None
-    spec: dict[str, Any]
-    resolved_spec: dict[str, Any]
+    spec: Annotated[dict[str, Any], DescribedAs(JobSpec)]
+    resolved_spec: Annotated[dict[str, Any], DescribedAs(ResolvedSpec)]
     warnings: list[str]
     attempt: int
     progress: Progress
@@ -157,11 +142,13 @@ class Job(Answer):
 class Event(Answer):
     """Something that happened to a job."""
 
+    model_config = shown(EVENT)
+
     id: str
     object: Literal["event"] = "event"
     sequence: int
     type: str
-    data: dict[str, JsonNumber | bool | list[str]]
+    data: dict[str, JsonNumber | str | bool | list[str]]
     created_at: Time
 
     @classmethod
@@ -172,6 +159,8 @@ class Event(Answer):
 
 class Checkpoint(Answer):
     """Weights and all that is needed to predict, at one epoch."""
+
+    model_config = shown(CHECKPOINT)
 
     id: str
     object: Literal["checkpoint"] = "checkpoint"
@@ -223,26 +212,3 @@ class Listing(Answer, Generic[T]):
     def whole(cls, data: Iterable[T]) -> Self:
         """A list that is never paged."""
         return cls(data=list(data), has_more=False, next=None)
-
-
-class ProblemFault(Answer):
-    """One thing wrong with a request; exactly one of pointer (into the body), parameter and header says where."""
-
-    pointer: str | None = None
-    parameter: str | None = None
-    header: str | None = None
-    code: str
-    detail: str
-
-
-class Problem(Answer):
-    """Why a request was not answered as asked (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    errors: list[ProblemFault] | None = None

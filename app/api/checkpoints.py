@@ -9,13 +9,14 @@ from app.api.answers import Checkpoint, Listing
 from app.api.files import BINARY, FOREVER, AskedOf, Download, in_parts
 from app.api.openapi import content, problems
 from app.api.queries import CheckedQuery
+from app.api.report_examples import MANIFEST as MANIFEST_SHOWN
 from app.api.services import ServicesOf
 from app.domain.manifest import MANIFEST
 
 router = APIRouter(prefix="/v1", tags=["Checkpoints"], dependencies=[CheckedQuery])
 
 _TYPES = {MANIFEST: "application/json"}
-_FILE = content(BINARY, "application/json", description="The file.")
+_FILE = content({BINARY: None, "application/json": MANIFEST_SHOWN}, description="The file.")
 
 
 @router.get("/jobs/{job_id}/checkpoints", operation_id="list_checkpoints", responses=problems(404))
@@ -34,7 +35,7 @@ def get(checkpoint_id: str, caller: CallerOf, services: ServicesOf) -> Checkpoin
     "/checkpoints/{checkpoint_id}/files/{name}",
     operation_id="download_checkpoint_file",
     response_class=Response,
-    responses={**problems(404, 416, 500), 200: _FILE, **in_parts()},
+    responses={**problems(404, 416, 500), 200: _FILE, **in_parts(BINARY, "application/json")},
 )
 def download(checkpoint_id: str, name: str, caller: CallerOf, services: ServicesOf, asked: AskedOf) -> Response:
     """`weights.safetensors`, `model.json` or `model.onnx`; the entity tag is the file's SHA-256."""

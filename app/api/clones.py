@@ -8,7 +8,7 @@ from app.api.access import CallerOf
 from app.api.answers import Job
 from app.api.examples import CLONE
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, problems
+from app.api.openapi import created
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
@@ -19,7 +19,7 @@ from app.services.jobs import JobView
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/clone", tags=["Jobs"], dependencies=[CheckedQuery])
 
-_CREATED: Responses = {**problems(400, 404, 409, 413, 415, 500), 201: {"model": Job}}
+_CREATED = created(Job, 404)
 
 
 @router.post("", status_code=201, operation_id="clone_job", responses=_CREATED, dependencies=[CheckedValues, CheckedText])

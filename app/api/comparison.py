@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from app.api.access import CallerOf
+from app.api.answer_examples import IDS
 from app.api.answers import Listing
 from app.api.etags import known_by, weak
 from app.api.faults import QUERY
@@ -33,7 +34,9 @@ _ANSWERS: Responses = {
 class ComparisonQuery(BaseModel):
     """Which jobs, and which of their epochs."""
 
-    job: list[str] = Field(min_length=1, max_length=MOST_JOBS, description="An id; given once for each job.")
+    job: list[str] = Field(
+        min_length=1, max_length=MOST_JOBS, description="An id; given once for each job.", examples=[[IDS["job_id"]]]
+    )
     after: int = Field(0, ge=0, le=LARGEST, description="Epochs beyond this one.")
     before: int | None = Field(None, ge=0, le=LARGEST, description="None of this epoch or later.")
     every: int = Field(1, ge=1, le=LARGEST, description="Epoch 1 and each n-th.")

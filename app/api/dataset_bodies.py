@@ -1,20 +1,26 @@
 """The words that go with an upload: its name, its schema, and the JSON body with a sample, rows or columns."""
 
 import json
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic_core import CoreSchema
 
-from app.api.texts import may_be_bad, refuse_bad_texts
+from app.api.characters import may_be_bad, refuse_bad_texts
 from app.api.widths import refuse_wide
-from app.domain.errors import Invalid, Unparsable
+from app.domain.alternatives import faults_of, told_as
+from app.domain.errors import Fault, Invalid, Unparsable
 from app.domain.faults import validated
 from app.domain.schema import Kind
 from app.tabular.samples import SAMPLES
 
+SOURCES = {"rows": "DatasetOfRows", "columns": "DatasetOfColumns", "sample": "DatasetOfSample"}
 _NOT_FINITE = {"Infinity": "Infinity", "-Infinity": "-Infinity"}
 Name = Annotated[str, Field(max_length=200)]
+# The reader judges cells; this is what it takes.
+Cell = Annotated[object, WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
 
 
 class DatasetSchema(BaseModel):
@@ -35,22 +41,30 @@ class DatasetSchema(BaseModel):
         missing = kinds.pop("missing") if isinstance(value.get("missing"), list) else None
         return {"columns": kinds, "missing": missing}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Both forms."""
+        whole = handler.resolve_ref_schema(handler(schema))
+        [kinds, _], [texts, _] = (whole["properties"][name]["anyOf"] for name in ("columns", "missing"))
+        long = {"required": ["columns"], "properties": {"columns": kinds, "missing": whole["properties"]["missing"]}}
+        short = {"properties": {"missing": {"anyOf": [texts, kinds["additionalProperties"]]}}, **kinds}
+        forms = [
+            {"title": "SchemaOfColumns", "type": "object", "additionalProperties": False, **long},
+            {"title": "KindsOfColumns", "type": "object", **short},
+        ]
+        return {"anyOf": forms, "title": whole["title"], "description": whole["description"]}
+
 
 class DatasetBody(BaseModel):
     """A dataset in JSON: exactly one of `sample`, `rows` and `columns`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=told_as(SOURCES))
 
     name: Name | None = None
-    sample: str | None = Field(None, json_schema_extra={"enum": [*SAMPLES, None]})
-    rows: Annotated[list[dict[str, object]], Field(fail_fast=True)] | None = None
-    columns: dict[str, list[object]] | None = None
+    sample: str | None = Field(None, json_schema_extra={"enum": [*SAMPLES]})
+    rows: Annotated[list[dict[str, Cell]], Field(fail_fast=True)] | None = None
+    columns: dict[str, list[Cell]] | None = None
     schema_: DatasetSchema | None = Field(None, alias="schema")
-
-    @property
-    def sources(self) -> int:
-        """How many of the three were given."""
-        return sum(source is not None for source in (self.sample, self.rows, self.columns))
 
 
 class Words(BaseModel):
@@ -82,7 +96,7 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         doubled = next(name for place, name in enumerate(names) if name in names[:place])
-        raise Invalid.at("", f"{doubled!r} stands more than once in one object.")
+        raise Invalid.at("", f"{doubled!r} stands more than once in one object.", code="twice")
     return members
 
 
@@ -96,8 +110,12 @@ def read_body(raw: bytes) -> DatasetBody:
         refuse_bad_texts(value)
     refuse_wide(value)
     body = validated(DatasetBody, value)
-    if body.sources != 1:
-        raise Invalid.at("", "Send exactly one of `sample`, `rows` and `columns`.", code="missing")
-    if body.sample is not None and body.sample not in SAMPLES:
-        raise Invalid.at("/sample", f"It must be one of {', '.join(SAMPLES)}.", code="not_allowed")
+    if faults := [*_faults_of(body)]:
+        raise Invalid(faults)
     return body
+
+
+def _faults_of(body: DatasetBody) -> Iterator[Fault]:
+    yield from faults_of(body, SOURCES)
+    if body.sample is not None and body.sample not in SAMPLES:
+        yield Fault("/sample", "not_allowed", f"It must be one of {', '.join(SAMPLES)}.")

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.access import CallerOf
+from app.api.answer_examples import shown
 from app.api.answers import Answer
 from app.api.examples import EVALUATE
 from app.api.openapi import Responses, problems
 from app.api.predictions import Which
 from app.api.queries import CheckedQuery
+from app.api.report_examples import EVALUATION
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
@@ -43,6 +45,8 @@ class Evaluation(Answer):
 
     `loss` is null where workers alone can compute it; a metric that is undefined is "NaN".
     """
+
+    model_config = shown(EVALUATION)
 
     object: Literal["evaluation"] = "evaluation"
     job: str

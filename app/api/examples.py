@@ -12,6 +12,21 @@ _IRIS = {
     "epochs": 20000,
     "batch_size": "full",
 }
+DATASET: dict[str, Example] = {
+    "sample": {"summary": "A sample that the service has", "value": {"sample": "iris"}},
+    "rows": {
+        "summary": "Rows, and of which kind a column is",
+        "value": {
+            "name": "plants",
+            "rows": [{"height": 5.1, "zip": 53111, "ripe": True}, {"height": None, "zip": 89073, "ripe": False}],
+            "schema": {"columns": {"zip": "categorical"}},
+        },
+    },
+    "columns": {"summary": "Columns", "value": {"columns": {"height": [5.1, 4.9], "ripe": [True, False]}}},
+}
+_CSV = "height,ripe\n5.1,true\n4.9,false\n"
+UPLOADS = {"text/csv": {"example": _CSV}, "text/tab-separated-values": {"example": _CSV.replace(",", "\t")}}
+UPLOADED = {"file": _CSV}
 IRIS_BY_HAND: dict[str, Example] = {
     "textbook": {"summary": "The textbook network on Iris", "value": _IRIS},
     "labels": {

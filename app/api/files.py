@@ -18,18 +18,18 @@ FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 """For what never changes under its path."""
 
 
-def in_parts(type: str = BINARY) -> Responses:
-    """What an operation answers that takes `Range` and `If-None-Match`."""
-    return {206: content(type, description="The part that `Range` asked for."), **UNCHANGED}
+def in_parts(*types: str) -> Responses:
+    """What an operation of such bytes answers that takes `Range` and `If-None-Match`."""
+    return {206: content(dict.fromkeys(types), description="The part that `Range` asked for."), **UNCHANGED}
 
 
 @dataclass(frozen=True)
 class Asked:
     """What the request's headers say of the copy that the caller has."""
 
-    if_none_match: Annotated[str | None, Header()] = None
-    if_range: Annotated[str | None, Header()] = None
-    range: Annotated[str | None, Header()] = None
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of a copy that is known.")] = None
+    if_range: Annotated[str | None, Header(description="The `ETag` for which `Range` counts; of another all is sent.")] = None
+    range: Annotated[str | None, Header(description="One range of bytes, such as `bytes=0-1023`; several mean all.")] = None
 
     def has(self, tag: str) -> bool:
         """True where the caller has what the tag names."""

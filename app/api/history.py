@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field
 
 from app.api.accept import preferred
 from app.api.access import CallerOf
+from app.api.answer_examples import shown
 from app.api.answers import Answer
 from app.api.etags import known_by, weak
 from app.api.faults import QUERY
-from app.api.openapi import Responses, problems
+from app.api.openapi import Responses, media, problems
 from app.api.queries import LARGEST, LONGEST_WAIT, CheckedQuery
+from app.api.report_examples import HISTORY, HISTORY_CSV, HISTORY_LINES
 from app.api.services import ServicesOf
 from app.domain.errors import Invalid
 from app.domain.history import EpochColumns
@@ -57,7 +59,7 @@ class HistoryQuery(BaseModel):
 
     after: int = Field(0, ge=0, le=LARGEST, description="Epochs beyond this one.")
     before: int | None = Field(None, ge=0, le=LARGEST, description="None of this epoch or later.")
-    limit: int = Field(1000, ge=1, le=MOST_EPOCHS)
+    limit: int = Field(1000, ge=1, le=MOST_EPOCHS, description="How many epochs at most.")
     every: int = Field(1, ge=1, le=LARGEST, description="Epoch 1 and each n-th.")
     max_points: int | None = Field(
         None, ge=2, le=MOST_EPOCHS, description="The whole range in so many epochs, with every curve's extremes; no `limit`."
@@ -80,7 +82,9 @@ class HistoryQuery(BaseModel):
 class History(Answer):
     """Columns of one length, ascending by epoch; `next` continues as `after`."""
 
-    object: str = "history"
+    model_config = shown(HISTORY)
+
+    object: Literal["history"] = "history"
     job: str
     epoch: list[int]
     train_loss: list[JsonNumber]
@@ -96,7 +100,7 @@ class History(Answer):
     terminal: bool
 
 
-_DOWNLOADS = {type: {"schema": {"type": "string"}} for type in _FORMS}
+_DOWNLOADS = media(dict(zip(_FORMS, (HISTORY_CSV, HISTORY_LINES, None), strict=True)))
 _ANSWERS: Responses = {
     **problems(404),
     200: {"model": History, "content": _DOWNLOADS},

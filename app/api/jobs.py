@@ -11,8 +11,9 @@ from app.api.access import CallerOf
 from app.api.answers import Event, Job, Listing
 from app.api.examples import IRIS_BY_HAND
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, content, problems
-from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait, entries_of
+from app.api.openapi import Responses, content, created, problems
+from app.api.queries import MOST_ITEMS, CheckedQuery, Paging, Wait, cursor_of, entries_of
+from app.api.report_examples import SCRIPT
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.times import Instant, first_told_as, last_told_as
@@ -27,7 +28,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], dependencies=[CheckedQuery]
 
 
 PYTHON = "text/x-python"
-_SCRIPT: Responses = {**problems(404, 409), 200: content(PYTHON, description="A Python script.")}
+_SCRIPT: Responses = {**problems(404, 409), 200: content({PYTHON: SCRIPT}, description="A Python script.")}
 _METADATA: dict[str, Any] = {
     "parameters": [
         {
@@ -37,21 +38,22 @@ _METADATA: dict[str, Any] = {
             "explode": True,
             "required": False,
             "description": "`metadata[team]=a`: the job has that value under that key; may be given for several keys.",
-            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            "schema": {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {"type": "string"}},
             "example": {"team": "a"},
         }
     ]
 }
-_CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": Job}}
+_CREATED = created(Job)
 
 
 class JobQuery(Paging):
     """Which jobs, and which page of them."""
 
+    after: Annotated[str | None, cursor_of("job")] = None
     status: list[Status] = Field([], description="May be given more than once.")
-    dataset: str | None = None
-    name: str | None = None
-    sweep: str | None = None
+    dataset: str | None = Field(None, description="The id of the dataset that they train on.")
+    name: str | None = Field(None, description="Their whole name.")
+    sweep: str | None = Field(None, description="The id of the sweep whose trials they are.")
     created_after: Instant | None = Field(None, description="`created_at` is later than this.")
     created_before: Instant | None = Field(None, description="`created_at` is earlier than this.")
 
@@ -140,7 +142,7 @@ def list_events(
     job_id: str,
     caller: CallerOf,
     services: ServicesOf,
-    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 20,
+    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS, description="How many events at most.")] = 20,
     after: Annotated[str | None, Query(max_length=64, description="The `next` of the page before, or an event's id.")] = None,
 ) -> Listing[Event]:
     """What happened to a job, oldest first."""

@@ -7,11 +7,14 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.api.access import CallerOf
+from app.api.answer_examples import shown
 from app.api.answers import Answer, Listing, Time
 from app.api.examples import KEY
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, problems
-from app.api.queries import CheckedQuery, Paging
+from app.api.openapi import created, problems
+from app.api.queries import CheckedQuery, Paging, cursor_of
+from app.api.report_examples import KEY as KEY_MADE
+from app.api.report_examples import NEW_KEY
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
@@ -24,6 +27,8 @@ router = APIRouter(prefix="/v1/keys", tags=["Keys"], dependencies=[CheckedQuery]
 
 class Key(Answer):
     """Who may call, for which project; `prefix` is how its secret begins."""
+
+    model_config = shown(KEY_MADE)
 
     id: str
     object: Literal["key"] = "key"
@@ -45,6 +50,8 @@ class Key(Answer):
 class NewKey(Key):
     """The same, with the secret, which is told this once; null where the answer is a replay."""
 
+    model_config = shown(NEW_KEY)
+
     secret: str | None
 
 
@@ -61,7 +68,13 @@ class KeyBody(BaseModel):
     expires_at: Annotated[AwareDatetime | None, Field(description="null: never.")] = None
 
 
-_CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": NewKey}}
+class KeyQuery(Paging):
+    """Which page of the keys."""
+
+    after: Annotated[str | None, cursor_of("key")] = None
+
+
+_CREATED = created(NewKey)
 
 
 @router.post("", status_code=201, operation_id="create_key", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
@@ -84,7 +97,7 @@ def create(
 
 
 @router.get("", operation_id="list_keys", responses=problems())
-def list_keys(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Key]:
+def list_keys(query: Annotated[KeyQuery, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Key]:
     """The project's keys, newest first, without those that were revoked; of the operator's key those of all projects."""
     views = services.keys.page(caller, query.page("key"))
     return Listing[Key].of(views, limit=query.limit, answer=Key.of, cursor=lambda key: key.id)

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.openapi import Responses, content, problems
 from app.api.queries import CheckedQuery
+from app.api.report_examples import METRICS
 from app.api.services import ServicesOf
 
 router = APIRouter(tags=["Operations"], dependencies=[CheckedQuery])
@@ -11,7 +12,8 @@ router = APIRouter(tags=["Operations"], dependencies=[CheckedQuery])
 _ANSWERS: Responses = {
     **problems(),
     200: content(
-        "text/plain", "application/openmetrics-text", description="The metrics, in the format that `Accept` asks for."
+        {"text/plain": METRICS, "application/openmetrics-text": f"{METRICS}# EOF\n"},
+        description="The metrics, in the format that `Accept` asks for.",
     ),
 }
 

@@ -4,7 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from app.api.answer_examples import shown
 from app.api.answers import Answer, Time
+from app.api.report_examples import ALIAS, ALIAS_MOVE, MODEL, MODEL_VERSION
 from app.domain.keys import prefix_of
 from app.persistence.model_rows import AliasRow, MoveRow
 from app.services.models import ModelView
@@ -13,6 +15,8 @@ from app.services.versions import VersionView
 
 class Model(Answer):
     """A registered name: `aliases` says at which version each of them points."""
+
+    model_config = shown(MODEL)
 
     id: str
     object: Literal["model"] = "model"
@@ -32,6 +36,8 @@ class Model(Answer):
 
 class ModelVersion(Answer):
     """A checkpoint under a number of a model; `aliases` are those that point at it."""
+
+    model_config = shown(MODEL_VERSION)
 
     id: str
     object: Literal["model_version"] = "model_version"
@@ -55,6 +61,8 @@ class ModelVersion(Answer):
 class Alias(Answer):
     """A name that points at a version of a model."""
 
+    model_config = shown(ALIAS)
+
     id: str
     object: Literal["alias"] = "alias"
     model: str
@@ -71,6 +79,8 @@ class Alias(Answer):
 
 class AliasMove(Answer):
     """A move of an alias: null is nowhere, before it was made and after it was deleted; without a key the operator moved it."""
+
+    model_config = shown(ALIAS_MOVE)
 
     id: str
     object: Literal["alias_move"] = "alias_move"

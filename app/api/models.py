@@ -9,8 +9,8 @@ from app.api.answers import Listing
 from app.api.examples import MODEL
 from app.api.model_answers import Model
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, problems
-from app.api.queries import CheckedQuery, Paging
+from app.api.openapi import created, problems
+from app.api.queries import CheckedQuery, Paging, cursor_of
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
@@ -20,7 +20,13 @@ from app.services.models import ModelView
 
 router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[CheckedQuery])
 
-_CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": Model}}
+_CREATED = created(Model)
+
+
+class ModelQuery(Paging):
+    """Which page of the models."""
+
+    after: Annotated[str | None, cursor_of("mdl")] = None
 
 
 @router.post("", status_code=201, operation_id="create_model", responses=_CREATED, dependencies=[CheckedValues, CheckedText])
@@ -40,7 +46,7 @@ def create(
 
 
 @router.get("", operation_id="list_models", responses=problems())
-def list_models(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Model]:
+def list_models(query: Annotated[ModelQuery, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Model]:
     """Models, newest first."""
     views = services.models.page(caller, query.page("mdl"))
     return Listing[Model].of(views, limit=query.limit, answer=Model.of, cursor=lambda model: model.id)

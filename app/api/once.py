@@ -7,22 +7,29 @@ from typing import Annotated
 
 import orjson
 from fastapi import Header, Response
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from app.api.answers import Answer
-from app.api.faults import HEADER
 from app.domain.caller import Caller
-from app.domain.errors import Invalid
 from app.persistence.idempotency import Key, Pending
 from app.services.idempotency import Idempotency, StoredAnswer, Transaction
 
 NAME = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
-KeyOf = Annotated[
-    str | None, Header(alias=NAME, description="The same key and request get the first answer again for 24 hours.")
-]
+_KEY = re.compile(r"[!-~]{1,255}")
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise PydanticCustomError("bad_format", "It must be 1 to 255 visible ASCII characters.")
+    return key
+
+
+KeyOf = Annotated[
+    Annotated[str, AfterValidator(_checked), WithJsonSchema({"type": "string", "pattern": f"^{_KEY.pattern}$"})] | None,
+    Header(alias=NAME, description="The same key and request get the first answer again for 24 hours."),
+]
 
 
 class Once:
@@ -61,8 +68,6 @@ def key_of(caller: Caller, header: str | None, *asked: object) -> Key | None:
     """The key with the fingerprint of what was asked: parsed fields, and the hash of a file."""
     if header is None:
         return None
-    if not _KEY.fullmatch(header):
-        raise Invalid.at(f"{HEADER}{NAME}", "It must be 1 to 255 visible ASCII characters.", code="bad_format")
     fingerprint = hashlib.sha256(orjson.dumps(asked, default=_fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Key(project_id=caller.project_id, key=header, fingerprint=fingerprint)
 

@@ -1,99 +1,63 @@
-"""The OpenAPI document: what every operation's description shares, and the application that answers it."""
+"""How an operation's answers are described where it is declared."""
 
-from importlib.metadata import version
+from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
-
-from app.api.answers import Problem, ProblemFault
-from app.api.scopes import scope_of
-
-_WORDS = {
-    400: "The body could not be parsed.",
-    401: "A key is needed and none, or an unknown one, was sent.",
-    403: "The key has not the scope; or no key is configured and the request did not come by a loopback name.",
-    404: "There is no such thing in the caller's project.",
-    405: "The path has no such method; `Allow` names those it has.",
-    409: "The state of the resource does not allow it.",
-    413: "The body, or what it unpacks to, passes a limit.",
-    415: "The body's content type is none that is read here.",
-    416: "The range lies outside the file.",
-    422: "Well-formed but invalid; `errors` has every fault and its place.",
-    429: "The project has made its requests, or queued its jobs, for now; `Retry-After` says when to come again.",
-    500: "What is stored is damaged.",
-    503: "Something behind the service does not answer; try again.",
-}
-_ALWAYS = (401, 403, 422, 429, 503)
+from app.api.answers import Answer
 
 Responses = dict[int | str, dict[str, Any]]
+Example = str | dict[str, Any] | None
+
+PROBLEMS = {
+    400: ("Unparsable", "The body could not be parsed."),
+    401: ("Unauthorized", "A key is needed and none, or an unknown one, was sent."),
+    403: ("Forbidden", "The key has not the scope; or no key is configured and the request did not come by a loopback name."),
+    404: ("NotFound", "There is no such thing in the caller's project."),
+    405: ("MethodNotAllowed", "The path has no such method; `Allow` names those it has."),
+    409: ("Conflict", "The state of the resource does not allow it."),
+    413: ("TooLarge", "The body, or what it unpacks to, passes a limit."),
+    415: ("UnsupportedMediaType", "The body's content type is none that is read here."),
+    416: ("RangeNotSatisfiable", "The range lies outside the file."),
+    422: ("Invalid", "Well-formed but invalid; `errors` has every fault and its place."),
+    429: ("TooMany", "The project has made its requests, or queued its jobs, for now; `Retry-After` says when to come again."),
+    500: ("Failed", "A fault of the service, or what is stored is damaged."),
+    503: ("Unavailable", "Something behind the service does not answer; try again after `Retry-After`."),
+}
+"""The problem answers by status: what each is called in the document, and what it means."""
+_OPEN = (422, 500)
+_ALWAYS = (*_OPEN, 401, 403, 429, 503)
 
 
 def problems(*statuses: int) -> Responses:
     """The problem answers of an operation, beside those that every one has."""
-    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-    content = {"application/problem+json": {"schema": schema}}
-    return {status: {"description": _WORDS[status], "content": content} for status in sorted({*_ALWAYS, *statuses})}
+    return _of(*_ALWAYS, *statuses)
 
 
-def content(*types: str, description: str) -> dict[str, Any]:
-    """An answer of some type that no model describes; JSON is an object."""
-    schemas = {type: {"schema": {"type": "object" if type == "application/json" else "string"}} for type in types}
-    return {"description": description, "content": schemas}
+def problems_of_a_probe() -> Responses:
+    """Those of an operation that is answered to anybody and touches nothing."""
+    return _of(*_OPEN)
 
 
-_ABOUT = """Train multilayer perceptrons on tabular data as REST jobs:
-*dataset → spec → job → history → checkpoint → prediction*.
-
-Errors are problem documents (RFC 9457) with a stable `code`; `errors` lists every fault of a request with its place."""
+def _of(*statuses: int) -> Responses:
+    return {status: {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"} for status in sorted({*statuses})}
 
 
-_TAGS = {
-    "Datasets": "Immutable rows with a schema.",
-    "Jobs": "One training of one network, from a spec.",
-    "Sweeps": "Many jobs from one spec with ranges.",
-    "History": "Losses and metrics of every epoch, by polling or as a stream.",
-    "Checkpoints": "Weights and all that is needed to predict, at one epoch.",
-    "Models": "Registered names, whose versions are checkpoints and whose aliases point at versions.",
-    "Predictions": "Answers for new rows.",
-    "Keys": "Who may call, for which project, and what.",
-    "Operations": "Is it alive, is it ready, who trains, what waits.",
-}
+def created(model: type[Answer], *statuses: int) -> Responses:
+    """The answers of an operation that creates, and may be repeated with an `Idempotency-Key`."""
+    return {**problems(400, 409, 413, 415, *statuses), 201: {"model": model, "description": "It is made, or was before."}}
 
 
-class Documented(FastAPI):
-    """FastAPI with our description; its own pages, which load scripts from elsewhere, are off."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(
-            title="Trainyard",
-            version=version("trainyard"),
-            description=_ABOUT,
-            openapi_tags=[{"name": name, "description": about} for name, about in _TAGS.items()],
-            docs_url=None,
-            redoc_url=None,
-            redirect_slashes=False,
-            **arguments,
-        )
-
-    def openapi(self) -> dict[str, Any]:
-        """The document, made once."""
-        if not self.openapi_schema:
-            components = super().openapi()["components"]
-            _, shared = models_json_schema(
-                [(Problem, "serialization"), (ProblemFault, "serialization")], ref_template="#/components/schemas/{model}"
-            )
-            components["schemas"] |= shared["$defs"]
-            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            assert self.openapi_schema is not None
-            _tell_scopes(self.openapi_schema["paths"])
-        assert self.openapi_schema is not None
-        return self.openapi_schema
+def media(types: Mapping[str, Example]) -> dict[str, Any]:
+    """Media types with an example of each; None for bytes that no text can show."""
+    return {type: _shown(example) for type, example in types.items()}
 
 
-def _tell_scopes(paths: dict[str, Any]) -> None:
-    """Say at each operation which scope it needs; without any key none."""
-    operations = ((path, method, operation) for path, methods in paths.items() for method, operation in methods.items())
-    for path, method, operation in operations:
-        scope = scope_of(method.upper(), path, operation["operationId"])
-        operation["security"] = [{"key": [scope]}, {}] if scope else []
+def _shown(example: Example) -> dict[str, Any]:
+    if example is None:
+        return {"schema": {"type": "string", "format": "binary"}}
+    return {"schema": {"type": "string" if isinstance(example, str) else "object"}, "example": example}
+
+
+def content(types: Mapping[str, Example], *, description: str) -> dict[str, Any]:
+    """An answer of some types that no model describes."""
+    return {"description": description, "content": media(types)}

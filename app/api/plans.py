@@ -6,16 +6,18 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Body
 
 from app.api.access import CallerOf
-from app.api.answers import Answer, ProblemFault
+from app.api.answer_examples import PLAN, shown
+from app.api.answers import Answer, DescribedAs
 from app.api.examples import IRIS_BY_HAND
 from app.api.openapi import problems
+from app.api.problem_answers import ProblemFault
 from app.api.queries import CheckedQuery
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
 from app.domain import planning
 from app.domain.admission import Room
-from app.domain.spec import JobSpec
+from app.domain.spec import JobSpec, ResolvedSpec
 from app.services.plans import Outlook
 from app.services.plans import Plan as Planned
 
@@ -55,8 +57,10 @@ class Plan(Answer):
     `columns` are the first thousand after preprocessing, `column_count` says how many there are.
     """
 
+    model_config = shown(PLAN)
+
     object: Literal["plan"] = "plan"
-    resolved_spec: Mapping[str, Any] | None = None
+    resolved_spec: Annotated[Mapping[str, Any], DescribedAs(ResolvedSpec)] | None = None
     layers: Sequence[Layer] = ()
     parameters: int | None = None
     steps_per_epoch: int | None = None

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Body, Query, Response
 
 from app.api.access import CallerOf
+from app.api.answer_examples import shown
 from app.api.answers import Answer
 from app.api.examples import PREDICT
 from app.api.openapi import Responses, problems
 from app.api.queries import CheckedQuery
+from app.api.report_examples import PREDICTION
 from app.api.services import ServicesOf
 from app.api.widths import CheckedMembers
 from app.domain.numbers import JsonNumber
@@ -41,7 +43,9 @@ class Prediction(Answer):
     those columns, and `probabilities` how probable each label is.
     """
 
-    object: str = "prediction"
+    model_config = shown(PREDICTION)
+
+    object: Literal["prediction"] = "prediction"
     checkpoint: str
     predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
     probabilities: Sequence[Sequence[JsonNumber]] | None

@@ -65,20 +65,25 @@ def status_of(error: TrainyardError) -> int:
 
 def problem(request: Request, error: TrainyardError) -> Response:
     """The answer for an error."""
-    status = status_of(error)
+    document = document_of(error, instance=request.url.path, request_id=getattr(request.state, "request_id", None))
+    headers = error.headers if isinstance(error, HttpError) else _HEADERS.get(type(error), _HEADERS.get(status_of(error)))
+    return Response(_dumps(document), status_code=status_of(error), media_type=MEDIA_TYPE, headers=headers)
+
+
+def document_of(error: TrainyardError, *, instance: str, request_id: str | None) -> dict[str, object]:
+    """The body for an error."""
     document: dict[str, object] = {
         "type": f"/docs#{error.code}",
         "title": error.title,
-        "status": status,
-        "detail": error.detail,
-        "instance": request.url.path,
+        "status": status_of(error),
+        "detail": _detail(error),
+        "instance": instance,
         "code": error.code,
-        "request_id": getattr(request.state, "request_id", None),
+        "request_id": request_id,
     }
     if isinstance(error, errors.Invalid):
         document["errors"] = [_entry(fault) for fault in error.faults]
-    headers = error.headers if isinstance(error, HttpError) else _HEADERS.get(type(error), _HEADERS.get(status))
-    return Response(_dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return document
 
 
 def _dumps(document: dict[str, object]) -> bytes:
@@ -95,14 +100,24 @@ def _clean(value: object) -> object:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
+def _detail(error: TrainyardError) -> str:
+    if not isinstance(error, errors.Invalid):
+        return error.detail
+    return "; ".join(f"{_place(fault)[1] or '/'}: {fault.detail}" for fault in error.faults)
+
+
 def _entry(fault: Fault) -> dict[str, str]:
-    """A fault of the body has a pointer, one of the query a parameter, one of a header its name."""
-    member, place = "pointer", fault.pointer
-    if fault.pointer.startswith(QUERY):
-        member, place = "parameter", fault.pointer[1:]
-    elif fault.pointer.startswith(HEADER):
-        member, place = "header", fault.pointer[1:]
+    member, place = _place(fault)
     return {member: place, "code": fault.code, "detail": fault.detail}
+
+
+def _place(fault: Fault) -> tuple[str, str]:
+    """A fault of the body has a pointer, one of the query a parameter, one of a header its name."""
+    if fault.pointer.startswith(QUERY):
+        return "parameter", fault.pointer[1:]
+    if fault.pointer.startswith(HEADER):
+        return "header", fault.pointer[1:]
+    return "pointer", fault.pointer
 
 
 def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Exception]]) -> None:

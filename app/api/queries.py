@@ -1,15 +1,17 @@
 """Query parameters: paging, waiting, and the refusal of those that an endpoint does not have."""
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from starlette.routing import Route
 
 from app.api.faults import QUERY
-from app.domain.errors import Fault, Invalid, NotFound, UnknownCursor
+from app.api.rest import with_the_rest
+from app.domain.errors import Fault, NotFound, UnknownCursor
 from app.domain.ids import is_id
 from app.persistence.paging import Page
 
@@ -22,12 +24,18 @@ _ENTRY = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Hold the answer for at most so many seconds.")]
 
 
+def cursor_of(prefix: str) -> Any:
+    """What `after` of a list may be, for the document: the id of one of its items, be it there or gone."""
+    about = "The `next` of the page before, or the id of its last item."
+    return Field(max_length=64, description=about, json_schema_extra={"pattern": f"^{prefix}_[0-9a-f]{{32}}$"})
+
+
 class Paging(BaseModel):
     """Keyset paging of a list."""
 
-    limit: int = Field(20, ge=1, le=MOST_ITEMS)
-    after: str | None = Field(None, max_length=64, description="The `next` of the page before, or the id of its last item.")
-    order: Literal["asc", "desc"] = "desc"
+    limit: int = Field(20, ge=1, le=MOST_ITEMS, description="How many items at most.")
+    after: str | None = None
+    order: Literal["asc", "desc"] = Field("desc", description="`desc`: the newest first.")
 
     def page(self, prefix: str) -> Page:
         """As the tables take it, of things whose ids begin so. An item may be gone: those beyond its id follow all the same."""
@@ -47,7 +55,7 @@ async def check_query(request: Request) -> None:
     values = request.query_params.multi_items()
     faults += [Fault(f"{QUERY}{name}", "bad_format", "It holds a NUL.") for name, value in values if "\0" in name + value]
     if faults:
-        raise Invalid(faults)
+        raise await with_the_rest(request, faults)
 
 
 CheckedQuery = Depends(check_query)
@@ -80,11 +88,13 @@ def entries_of(request: Request, map: str) -> list[tuple[str, str]]:
     return [(entry[2], value) for entry, value in found if entry and entry[1] == map]
 
 
-def methods_of(routers: Iterable[APIRouter]) -> Callable[[str], list[str]]:
-    """Answers all methods of a path, whichever operations they belong to."""
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+def methods_of(routes: Sequence[Route]) -> Callable[[str], list[str]]:
+    """Answers all methods of a path, whichever operations they belong to; what answers GET answers HEAD."""
 
     def methods(path: str) -> list[str]:
-        return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
+        fitting = [route for route in routes if route.path_regex.match(path)]
+        named = [route for route in fitting if route.path == path]  # one of its own, such as /v1/jobs/plan
+        found = {method for route in named or fitting for method in route.methods or ()}
+        return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
     return methods

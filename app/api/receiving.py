@@ -1,7 +1,8 @@
 """An upload's way from the socket to the service: raw, as a form, or in JSON, streamed to disk and hashed."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 from anyio import to_thread
 from fastapi import Request, Response
 
-from app.api.answers import DescribedDataset
+from app.api.dataset_answers import DescribedDataset
 from app.api.dataset_bodies import DatasetBody, DatasetSchema, Words, read_body, words_of
+from app.api.examples import DATASET, UPLOADED, UPLOADS
+from app.api.faults import QUERY
 from app.api.media import FORMATS, JSON, MULTIPART, check_encoding, format_of_body, format_of_file, media_type
 from app.api.multipart import Form
 from app.api.once import Once, key_of
 from app.api.services import Services
 from app.domain.caller import Caller
-from app.domain.errors import TooLarge
+from app.domain.errors import Fault, Invalid, TooLarge
 from app.persistence.rows import DatasetRow
 from app.services.datasets import Origin
 from app.services.idempotency import Transaction
@@ -24,13 +27,16 @@ from app.services.uploads import Sink
 from app.tabular.request import Format
 from app.tabular.samples import sample_path
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# As the last of these a generated client sends a file that is the whole body.
+_RAW = sorted(FORMATS, key="text/csv".__eq__)
+SCHEMA = "/schema"
+_BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": {"type": "string", "format": "binary"},
-        "name": {"type": "string"},
+        "file": _BINARY,
+        "name": {"type": "string", "maxLength": 200},
         "schema": {"type": "string", "description": "JSON, as in the query."},
     },
 }
@@ -38,9 +44,13 @@ UPLOAD_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            **dict.fromkeys(FORMATS, _BINARY),
-            MULTIPART: {"schema": _FORM},
-            JSON: {"schema": DatasetBody.model_json_schema(), "example": {"sample": "iris"}},
+            **{type: {"schema": _BINARY, **UPLOADS.get(type, {})} for type in _RAW},
+            MULTIPART: {
+                "schema": _FORM,
+                "encoding": {"file": {"contentType": ", ".join(FORMATS)}},
+                "example": {**UPLOADED, "name": "plants"},
+            },
+            JSON: {"schema": {"$ref": f"#/components/schemas/{DatasetBody.__name__}"}, "examples": DATASET},
         },
     }
 }
@@ -60,7 +70,8 @@ class Receiver:
         """Read the body whatever its form, and store what it holds."""
         type = media_type(self.request.headers.get("content-type", ""))
         check_encoding(self.request)
-        words = words_of(name=name, schema=schema)
+        with told_of_query():
+            words = words_of(name=name, schema=schema)
         if type == JSON:
             return await self._json(words)
         with self.services.uploads.receive() as sink:
@@ -71,14 +82,16 @@ class Receiver:
     async def _raw(self, sink: Sink, words: Words, *, format: Format) -> Response:
         async for piece in self.request.stream():
             sink.write(piece)
-        return await self._store_file(sink, words, format=format)
+        with told_of_query():
+            return await self._store_file(sink, words, format=format)
 
     async def _form(self, sink: Sink, words: Words) -> Response:
         form = Form(sink)
         await form.read(self.request)
         own = words_of(name=form.fields.get("name"), schema=form.fields.get("schema"))
         words = words.model_copy(update={field: getattr(own, field) for field in own.model_fields_set if getattr(own, field)})
-        return await self._store_file(sink, words, format=format_of_file(form.filename, form.content_type))
+        with told_of_query(only=own.schema_ is None):
+            return await self._store_file(sink, words, format=format_of_file(form.filename, form.content_type))
 
     async def _store_file(self, sink: Sink, words: Words, *, format: Format) -> Response:
         sink.flush()
@@ -101,6 +114,10 @@ class Receiver:
     def _store_json(self, raw: bytes, words: Words) -> Response:
         body = read_body(raw)
         words = Words(name=body.name or words.name, schema=body.schema_ or words.schema_)
+        with told_of_query(only=body.schema_ is None):
+            return self._store_body(body, words, raw)
+
+    def _store_body(self, body: DatasetBody, words: Words, raw: bytes) -> Response:
         datasets = self.services.datasets
         if body.sample is not None:
             path = sample_path(body.sample)
@@ -121,6 +138,22 @@ class Receiver:
 
     async def _in_turn(self, store: Callable[[], Response]) -> Response:
         return await to_thread.run_sync(store, limiter=self.services.uploads.turns)
+
+
+@contextmanager
+def told_of_query(*, only: bool = True) -> Iterator[None]:
+    """Faults of the schema are told as that of the query, where it stood there and `only` there."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid([_in_query(fault) if only else fault for fault in error.faults]) from None
+
+
+def _in_query(fault: Fault) -> Fault:
+    place = fault.pointer.removeprefix(SCHEMA)
+    if place == fault.pointer:
+        return fault
+    return Fault(f"{QUERY}schema", fault.code, f"{place}: {fault.detail}" if place else fault.detail)
 
 
 def origin_of(words: Words, content: bytes | Sink) -> Origin:

@@ -17,6 +17,7 @@ from app.api.faults import HEADER, QUERY
 from app.api.history import columns_to_json
 from app.api.openapi import content, problems
 from app.api.queries import LARGEST, CheckedQuery
+from app.api.report_examples import STREAM, STREAM_LINES
 from app.api.services import ServicesOf
 from app.domain.errors import Invalid
 from app.domain.job import Status
@@ -27,8 +28,13 @@ from app.services.streams import Done, Happened, Heartbeat, Item, NewEpochs, Pos
 router = APIRouter(prefix="/v1/jobs/{job_id}/stream", tags=["History"], dependencies=[CheckedQuery])
 
 SSE, TEXT = "text/event-stream", "text/plain"
-_POSITION = re.compile(r"(\d{1,10})(?:\.(\d{1,10}))?")
-_ANSWER = content(SSE, TEXT, description="Events `epochs`, `status`, `checkpoint`, and `done` last; or a line for each epoch.")
+_POSITION = re.compile(r"([0-9]{1,10})(?:[.]([0-9]{1,10}))?")
+_WRITTEN = {"pattern": f"^{_POSITION.pattern.replace('?:', '')}$"}
+_ANSWER = content(
+    {SSE: STREAM, TEXT: STREAM_LINES},
+    description="Events `epochs`, `status`, `checkpoint`, and `done` last; or a line for each epoch.",
+)
+_ANSWER["content"][SSE]["schema"] = {}  # of a stream of events there is none before OpenAPI 3.2
 _GONE = {"description": "`Last-Event-ID` is that of `done`, or a later one: there is nothing left to tell."}
 
 
@@ -39,8 +45,12 @@ def stream(
     caller: CallerOf,
     services: ServicesOf,
     every: Annotated[int, Query(ge=1, le=LARGEST, description="Epoch 1 and each n-th.")] = 1,
-    after: Annotated[str | None, Query(description="An event's id: what followed it; or an epoch.")] = None,
-    last_event_id: Annotated[str | None, Header(description="The id of the last event that was received.")] = None,
+    after: Annotated[
+        str | None, Query(description="An event's id: what followed it; or an epoch.", json_schema_extra=_WRITTEN)
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The id of the last event that was received.", json_schema_extra=_WRITTEN)
+    ] = None,
 ) -> Response:
     """What was missed, then what comes, until the job is over."""
     job = services.streams.find(caller, job_id)
@@ -60,9 +70,9 @@ def _position(text: str | None, place: str) -> Position:
     if text is None:
         return Position()
     match = _POSITION.fullmatch(text)
-    if match is None or int(match[1]) > LARGEST or int(match[2] or 0) > LARGEST:
+    if match is None:
         raise Invalid.at(place, "It is neither an event's id such as `120.3` nor an epoch.", code="bad_format")
-    return Position(int(match[1]), int(match[2] or 0))
+    return Position(min(LARGEST, int(match[1])), min(LARGEST, int(match[2] or 0)))
 
 
 class _Pen:

@@ -1,11 +1,14 @@
 """The bodies of answers about sweeps."""
 
 from collections import Counter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from app.api.answers import Answer, Job, Time
+from app.api.answer_examples import TRIAL, shown
+from app.api.answers import Answer, DescribedAs, Job, Time
+from app.api.report_examples import SWEEP
 from app.domain.job import HELD, TERMINAL, Status
 from app.domain.numbers import JsonNumber
+from app.domain.spec import JobSpec
 from app.domain.sweep import Mode, SweepStatus, reported_value
 from app.persistence.rows import JobRow
 from app.services.sweeps import SweepView, TrialView
@@ -63,12 +66,14 @@ class BestTrial(Answer):
 class Sweep(Answer):
     """Many jobs from one spec."""
 
+    model_config = shown(SWEEP)
+
     id: str
     object: Literal["sweep"] = "sweep"
     name: str | None
     status: SweepStatus
     terminal: bool
-    spec: dict[str, Any]
+    spec: Annotated[dict[str, Any], DescribedAs(JobSpec)]
     search: dict[str, Any]
     method: Literal["grid", "random", "tpe"]
     trials: int
@@ -100,6 +105,8 @@ class Sweep(Answer):
 
 class TrialJob(Job):
     """A job of a sweep: `parameters` are what was set in the sweep's spec, `value` is the sweep's metric at its best epoch."""
+
+    model_config = shown(TRIAL)
 
     parameters: dict[str, Any]
     value: JsonNumber

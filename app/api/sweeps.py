@@ -10,8 +10,8 @@ from app.api.answers import Listing
 from app.api.examples import SWEEP
 from app.api.faults import QUERY
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, problems
-from app.api.queries import CheckedQuery, Paging
+from app.api.openapi import created, problems
+from app.api.queries import CheckedQuery, Paging, cursor_of
 from app.api.services import ServicesOf
 from app.api.sweep_answers import Sweep, TrialJob
 from app.api.texts import CheckedText
@@ -23,12 +23,19 @@ from app.services.sweeps import SweepView
 
 router = APIRouter(prefix="/v1/sweeps", tags=["Sweeps"], dependencies=[CheckedQuery])
 
-_CREATED: Responses = {**problems(400, 409, 413, 415), 201: {"model": Sweep}}
+_CREATED = created(Sweep)
+
+
+class SweepQuery(Paging):
+    """Which page of the sweeps."""
+
+    after: Annotated[str | None, cursor_of("swp")] = None
 
 
 class TrialQuery(Paging):
     """Which page of a sweep's trials, and in which order."""
 
+    after: Annotated[str | None, cursor_of("job")] = None
     sort: Literal["metric"] | None = Field(None, description="`metric`: the best first, those without a value last.")
 
 
@@ -49,7 +56,7 @@ def create(
 
 
 @router.get("", operation_id="list_sweeps", responses=problems())
-def list_sweeps(query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Sweep]:
+def list_sweeps(query: Annotated[SweepQuery, Query()], caller: CallerOf, services: ServicesOf) -> Listing[Sweep]:
     """Sweeps, newest first."""
     views = services.sweeps.page(caller, query.page("swp"))
     return Listing[Sweep].of(views, limit=query.limit, answer=Sweep.of, cursor=lambda sweep: sweep.id)

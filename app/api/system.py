@@ -2,14 +2,17 @@
 
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from fastapi import APIRouter, Response
 
 from app.api.access import CallerOf
+from app.api.answer_examples import shown
 from app.api.answers import Answer, Time
-from app.api.openapi import problems
+from app.api.openapi import Responses, problems, problems_of_a_probe
+from app.api.problem_answers import SPARSE
 from app.api.queries import CheckedQuery
+from app.api.report_examples import ALIVE, NOT_READY, READY, SYSTEM
 from app.api.services import ServicesOf
 from app.persistence.rows import WorkerRow
 
@@ -40,6 +43,8 @@ class Worker(Answer):
 class System(Answer):
     """The service: its version, who trains, how many jobs wait; `jobs` counts the caller's by their live status."""
 
+    model_config = shown(SYSTEM)
+
     object: Literal["system"] = "system"
     version: str
     workers: list[Worker]
@@ -49,6 +54,8 @@ class System(Answer):
 
 class Ready(Answer):
     """Each part by name: `ok`, `down`, `degraded` or `starting`."""
+
+    model_config = {**shown(READY), **SPARSE}
 
     status: Literal["ready", "unavailable"]
     database: str
@@ -60,15 +67,22 @@ class Ready(Answer):
 class Alive(Answer):
     """The process answers."""
 
+    model_config = shown(ALIVE)
+
     status: Literal["ok"] = "ok"
 
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": Ready, "description": "Something needed is down or still starting."}
+_NOT_READY: Responses = {
+    **problems_of_a_probe(),
+    503: {
+        "model": Ready,
+        "description": "Something needed is down or still starting.",
+        "content": {"application/json": {"example": NOT_READY}},
+    },
 }
 
 
-@router.get("/livez", operation_id="livez")
+@router.get("/livez", operation_id="livez", responses=problems_of_a_probe())
 async def livez() -> Alive:
     """The process answers; needs no key."""
     return Alive()

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _MICROSECOND = timedelta(microseconds=1)
@@ -12,7 +13,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def _checked(text: str) -> str:
     if not _RFC3339.fullmatch(text):
-        raise ValueError("It must be a time as 2026-11-23T03:22:00.123Z; a plus sign is written %2B in a query")
+        detail = "It must be a time as 2026-11-23T03:22:00.123Z; a plus sign is written %2B in a query."
+        raise PydanticCustomError("bad_format", detail)
     return text
 
 

@@ -9,8 +9,8 @@ from app.api.answers import Listing
 from app.api.examples import VERSION
 from app.api.model_answers import ModelVersion
 from app.api.once import KeyOf, Once, key_of
-from app.api.openapi import Responses, problems
-from app.api.queries import CheckedQuery, Paging
+from app.api.openapi import created, problems
+from app.api.queries import CheckedQuery, Paging, cursor_of
 from app.api.services import ServicesOf
 from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
@@ -20,7 +20,13 @@ from app.services.versions import VersionView
 
 router = APIRouter(prefix="/v1/models/{name}/versions", tags=["Models"], dependencies=[CheckedQuery])
 
-_CREATED: Responses = {**problems(400, 404, 409, 413, 415, 500), 201: {"model": ModelVersion}}
+_CREATED = created(ModelVersion, 404)
+
+
+class VersionQuery(Paging):
+    """Which page of a model's versions."""
+
+    after: Annotated[str | None, cursor_of("mver")] = None
 
 
 @router.post(
@@ -47,7 +53,7 @@ def register(
 
 @router.get("", operation_id="list_model_versions", responses=problems(404))
 def list_versions(
-    name: str, query: Annotated[Paging, Query()], caller: CallerOf, services: ServicesOf
+    name: str, query: Annotated[VersionQuery, Query()], caller: CallerOf, services: ServicesOf
 ) -> Listing[ModelVersion]:
     """The versions of a model, newest first."""
     views = services.versions.page(caller, name, query.page("mver"))

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from app.domain.errors import Fault, pointer
 from app.domain.memory import Estimate, estimate, readable
 from app.domain.spec import ResolvedSpec
 
-CODE = "too_large"
+CODE: Final = "too_large"
 
 Device = Literal["cpu", "cuda"]
 _PLACES: dict[str, tuple[Device, ...]] = {"auto": ("cpu", "cuda"), "cpu": ("cpu",), "cuda": ("cuda",)}

@@ -1,11 +1,12 @@
 """What a job may cost at most: limits of an installation, looked at before anything is queued."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from app.domain.resolve_findings import Findings
 from app.domain.spec import JobSpec
 
-CODE = "too_large"
+CODE: Final = "too_large"
 
 
 @dataclass(frozen=True, kw_only=True)

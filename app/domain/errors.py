@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from app.domain.fault_codes import FaultCode
+
 
 @dataclass(frozen=True)
 class Fault:
     """One thing wrong with a request body: `pointer` is a JSON Pointer into what was sent."""
 
     pointer: str
-    code: str
+    code: FaultCode
     detail: str
 
 
@@ -77,7 +79,7 @@ class Invalid(TrainyardError):
         self.faults = tuple(faults)
 
     @classmethod
-    def at(cls, pointer: str, detail: str, *, code: str = "invalid") -> "Invalid":
+    def at(cls, pointer: str, detail: str, *, code: FaultCode = "invalid") -> "Invalid":
         """One fault at one place."""
         return cls([Fault(pointer, code, detail)])
 

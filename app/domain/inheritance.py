@@ -1,6 +1,7 @@
 """What a job takes over from a checkpoint that it starts from, and what must be alike for that."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from app.domain.columns import FittedTargets
 from app.domain.kinds import Kind
@@ -11,7 +12,7 @@ from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, level_text
 from app.domain.spec import JobSpec, ResolvedSpec
 
-UNFIT = "checkpoint_unfit"
+UNFIT: Final = "checkpoint_unfit"
 # The fields that `completed` may set.
 COMPLETED = ("columns", "features", "task")
 

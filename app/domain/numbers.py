@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-JsonNumber = float | int | str | None
+NotFinite = Literal["NaN", "Infinity", "-Infinity"]
+JsonNumber = float | int | NotFinite | None
 
 
 def to_json(value: float | None) -> JsonNumber:

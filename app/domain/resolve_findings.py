@@ -1,10 +1,12 @@
 """What resolving a spec brings to light: faults that refuse the job, warnings that go with it."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from app.domain.errors import Fault, Invalid, NotSupported, pointer
+from app.domain.fault_codes import FaultCode
 
-NOT_SUPPORTED = "not_supported"
+NOT_SUPPORTED: Final = "not_supported"
 
 
 @dataclass
@@ -14,7 +16,7 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def fault(self, *place: str | int, detail: str, code: str = "invalid") -> None:
+    def fault(self, *place: str | int, detail: str, code: FaultCode = "invalid") -> None:
         """Notes a fault at a place in the spec, given as member names and positions."""
         self.faults.append(Fault(pointer(*place), code, detail))
 

@@ -29,7 +29,8 @@ def _nth(size: int, place: float) -> int:
     return min(size - 1, int(place * size))
 
 
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST), WHOLE]
+# Bounds that a document can tell: the largest number itself is none of those that a double can be.
+Whole = Annotated[int, Field(gt=-LARGEST - 1, lt=LARGEST + 1), WHOLE]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -111,7 +112,7 @@ Distribution = Annotated[
     | Annotated[LogUniform, Tag("log_uniform")],
     Discriminator(
         _kind,
-        custom_error_type="no_distribution",
+        custom_error_type="wrong_type",
         custom_error_message=f"It must be an object with one member of {', '.join(KINDS)}",
     ),
 ]

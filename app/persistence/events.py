@@ -10,10 +10,10 @@ from app.persistence.database import now
 from app.persistence.rows import EventRow
 from app.persistence.tables import events, jobs
 
-Data = Mapping[str, JsonNumber | bool | list[str]]
+Data = Mapping[str, JsonNumber | str | bool | list[str]]
 
 
-def append(connection: Connection, number: int, type: str, **data: JsonNumber | bool | list[str]) -> None:
+def append(connection: Connection, number: int, type: str, **data: JsonNumber | str | bool | list[str]) -> None:
     """Add an event; call it where the job's row was changed in the same transaction, for that lock orders the sequence."""
     append_all(connection, type, [(number, data)])
 

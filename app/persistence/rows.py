@@ -209,7 +209,7 @@ class EventRow(Record):
     id: str
     sequence: int
     type: str
-    data: dict[str, JsonNumber | bool | list[str]]
+    data: dict[str, JsonNumber | str | bool | list[str]]
     created_at: datetime
 
 

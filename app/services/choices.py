@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from app.domain.caller import Caller
 from app.domain.errors import Conflict, NotFound
+from app.domain.models import DEFAULT
 from app.persistence import choices
 from app.persistence.choices import Candidate, Candidates, Served
 from app.persistence.database import Database
@@ -42,6 +43,15 @@ class Choices:
             raise NotFound("model", model)
         if not found:
             raise NotFound(f"version or alias of model {model}:", which)
+        return found[0]
+
+    async def default(self, caller: Caller, model: str) -> Served:
+        """The version that the model predicts with where none is named; NotFound, or Conflict where it has none."""
+        found = await self._versions.answer((caller.project_id, model, DEFAULT))
+        if found is None:
+            raise NotFound("model", model)
+        if not found:
+            raise Conflict(f"The model has no alias `{DEFAULT}`: register a version, or move the alias to one.")
         return found[0]
 
     def _of_jobs(self, keys: Collection[_Job]) -> dict[_Job, Candidates]:

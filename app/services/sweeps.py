@@ -11,7 +11,6 @@ from app.domain.blobs import recovery_folder
 from app.domain.caller import Caller
 from app.domain.errors import Invalid, NotFound, UnknownCursor
 from app.domain.job import Status
-from app.domain.numbers import JsonNumber
 from app.domain.sweep import SweepSpec, SweepStatus, status_of
 from app.domain.sweep_trials import Trial, TrialFindings, resolve_metric, trials_of
 from app.persistence import events, jobs, recovery, sweeps, workers
@@ -178,5 +177,5 @@ def _datasets_of(sweep: SweepSpec, members: Sequence[NewJob]) -> dict[str, str]:
     return {id: f"/search{place}" if place[1:] in sweep.search else f"/spec{place}" for id, place in named.items()}
 
 
-def _told(trial: Cancelled) -> dict[str, JsonNumber]:
+def _told(trial: Cancelled) -> dict[str, int | str]:
     return {"epoch": trial.epoch} | ({"stop_reason": str(trial.status)} if trial.status.terminal else {})

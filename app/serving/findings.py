@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.domain.errors import Fault, Invalid
+from app.domain.fault_codes import FaultCode
 
 MOST = 100
 """Faults or warnings that are listed; of the others only the number is told."""
@@ -27,7 +28,7 @@ class Findings:
     _more_faults: int = 0
     _more_warnings: int = 0
 
-    def fault(self, pointer: str, code: str, detail: str) -> None:
+    def fault(self, pointer: str, code: FaultCode, detail: str) -> None:
         """Notes one thing that refuses the request."""
         if len(self._faults) < MOST:
             self._faults.append(Fault(pointer, code, detail))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.columns import NumericColumn
+from app.domain.fault_codes import FaultCode
 from app.domain.schema import StorageType
 from app.serving.findings import Findings
 from app.serving.requests import ABSENT, Cells, Row, picker
@@ -92,7 +93,7 @@ class NumberReader:
             detail = f"Row {i}, column {name!r}: the value is missing; it was imputed as in training."
             findings.warn("missing_value", detail, row=i, column=name)
 
-    def _fault(self, cells: Cells, at: tuple[int, int], *, code: str, detail: str, findings: Findings) -> None:
+    def _fault(self, cells: Cells, at: tuple[int, int], *, code: FaultCode, detail: str, findings: Findings) -> None:
         row, index = at
         place = f"Row {row}, column {self._columns[index].name!r}"
         findings.fault(cells.pointer(row, self._places[index]), code, f"{place}: {detail}.")

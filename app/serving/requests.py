@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.alternatives import faults_of, told_as
 from app.domain.errors import Invalid, TooLarge
 from app.serving.findings import Findings
 
@@ -16,13 +17,17 @@ ABSENT: Final = object()
 Row = Sequence[object]
 
 
+FORMS = {"rows": "PredictRows", "columns": "PredictColumns"}
+_ROW = {"anyOf": [{"type": "object"}, {"type": "array", "items": {}}]}
+
+
 class PredictBody(BaseModel):
     """`{"rows": [{column: value}]}`, `{"rows": [[value]]}` in the order of features, or `{"columns": {column: [value]}}`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=told_as(FORMS))
 
-    rows: list[object] | None = None
-    columns: dict[str, list[object]] | None = None
+    rows: Annotated[list[object] | None, Field(json_schema_extra={"minItems": 1, "items": _ROW})] = None
+    columns: Annotated[dict[str, list[object]] | None, Field(json_schema_extra={"minProperties": 1})] = None
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class CellReader:
             TooLarge: more than `max_rows` rows.
 
         """
-        if (body.rows is None) == (body.columns is None):
-            raise Invalid.at("", "Send either `rows` or `columns`.", code="missing")
+        if wrong := [*faults_of(body, FORMS)]:
+            raise Invalid(wrong)
         if body.rows is not None:
             _check_count(count_rows(body), "/rows", max_rows)
             return self._from_rows(body.rows, findings)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 from uuid import uuid4
 
 from app.storage.many import put_each
@@ -93,9 +92,9 @@ class Folder:
 
     def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See Storage.stream; the file is opened before the first piece is asked for."""
-        file = self._path(key).open("rb")
-        file.seek(start)
-        return _pieces(file, None if end is None else end - start)
+        pieces = _pieces(self._path(key), start=start, left=None if end is None else end - start)
+        next(pieces)
+        return pieces
 
     def fetch(self, key: str, destination: Path) -> Path:
         """See Storage.fetch."""
@@ -146,8 +145,11 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _pieces(file: BinaryIO, left: int | None) -> Iterator[bytes]:
-    with file:
+def _pieces(path: Path, *, start: int, left: int | None) -> Iterator[bytes]:
+    """Nothing first, with the file open: one that has begun closes it also where nobody reads on."""
+    with path.open("rb") as file:
+        file.seek(start)
+        yield b""
         while piece := file.read(PIECE if left is None else min(PIECE, left)):
             left = None if left is None else left - len(piece)
             yield piece

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from pydantic import SecretStr
 
 from tests.api.service import Service, running, settings_for
+from tests.contract import answers
 
 OPERATOR = "the operator's key of these tests"
 
@@ -30,7 +30,7 @@ def make(service: Service, **body: object) -> dict[str, Any]:
 @contextmanager
 def holder(service: Service, secret: str) -> Iterator[Service]:
     """The same service as the holder of a key sees it."""
-    with httpx2.Client(base_url=service.client.base_url, timeout=30, headers=bearer(secret)) as client:
+    with answers.client(str(service.client.base_url), seconds=30, headers=bearer(secret)) as client:
         yield Service(service.settings, service.database, client, service.server)
 
 

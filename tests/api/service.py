@@ -28,6 +28,7 @@ from app.persistence.reports import Progress
 from app.persistence.rows import JobRow
 from app.settings import Settings
 from app.storage.folder import Folder
+from tests.contract import answers
 from tests.servers.processes import wait_until
 
 NO_BROKER = "redis://127.0.0.1:1/0"
@@ -116,7 +117,7 @@ def running(settings: Settings) -> Iterator[Service]:
     try:
         wait_until(lambda: server.started or not thread.is_alive())
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with answers.client(f"http://127.0.0.1:{port}", seconds=30) as client:
             yield Service(settings, database, client, server)
     finally:
         server.should_exit = True

@@ -149,7 +149,8 @@ def test_before_the_first_checkpoint_there_is_a_conflict_that_says_so(service: S
     ("body", "where"),
     [
         ({"rows": [{"size": "x", "city": "Ulm"}, {"city": "Ulm"}]}, ["/rows/0/size", "/rows/1/size"]),
-        ({"rows": [], "columns": {}}, [""]),
+        ({"rows": [], "columns": {}}, ["/columns"]),
+        ({}, ["/rows"]),
         ({"bogus": 1}, ["/bogus"]),
         ({"rows": 5}, ["/rows"]),
     ],

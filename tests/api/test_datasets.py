@@ -163,8 +163,10 @@ def test_a_sample_is_there_by_its_name(shared: Service) -> None:
 @pytest.mark.parametrize(
     ("body", "where"),
     [
-        ({}, [""]),
-        ({"sample": "iris", "rows": []}, [""]),
+        ({}, ["/rows"]),
+        ({"sample": "iris", "rows": []}, ["/sample"]),
+        ({"sample": "iris", "rows": [], "columns": {}}, ["/columns", "/sample"]),
+        ({"rows": None}, ["/rows"]),
         ({"sample": "mnist"}, ["/sample"]),
         ({"rows": [{"a": "x\0"}]}, ["/rows/0/a"]),
         ({"rows": [1], "bogus": 2}, ["/bogus", "/rows/0"]),
@@ -176,6 +178,19 @@ def test_a_sample_is_there_by_its_name(shared: Service) -> None:
 )
 def test_a_json_body_is_refused_where_it_is_wrong(shared: Service, body: dict[str, object], where: list[str]) -> None:
     assert pointers(shared.client.post("/v1/datasets", json=body)) == where
+
+
+@pytest.mark.parametrize("schema", ["{", '{"a": "nothing"}', '{"columns": {"a": "nothing"}}', '{"b": "numeric"}'])
+def test_what_is_wrong_with_a_schema_is_told_where_the_schema_stands(shared: Service, schema: str) -> None:
+    table, rows = b"a\n1\n", {"rows": [{"a": 1}]}
+
+    raw = shared.client.post("/v1/datasets", content=table, headers={"Content-Type": "text/csv"}, params={"schema": schema})
+    beside = shared.client.post("/v1/datasets", json=rows, params={"schema": schema})
+    form = shared.client.post("/v1/datasets", files={"file": ("a.csv", table)}, data={"schema": schema})
+
+    for by_query in (raw, beside):
+        assert [fault.get("parameter") for fault in by_query.json()["errors"]] == ["schema"]
+    assert [fault["pointer"].split("/")[1] for fault in form.json()["errors"]] == ["schema"]
 
 
 def test_a_name_that_stands_twice_in_a_json_body_is_refused(shared: Service) -> None:

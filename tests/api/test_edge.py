@@ -82,7 +82,7 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/models/iris"),
+        ("GET", "/v1/batch_predictions"),
         ("GET", "/v2"),
         ("POST", "/v2/models/x/infer"),
     ],
@@ -96,10 +96,12 @@ def test_a_path_of_a_later_version_is_refused_by_name(shared: Service, method: s
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", "/v1/jobs", "GET, POST"),
-        ("PATCH", "/v1/jobs/job_1", "DELETE, GET"),
+        ("PUT", "/v1/jobs", "GET, HEAD, POST"),
+        ("PATCH", "/v1/jobs/job_1", "DELETE, GET, HEAD"),
+        ("OPTIONS", "/v1/jobs/plan", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
         ("GET", "/v1/jobs/job_1/cancel", "POST"),
-        ("DELETE", "/livez", "GET"),
+        ("DELETE", "/livez", "GET, HEAD"),
     ],
 )
 def test_a_method_that_a_path_has_not_is_405_with_all_it_has(shared: Service, method: str, path: str, allow: str) -> None:
@@ -112,6 +114,18 @@ def test_a_method_that_a_path_has_not_is_405_with_all_it_has(shared: Service, me
 def test_an_unknown_parameter_is_refused_on_every_operation(shared: Service) -> None:
     for path in ("/v1/jobs", "/v1/jobs/x", "/v1/datasets/x/columns", "/v1/checkpoints/x", "/v1/system", "/livez"):
         assert pointers(shared.client.get(path, params={"nope": 1})) == ["nope"]
+
+
+def test_faults_of_query_headers_and_body_are_told_at_once(shared: Service) -> None:
+    body = {"target": 5, "name": "a\0", "loss": {"name": "none"}}
+
+    answer = shared.client.post("/v1/jobs?nope=1", json=body, headers={"Idempotency-Key": "a key"})
+
+    assert pointers(answer) == ["/dataset", "/loss/name", "/name", "/target", "Idempotency-Key", "nope"]
+    assert pointers(shared.client.get("/v1/jobs?nope=1&limit=0&name=%00")) == ["limit", "name", "nope"]
+    assert pointers(shared.client.post("/v1/jobs", json=body)) == ["/dataset", "/loss/name", "/name", "/target"]
+    assert pointers(shared.client.post("/v1/jobs?nope=1", content=b"{")) == ["nope"]
+    assert pointers(shared.client.post("/v1/jobs?nope=1", content=b"[" + b"1," * 100_000 + b"1]")) == ["nope"]
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs/a%00b", "/v1/jobs/%ff", "/v1/datasets/..%2f..%2fx"])

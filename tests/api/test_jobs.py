@@ -121,7 +121,7 @@ def test_all_faults_of_a_spec_are_told_at_once_and_none_echoes_a_value(shared: S
     assert pointers(answer) == [
         "/a~1b~0c",
         "/batch_size",
-        "/loss",
+        "/loss/name",
         "/network/hidden_layers/1",
         "/optimizer/betas",
         "/optimizer/momentum",
@@ -189,7 +189,30 @@ def test_a_fault_names_the_choices_as_they_are_written(shared: Service) -> None:
     answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", "columns": {"size": "datetime"}})
 
     [fault] = answer.json()["errors"]
-    assert fault["detail"] == "It should be 'numeric', 'categorical' or 'boolean'."
+    assert fault["detail"] == "It must be 'numeric', 'categorical' or 'boolean'."
+
+
+@pytest.mark.parametrize(
+    ("block", "kinds"),
+    [
+        ("optimizer", "'sgd', 'adam', 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad'"),
+        ("lr_schedule", "'constant', 'step', 'exponential', 'cosine', 'one_cycle', 'plateau'"),
+        ("loss", "'auto', 'cross_entropy', 'bce', 'mse', 'l1', 'huber', 'quantile', 'poisson', 'focal', 'custom:NAME'"),
+    ],
+)
+def test_a_kind_of_block_that_there_is_not_is_told_with_those_that_there_are(shared: Service, block: str, kinds: str) -> None:
+    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", block: {"name": "adma"}})
+
+    [fault] = answer.json()["errors"]
+    assert fault == {"pointer": f"/{block}/name", "code": "not_allowed", "detail": f"It must be one of {kinds}."}
+
+
+@pytest.mark.parametrize("block", ["optimizer", "lr_schedule"])
+def test_a_block_that_does_not_say_its_kind_is_told_so_where_it_should(shared: Service, block: str) -> None:
+    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", block: {}})
+
+    [fault] = answer.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == (f"/{block}/name", "missing")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])

@@ -129,7 +129,6 @@ def test_what_is_not_there_predicts_nothing(lasting: Service) -> None:
     path = named(lasting, "empty")
 
     for which in (
-        "",
         "/versions/1",
         "/versions/none",
         "/versions/01",
@@ -140,6 +139,7 @@ def test_what_is_not_there_predicts_nothing(lasting: Service) -> None:
     ):
         assert_problem(lasting.client.post(f"{path}{which}/predict", json=ROWS), 404, "not_found")
     assert_problem(lasting.client.post("/v1/models/nobody/predict", json=ROWS), 404, "not_found")
+    assert_problem(lasting.client.post(f"{path}/predict", json=ROWS), 409, "conflict")
     assert pointers(lasting.client.post(f"{path}/predict", json={"rows": 5})) == ["/rows"]
 
 

@@ -61,31 +61,9 @@ def test_the_front_page_leads_to_a_reference_that_loads_nothing_from_elsewhere(s
     assert (front.status_code, front.headers["location"]) == (307, "/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "connect-src 'self'" in page.headers["content-security-policy"]
-    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page.text)
-
-
-def test_every_operation_is_described_with_its_problems(shared: Service) -> None:
-    document = shared.get("/openapi.json")
-
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    ids = [operation["operationId"] for operation in operations]
-    assert document["openapi"].startswith("3.1")
-    assert len(ids) == len(set(ids)) == 53
-    for path, methods in document["paths"].items():
-        for operation in methods.values():
-            assert operation["tags"], path
-            assert operation["description"], path
-            if path.startswith("/v1"):
-                assert {"401", "403", "422", "503"} <= operation["responses"].keys(), path
-                assert "application/problem+json" in operation["responses"]["422"]["content"], path
-
-
-def test_every_reference_in_the_description_leads_somewhere(shared: Service) -> None:
-    answer = shared.client.get("/openapi.json")
-
-    schemas = answer.json()["components"]["schemas"]
-    assert set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', answer.text)) <= schemas.keys()
-    assert "HTTPValidationError" not in schemas
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert set(re.findall(r"""(?:src=|href=|fetch\(|url\(|import )["']?([^"')\s]+)""", page.text)) == {"/openapi.json"}
+    assert "://" not in page.text
 
 
 def test_making_the_application_opens_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.contract import answers
 from tests.servers.cluster import cluster
 from tests.servers.processes import free_port
 
@@ -52,5 +53,5 @@ def api_process(folder: Path, *, broker: str, environment: Mapping[str, str] | N
         assert started.run(["trainyard", "migrate"]).returncode == 0
         process = started.start("api", ["trainyard", "api"])
         started.wait_until_healthy("api", ["trainyard", "api", "--check"])
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with answers.client(f"http://127.0.0.1:{port}", seconds=60) as client:
             yield ApiProcess(process.pid, folder, port, client)

@@ -219,8 +219,8 @@ def test_pointers_of_columns_lead_into_columns_and_escape_names() -> None:
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, ""),
-        ({"rows": [[1.0]], "columns": {"length": [1.0]}}, ""),
+        ({}, "/rows"),
+        ({"rows": [[1.0]], "columns": {"length": [1.0]}}, "/columns"),
         ({"rows": []}, "/rows"),
         ({"columns": {}}, "/columns"),
         ({"columns": {"length": []}}, "/columns"),

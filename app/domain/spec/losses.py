@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from app.domain.custom import is_custom
+from app.domain.custom import CUSTOM, is_custom
 from app.domain.spec.blocks import Block
 
 Positive = Annotated[float, Field(gt=0)]
@@ -75,9 +75,13 @@ class Custom(Block):
     name: Annotated[str, Field(pattern=r"^custom:[A-Za-z0-9_.-]+$")]
 
 
+# As a refusal of another name tells it.
+ANY_CUSTOM = f"{CUSTOM}NAME"
+
+
 def _tag(value: object) -> str:
     name = value.get("name", "auto") if isinstance(value, dict) else getattr(value, "name", "auto")
-    return "custom" if isinstance(name, str) and is_custom(name) else str(name)
+    return ANY_CUSTOM if isinstance(name, str) and is_custom(name) else str(name)
 
 
 Loss = Annotated[
@@ -90,7 +94,7 @@ Loss = Annotated[
     | Annotated[Quantile, Tag("quantile")]
     | Annotated[Poisson, Tag("poisson")]
     | Annotated[Focal, Tag("focal")]
-    | Annotated[Custom, Tag("custom")],
+    | Annotated[Custom, Tag(ANY_CUSTOM)],
     Discriminator(_tag),
 ]
 

@@ -26,7 +26,7 @@ class Sgd(Block):
 class Adam(Block):
     """torch.optim.Adam."""
 
-    name: Literal["adam"] = "adam"
+    name: Literal["adam"]
     learning_rate: Positive = 0.001
     betas: Betas = (0.9, 0.999)
     eps: Positive = 1e-8

@@ -18,7 +18,7 @@ class _Schedule(Block):
 class Constant(_Schedule):
     """The learning rate as it is."""
 
-    name: Literal["constant"] = "constant"
+    name: Literal["constant"]
 
 
 class Step(_Schedule):

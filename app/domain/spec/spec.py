@@ -46,8 +46,8 @@ class JobSpec(Block):
     test_dataset: str | None = None
     network: Network = Network()
     loss: Loss = Auto()
-    optimizer: Optimizer = Adam()
-    lr_schedule: LrSchedule = Constant()
+    optimizer: Optimizer = Adam(name="adam")
+    lr_schedule: LrSchedule = Constant(name="constant")
     epochs: Epochs = 200
     batch_size: Count | Literal["full", "auto"] = 64
     early_stopping: EarlyStopping | None = None
