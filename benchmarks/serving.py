@@ -3,8 +3,8 @@
     python -m benchmarks.serving [--quick] [--repeats 5] [--seconds 2] [--peers tutorial MLServer]
 
 Each runs in its own virtual environment (made where it is not there, about 4 GB in all, in the user's cache folder), in one
-process where it can, with one thread, and writes no line for each request; ours is `trainyard api` as it comes. One client asks
-all in the same way, in turns. `quick` shows that it runs.
+process where it can, with one thread, and writes no line for each request; ours is `trainyard api` as it comes, whose log has
+one. One client asks all of them in turns. `--quick` shows that it runs.
 """
 
 import argparse
@@ -12,8 +12,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import numpy as np
 
 from benchmarks.serving_ours import WIDE, Job, api, train
 from benchmarks.serving_peers import PEERS, Peer, prepare, serving
@@ -29,15 +27,18 @@ def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     peers = [peer for peer in PEERS if peer.name in arguments.peers and _is_prepared(peer)]
+    with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as folder:
+        print_goals(_compare(Path(folder), peers, repeats=arguments.repeats, seconds=arguments.seconds))
+
+
+def _compare(folder: Path, peers: Sequence[Peer], *, repeats: int, seconds: float) -> dict[Case, Results]:
     found: dict[Case, Results] = {}
-    with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as place:
-        folder = Path(place)
-        jobs, models = train(folder / "data")
-        _print_memory(folder / "data", jobs[WIDE], models)
-        for job in jobs.values():
-            with _contenders(folder, job, peers) as contenders:
-                found |= _measure(contenders, job, repeats=arguments.repeats, seconds=arguments.seconds)
-    print_goals(found)
+    jobs, models = train(folder / "data")
+    _print_memory(folder / "data", jobs[WIDE], models)
+    for job in jobs.values():
+        with _contenders(folder, job, peers) as contenders:
+            found |= _measure(contenders, job, repeats=repeats, seconds=seconds)
+    return found
 
 
 def _measure(contenders: Sequence[Contender], job: Job, *, repeats: int, seconds: float) -> dict[Case, Results]:
@@ -81,10 +82,8 @@ def _print_memory(folder: Path, job: Job, models: Sequence[str]) -> None:
 @contextmanager
 def _contenders(folder: Path, job: Job, peers: Sequence[Peer]) -> Iterator[list[Contender]]:
     """All that answer, and answer right; they start side by side."""
-    network = folder / f"{job.id}.npz"
-    np.savez(network, **job.weights)  # type: ignore[arg-type]  # one could be named as an option of its
     with ExitStack() as stack:
-        theirs = [contender for peer in peers for contender in _started(stack, peer, network, folder / f"{peer.name}-{job.id}")]
+        theirs = [contender for peer in peers for contender in _started(stack, peer, job, folder)]
         ours = stack.enter_context(api(folder / "data"))
         yield [*_ours_of(ours, job), *(contender for contender in theirs if _is_right(contender, job))]
 
@@ -103,9 +102,10 @@ def _ours(server: Server, job: str) -> Contender:
     return Contender(OURS, server, f"/v1/jobs/{job}/predict", PLAIN)
 
 
-def _started(stack: ExitStack, peer: Peer, network: Path, folder: Path) -> list[Contender]:
+def _started(stack: ExitStack, peer: Peer, job: Job, folder: Path) -> list[Contender]:
     try:
-        return [Contender(peer.name, stack.enter_context(serving(peer, network, folder)), peer.path, peer.form)]
+        server = stack.enter_context(serving(peer, job, folder / f"{peer.name}-{job.id}"))
+        return [Contender(peer.name, server, peer.path, peer.form)]
     except (OSError, RuntimeError) as error:
         print(f"{peer.name} is left out: {error}")
         return []

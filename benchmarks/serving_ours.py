@@ -1,4 +1,4 @@
-"""Jobs of two shapes, trained by a whole service that then ends, and their weights as a plain network of raw columns."""
+"""Jobs of two shapes, trained by a whole service that then ends, with what is downloaded of them; and the API alone."""
 
 import io
 import sys
@@ -47,6 +47,8 @@ class Job:
     rows: NDArray[np.float64]
     weights: Mapping[str, Array]
     """`0.weight`, `0.bias`, `2.weight` …; the standardization of the columns is in the first layer."""
+    onnx: bytes
+    """`model.onnx`."""
 
 
 def rows_of(shape: Shape) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -74,7 +76,9 @@ def _train(client: httpx2.Client, shape: Shape) -> Job:
     dataset = client.post("/v1/datasets", files=upload).raise_for_status().json()["id"]
     spec = {"dataset": dataset, "target": "target", "epochs": EPOCHS, "network": {"hidden_layers": shape.hidden}}
     job = _succeeded(client, _post(client, "/v1/jobs", spec))
-    return Job(job, shape, rows, _weights(client, job))
+    checkpoint = _best(client, job)
+    onnx = _file(client, checkpoint, "model.onnx").content
+    return Job(job, shape, rows, _weights(client, checkpoint), onnx)
 
 
 def _post(client: httpx2.Client, path: str, body: Mapping[str, object]) -> str:
@@ -89,12 +93,20 @@ def _succeeded(client: httpx2.Client, job: str) -> str:
     return job
 
 
-def _weights(client: httpx2.Client, job: str) -> dict[str, Array]:
-    """What is downloaded, with z = (x - center) * scale put into the first layer: others would not standardize."""
+def _best(client: httpx2.Client, job: str) -> str:
     kept = client.get(f"/v1/jobs/{job}/checkpoints").raise_for_status().json()["data"]
-    files = f"/v1/checkpoints/{next(one['id'] for one in kept if 'best' in one['kinds'])}/files"
-    weights: dict[str, Array] = dict(load(client.get(f"{files}/weights.safetensors").raise_for_status().content))
-    columns = client.get(f"{files}/model.json").raise_for_status().json()["columns"]
+    id: str = next(checkpoint["id"] for checkpoint in kept if "best" in checkpoint["kinds"])
+    return id
+
+
+def _file(client: httpx2.Client, checkpoint: str, name: str) -> httpx2.Response:
+    return client.get(f"/v1/checkpoints/{checkpoint}/files/{name}").raise_for_status()
+
+
+def _weights(client: httpx2.Client, checkpoint: str) -> dict[str, Array]:
+    """What is downloaded, with z = (x - center) * scale put into the first layer: others would not standardize."""
+    weights: dict[str, Array] = dict(load(_file(client, checkpoint, "weights.safetensors").content))
+    columns = _file(client, checkpoint, "model.json").json()["columns"]
     center, scale = (np.array([column[name] for column in columns]) for name in ("center", "scale"))
     weight = weights["0.weight"] * scale
     return weights | {"0.bias": (weights["0.bias"] - weight @ center).astype("f4"), "0.weight": weight.astype("f4")}

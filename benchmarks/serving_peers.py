@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from benchmarks.serving_ours import Job
 from benchmarks.serving_requests import MLFLOW, PLAIN, V2, Form
 from benchmarks.serving_server import Server, free_port, started
 
@@ -39,7 +42,7 @@ class Peer:
 
 
 def _tutorial(bin: Path, port: int, _: Path) -> list[str]:
-    return [str(bin / "uvicorn"), "benchmarks.peers.tutorial:app", "--port", str(port), "--no-access-log"]
+    return [str(bin / "uvicorn"), "benchmarks.peers.tutorial:app", "--port", str(port)]
 
 
 def _mlserver(bin: Path, port: int, folder: Path) -> list[str]:
@@ -69,7 +72,7 @@ def _litserve(bin: Path, _: int, __: Path) -> list[str]:
 
 
 TUTORIAL = Peer("tutorial", ("fastapi", "uvicorn[standard]"), _tutorial, "/predict", PLAIN)
-MLSERVER = Peer("MLServer", ("mlserver==1.7.*",), _mlserver, "/v2/models/network/infer", V2)
+MLSERVER = Peer("MLServer", ("mlserver==1.7.*", "onnxruntime"), _mlserver, "/v2/models/network/infer", V2)
 PEERS = (
     TUTORIAL,
     MLSERVER,
@@ -102,19 +105,20 @@ def _told(*command: str | Path, environment: Mapping[str, str] | None = None) ->
 
 
 @contextmanager
-def serving(peer: Peer, network: Path, folder: Path) -> Iterator[Server]:
-    """It with the network in that file, in one process or as few as it takes."""
+def serving(peer: Peer, job: Job, folder: Path) -> Iterator[Server]:
+    """It with the job's network, in one process or as few as it takes."""
     folder.mkdir()
-    port = free_port()
-    bin = peer.environment / "bin"
-    environment = _settings(bin, folder) | {"NETWORK": str(network), "PORT": str(port)}
-    command = peer.command(bin, port, folder)
-    with started(command, port=port, environment=environment, log=folder / "log") as server:
+    port, bin = free_port(), peer.environment / "bin"
+    network, model = folder / "network.npz", folder / "model.onnx"
+    np.savez(network, **job.weights)  # type: ignore[arg-type]  # one could be named as an option of its
+    model.write_bytes(job.onnx)
+    environment = _settings(bin, folder) | {"NETWORK": str(network), "MODEL": str(model), "PORT": str(port)}
+    with started(peer.command(bin, port, folder), port=port, environment=environment, log=folder / "log") as server:
         yield server
 
 
 def _settings(bin: Path, folder: Path) -> dict[str, str]:
-    """One thread, programs and files of its own, no news to its makers; `benchmarks.peers` is found."""
+    """One thread, no line for each request, no news to its makers; its own programs and `benchmarks.peers` are found."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    quiet = {"BENTOML_DO_NOT_TRACK": "true", "BENTOML_HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return one | quiet | {"PYTHONPATH": str(REPOSITORY), "PATH": f"{bin}:{os.environ['PATH']}"}
+    quiet = {"UVICORN_ACCESS_LOG": "false", "BENTOML_DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return one | quiet | {"BENTOML_HOME": str(folder)} | {"PYTHONPATH": str(REPOSITORY), "PATH": f"{bin}:{os.environ['PATH']}"}

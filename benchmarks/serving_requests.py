@@ -52,7 +52,7 @@ def _read_mlflow(_: bytes, body: bytes) -> Answer:
 
 
 def _v2(path: str, rows: Rows) -> bytes:
-    tensor = {"name": "features", "shape": rows.shape, "datatype": "FP32", "data": rows.ravel().tolist()}
+    tensor = {"name": "features", "shape": rows.shape, "datatype": "FP64", "data": rows.ravel().tolist()}
     return _json(path, {"inputs": [tensor]})
 
 

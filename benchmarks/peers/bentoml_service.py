@@ -7,7 +7,7 @@ import torch
 from benchmarks.peers import network
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Service:
     """The network behind `POST /predict`."""
 
