@@ -124,15 +124,17 @@ async def _load(port: int, requests: Sequence[bytes], connections: int, seconds:
     began, processor = time.perf_counter(), time.process_time()
     shared = _Load(began + seconds, open=connections)
     loop.set_exception_handler(lambda _, told: shared.end(told.get("exception") or RuntimeError(told["message"])))
-    made = []
-    for number in range(connections):
-        first = number % len(requests)
-        connection = partial(_Connection, shared, [*requests[first:], *requests[:first]])
-        made.append((await loop.create_connection(connection, "127.0.0.1", port))[0])
-    await asyncio.wait_for(shared.done.wait(), seconds + _FAILED_SECONDS)
-    round = Round(shared.latencies, time.perf_counter() - began, time.process_time() - processor, shared.answer)
-    for transport in made:
-        transport.close()
+    made: list[asyncio.BaseTransport] = []
+    try:
+        for number in range(connections):
+            first = number % len(requests)
+            connection = partial(_Connection, shared, [*requests[first:], *requests[:first]])
+            made.append((await loop.create_connection(connection, "127.0.0.1", port))[0])
+        await asyncio.wait_for(shared.done.wait(), seconds + _FAILED_SECONDS)
+        round = Round(shared.latencies, time.perf_counter() - began, time.process_time() - processor, shared.answer)
+    finally:
+        for transport in made:
+            transport.close()
     if shared.error:
         raise shared.error
     return round

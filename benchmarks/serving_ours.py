@@ -52,9 +52,9 @@ class Job:
 
 
 def rows_of(shape: Shape) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Numbers from 0 to 1, and a class that a linear rule gives them."""
+    """Numbers from 0 to 1 that float32 holds, too, and a class that a linear rule gives them."""
     draw = np.random.default_rng(0)
-    rows = draw.random((ROWS, shape.features))
+    rows = draw.random((ROWS, shape.features), dtype=np.float32).astype(np.float64)
     return rows, ((rows - 0.5) @ draw.normal(size=(shape.features, shape.classes))).argmax(axis=1)
 
 
