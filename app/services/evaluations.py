@@ -100,6 +100,7 @@ class Evaluations:
         deadline = Deadline(self._seconds)
         choose = partial(self._choices.choose, caller, question.job, question.checkpoint)
         await choose()  # what is not there is told at once
+        await to_thread.run_sync(self._datasets.find, caller, question.dataset)
         async with self._turn(deadline):
             # A job that trains may have a better one by now, and that one no more.
             _, read = await with_what_is_there(choose, lambda chosen: to_thread.run_sync(self.read, chosen))
