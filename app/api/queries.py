@@ -19,7 +19,8 @@ MOST_ITEMS = 200
 LONGEST_WAIT = 60
 LARGEST = 2**31 - 1
 
-_ENTRY = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
+# A map has texts, and no maps: `metadata[a][b]` is no entry of it.
+_ENTRY = re.compile(r"(\w+)\[((?:(?!\]\[).)*)\]", re.DOTALL)
 
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Hold the answer for at most so many seconds.")]
 

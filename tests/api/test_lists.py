@@ -131,7 +131,9 @@ def one_sweep(service: Service) -> str:
     return id
 
 
-@pytest.mark.parametrize("name", ["metadata", "metadata[", "metadata]a[", "spec[a]", "metadata.team", "Metadata[a]"])
+@pytest.mark.parametrize(
+    "name", ["metadata", "metadata[", "metadata]a[", "spec[a]", "metadata.team", "Metadata[a]", "metadata[a][b]"]
+)
 def test_a_parameter_that_is_no_entry_of_a_map_is_unknown(shared: Service, name: str) -> None:
     assert pointers(shared.client.get("/v1/jobs", params={name: "a"})) == [name]
     assert pointers(shared.client.get("/v1/sweeps", params={"metadata[a]": "a"})) == ["metadata[a]"]

@@ -70,6 +70,19 @@ def _furnish(world: World) -> None:
         _made(world, "/v1/models/iris/versions", {"checkpoint": checkpoint["id"]})
     for old, new in [(other, OTHER_DATASET), *((made[kind], IDS[kind]) for kind in made)]:
         _rename(world.folder, old, new)
+    _forget_with_each_deletion(world.folder)
+
+
+def _forget_with_each_deletion(folder: Path) -> None:
+    """A first answer is told again for a day, whatever became of what it made; here a day passes with every deletion.
+
+    The tester repeats itself, and would look for what is gone.
+    """
+    gone = [f"DELETE ON {table}" for table in ("datasets", "jobs", "models", "model_versions")]
+    told = "DELETE FROM idempotency_keys WHERE status IS NOT NULL"
+    with sqlite3.connect(folder / "trainyard.db") as database:
+        for number, event in enumerate([*gone, "UPDATE OF revoked_at ON keys"]):
+            database.execute(f"CREATE TRIGGER forget_{number} AFTER {event} BEGIN {told}; END")
 
 
 def _made(world: World, path: str, body: dict[str, Any]) -> str:
