@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -26,7 +27,7 @@ from app.domain.numbers import JsonNumber, column_to_json
 from app.persistence.rows import JobState
 from app.services.downloads import Arrow, Csv, JsonLines, Writer
 from app.services.history import Knows
-from app.services.pages import HistoryPage, Window, metrics_of
+from app.services.pages import Columns, HistoryPage, Window, metrics_of
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/history", tags=["History"], dependencies=[CheckedQuery])
 
@@ -64,6 +65,7 @@ class HistoryQuery(BaseModel):
     max_points: int | None = Field(
         None, ge=2, le=MOST_EPOCHS, description="The whole range in so many epochs, with every curve's extremes; no `limit`."
     )
+    columns: Columns = Field("all", description="Everything, or only `epoch`, `train_loss` and `val_loss`.")
     wait: float = Field(0, ge=0, le=LONGEST_WAIT, description="Hold the answer until there is something new, at most so long.")
 
     @property
@@ -74,24 +76,29 @@ class HistoryQuery(BaseModel):
     @property
     def whole(self) -> Window:
         """The same for a file, which has every epoch unless a `limit` is given."""
+        if self.columns != "all":
+            raise Invalid.at(f"{QUERY}columns", "Only JSON leaves columns out, a file has all of them.", code="not_allowed")
         if self.max_points is not None:
             raise Invalid.at(f"{QUERY}max_points", "Only JSON is sampled, a file has every epoch.", code="not_allowed")
         return self.window if "limit" in self.model_fields_set else replace(self.window, limit=LARGEST)
 
 
 class History(Answer):
-    """Columns of one length, ascending by epoch; `next` continues as `after`."""
+    """Columns of one length, ascending by epoch; `next` continues as `after`.
 
-    model_config = shown(HISTORY)
+    `learning_rate`, `seconds` and `metrics` are left out where only the losses were asked for.
+    """
 
-    object: Literal["history"] = "history"
+    model_config = {**shown(HISTORY), "json_schema_serialization_defaults_required": False}
+
+    object: Literal["history"]
     job: str
     epoch: list[int]
     train_loss: list[JsonNumber]
     val_loss: list[JsonNumber]
-    learning_rate: list[JsonNumber]
-    seconds: list[float]
-    metrics: dict[str, list[JsonNumber]]
+    learning_rate: list[JsonNumber] = []
+    seconds: list[float] = []
+    metrics: dict[str, list[JsonNumber]] = {}
     total: int
     sampled: bool
     next: int
@@ -123,8 +130,9 @@ async def get(
     """
     form = _FORMS.get(preferred(request, (JSON, *_FORMS)))
     window = query.window if form is None else replace(query.whole, limit=1)
+    write = None if form else partial(history_json, columns=query.columns)
     found = await services.histories.page(
-        caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form), write=None if form else history_json
+        caller, job_id, window, wait=query.wait, knows=_knows(if_none_match, form), write=write
     )
     headers = {"ETag": weak(version(found if isinstance(found, JobState) else found.job, form)), **CACHING}
     if isinstance(found, JobState):
@@ -146,14 +154,14 @@ def version(job: JobState, form: _Form | None = None) -> str:
     return f"{job.revision}" + (f"-{form.suffix}" if form else "")
 
 
-def history_json(page: HistoryPage) -> bytes:
+def history_json(page: HistoryPage, *, columns: Columns = "all") -> bytes:
     """The answer; pydantic would take longer than all the rest."""
-    job, columns = page.job, page.columns
+    job = page.job
     return orjson.dumps(
         {
             "object": "history",
             "job": job.id,
-            **columns_to_json(columns),
+            **(columns_to_json if columns == "all" else _losses_to_json)(page.columns),
             "total": page.total,
             "sampled": page.sampled,
             "next": page.next,
@@ -167,10 +175,16 @@ def history_json(page: HistoryPage) -> bytes:
 def columns_to_json(columns: EpochColumns) -> dict[str, Any]:
     """The columns, non-finite numbers as strings."""
     return {
-        "epoch": columns.epoch,
-        "train_loss": column_to_json(columns.train_loss),
-        "val_loss": column_to_json(columns.val_loss),
+        **_losses_to_json(columns),
         "learning_rate": column_to_json(columns.learning_rate),
         "seconds": columns.seconds,
         "metrics": {name: column_to_json(values) for name, values in columns.metrics.items()},
+    }
+
+
+def _losses_to_json(columns: EpochColumns) -> dict[str, Any]:
+    return {
+        "epoch": columns.epoch,
+        "train_loss": column_to_json(columns.train_loss),
+        "val_loss": column_to_json(columns.val_loss),
     }

@@ -28,8 +28,11 @@ from app.domain.metrics import ALL
 from app.persistence.tables import epochs
 
 METRICS = tuple(f"val_{name}" for name in ALL)
-LOSSES = ("train_loss", "val_loss", "learning_rate")
+BOTH = ("train_loss", "val_loss")
+LOSSES = (*BOTH, "learning_rate")
 VALUES = (*LOSSES, *METRICS)
+_LISTS = (*LOSSES, "seconds")
+ALL_COLUMNS = (*_LISTS, *METRICS)
 Bound = int | BindParameter[int]
 _ORDER = tuple(epochs.c.keys())
 _CODES = {1: math.nan, 2: math.inf, 3: -math.inf}
@@ -130,17 +133,18 @@ def read(
     before: int | None = None,
     limit: int,
     every: int = 1,
-    metrics: Iterable[str] = METRICS,
+    names: Sequence[str] = ALL_COLUMNS,
 ) -> EpochColumns:
-    """Up to `limit` epochs between `after` and `before` in ascending order; with `every`, epoch 1 and its multiples only."""
-    names = (*LOSSES, *metrics)
+    """Up to `limit` epochs between `after` and `before` in ascending order; with `every`, epoch 1 and its multiples only.
+
+    Columns that are not among `names` stay empty.
+    """
     condition = within(number, after=after, until=_until(before), every=every)
     return _columns(_fetch(connection, _query(condition, names).limit(limit)), names)
 
 
-def at(connection: Connection, number: int, chosen: Sequence[int], *, metrics: Iterable[str] = METRICS) -> EpochColumns:
-    """Those of some epochs that are stored, in ascending order."""
-    names = (*LOSSES, *metrics)
+def at(connection: Connection, number: int, chosen: Sequence[int], *, names: Sequence[str] = ALL_COLUMNS) -> EpochColumns:
+    """Those of some epochs that are stored, in ascending order; columns as in `read`."""
     condition = and_(epochs.c.job_number == number, epochs.c.epoch.in_(chosen))
     return _columns(_fetch(connection, _query(condition, names)), names)
 
@@ -160,7 +164,7 @@ def values(
     """The values of some columns, span by span, each beyond its first epoch up to its second."""
     query = _query(within(number, after=bindparam("after"), until=bindparam("until"), every=every), curves)
     for after, until in spans:
-        epoch, _, nonfinite, *found = _fetch(connection, query, after=after, until=until)
+        epoch, nonfinite, *found = _fetch(connection, query, after=after, until=until)
         yield Values(epoch, nonfinite, found)
 
 
@@ -176,12 +180,12 @@ def _until(before: int | None) -> int | None:
 
 
 def _query(condition: ColumnElement[bool], names: Sequence[str]) -> Select[Any]:
-    query = select(epochs.c.epoch, epochs.c.seconds, epochs.c.nonfinite, *(epochs.c[name] for name in names))
+    query = select(epochs.c.epoch, epochs.c.nonfinite, *(epochs.c[name] for name in names))
     return query.where(condition).order_by(epochs.c.epoch)
 
 
 def _fetch(connection: Connection, query: Select[Any], **parameters: int) -> list[list[Any]]:
-    """Each column as a list: epoch, seconds, nonfinite and those that were named."""
+    """Each column as a list: epoch, nonfinite and those that were named."""
     cursor = connection.execute(query, parameters).cursor
     assert cursor is not None
     # Straight from the driver: integers and floats need no conversion, and rows of SQLAlchemy take as long as the query.
@@ -190,20 +194,19 @@ def _fetch(connection: Connection, query: Select[Any], **parameters: int) -> lis
 
 
 def _columns(table: list[list[Any]], names: Sequence[str]) -> EpochColumns:
-    epoch, seconds, nonfinite, *values = table
+    epoch, nonfinite, *values = table
+    found = dict(zip(names, values, strict=True))
     if any(nonfinite):
-        _restore(values, names, nonfinite)
-    train_loss, val_loss, learning_rate, *metrics = values
-    reported = {name: column for name, column in zip(names[3:], metrics, strict=True) if _has_values(column)}
-    return EpochColumns(
-        epoch=epoch, train_loss=train_loss, val_loss=val_loss, learning_rate=learning_rate, seconds=seconds, metrics=reported
-    )
+        _restore(found, nonfinite)
+    metrics = {name: column for name, column in found.items() if name in METRICS and _has_values(column)}
+    return EpochColumns(epoch=epoch, metrics=metrics, **{name: found[name] for name in _LISTS if name in found})
 
 
-def _restore(values: list[list[Any]], names: Sequence[str], nonfinite: Sequence[int]) -> None:
+def _restore(found: Mapping[str, list[Any]], nonfinite: Sequence[int]) -> None:
+    names = [name for name in found if name in VALUES]
     for row, codes in enumerate(nonfinite):
         for place, code in codes_of(codes, names) if codes else ():
-            values[place][row] = _CODES[code]
+            found[names[place]][row] = _CODES[code]
 
 
 def _has_values(column: list[float | None]) -> bool:

@@ -15,7 +15,7 @@ from app.persistence.database import Database
 from app.persistence.rows import JobState
 from app.services.deadline import Deadline
 from app.services.downloads import Writer
-from app.services.pages import HistoryPage, Window, metrics_of, read_page, read_window
+from app.services.pages import HistoryPage, Window, metrics_of, names_of, read_page, read_window
 from app.services.remembered import Remembered
 from app.services.samples import Samples, Stretch
 from app.services.sketches import Curves
@@ -147,7 +147,7 @@ class Histories:
         while stretch := self._stretch(job, window, most):
             chosen = self._samples.choose(stretch, most=most)
             with self._database.read() as connection:
-                columns = epochs.at(connection, job.number, chosen, metrics=metrics_of(job))
+                columns = epochs.at(connection, job.number, chosen, names=names_of(job, window.columns))
                 now = _found(connection, caller, job.id)
             if now.attempt == job.attempt and len(columns) == len(chosen):
                 return HistoryPage(job=job, columns=columns, total=stretch.count, next=columns.epoch[-1], sampled=True)

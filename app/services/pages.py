@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -10,6 +11,8 @@ from app.domain.history import EpochColumns
 from app.domain.schema import Task
 from app.persistence import epochs
 from app.persistence.rows import JobState
+
+Columns = Literal["all", "losses"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,7 @@ class Window:
     every: int = 1
     max_points: int | None = None
     """With it all epochs of the range, or where they are more a sample of so many; `limit` does not count then."""
+    columns: Columns = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ def read_window(connection: Connection, job: JobState, window: Window) -> EpochC
         before=window.before,
         limit=window.limit,
         every=window.every,
-        metrics=metrics_of(job),
+        names=names_of(job, window.columns),
     )
 
 
@@ -68,6 +72,11 @@ def _total(connection: Connection, job: JobState, columns: EpochColumns) -> int:
     if record_every == 1 and not columns:
         return job.epoch
     return epochs.count(connection, job.number, record_every=record_every)
+
+
+def names_of(job: JobState, columns: Columns = "all") -> Sequence[str]:
+    """The columns that are read, beside the epoch."""
+    return epochs.BOTH if columns == "losses" else (*epochs.LOSSES, "seconds", *metrics_of(job))
 
 
 def metrics_of(job: JobState) -> Sequence[str]:

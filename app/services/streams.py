@@ -14,7 +14,7 @@ from app.domain.job import Status
 from app.persistence import epochs, events, jobs
 from app.persistence.database import Database
 from app.persistence.rows import EventRow, JobRow
-from app.services.pages import metrics_of, part
+from app.services.pages import names_of, part
 from app.services.watcher import Watcher
 
 EPOCHS_AT_A_TIME = 1000
@@ -140,7 +140,7 @@ class Streams:
                 after=position.epoch,
                 limit=EPOCHS_AT_A_TIME,
                 every=every,
-                metrics=metrics_of(now),
+                names=names_of(now),
             )
         return _Merge(now, position, columns).batch(happened)
 

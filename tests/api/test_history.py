@@ -37,6 +37,23 @@ def test_a_page_has_columns_of_one_length(service: Service, trained: Trained) ->
     }
 
 
+def test_a_page_of_the_losses_alone_is_the_page_without_the_other_columns(service: Service, trained: Trained) -> None:
+    path, others = f"/v1/jobs/{trained.job.id}/history", {"learning_rate", "seconds", "metrics"}
+    trained.train(11, 12, loss={11: math.nan, 12: -math.inf})
+
+    for query in ({}, {"max_points": 3}):
+        whole, losses = service.get(path, **query), service.get(path, columns="losses", **query)
+        assert losses == {name: value for name, value in whole.items() if name not in others}
+    assert service.get(path, columns="losses", after=10)["train_loss"] == ["NaN", "-Infinity"]
+
+
+def test_a_file_leaves_no_column_out(service: Service, trained: Trained) -> None:
+    path, form = f"/v1/jobs/{trained.job.id}/history", {"Accept": "text/csv"}
+    answer = service.client.get(path, params={"columns": "losses"}, headers=form)
+
+    assert pointers(answer) == ["columns"]
+
+
 def test_pages_follow_each_other_without_gap_or_double(service: Service, trained: Trained) -> None:
     epochs, after, more = [], 0, True
     while more:
