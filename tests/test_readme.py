@@ -48,6 +48,13 @@ def test_the_clone_of_the_documentation_works_as_it_stands(service: Service, tmp
     assert '"metadata":{"team":"b"}' in printed
 
 
+def test_the_ensemble_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/ensembles.md", "# Ensembles", service, tmp_path)
+
+    assert '"status":"succeeded"' in printed
+    assert '"ensemble":{"members":5,"folds":true}' in printed
+
+
 def test_the_model_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
     printed = run("docs/models.md", "# Models", service, tmp_path)
 

@@ -210,7 +210,7 @@ class Attempt:
         return replace(report, best=best, last=last, latest=latest)
 
     def _with_all_metrics(self, losses: EpochLosses, which: Literal["best", "last"]) -> EpochLosses:
-        if not self._spec.validation_rows:
+        if not self._spec.judged_rows:
             return losses
         _, measured = self._stack.evaluate(self._position, "validation", which)
         missing = {f"val_{name}": value for name, value in measured.items() if f"val_{name}" not in losses.metrics}

@@ -25,8 +25,10 @@ from app.storage.storage import Storage
 from app.tabular.loading import Fitted, Loaded, load
 from app.tabular.streaming import Streamed
 from worker.dataset_files import DatasetFiles
+from worker.engine import data
 from worker.engine.data import Member, MemberArrays, StoredRows
-from worker.engine.network import vector_of
+from worker.engine.ensembles import apart, folds_of
+from worker.engine.network import Weights, vector_of
 from worker.engine.recovery import State, first_state, is_state
 from worker.plugins import load_loss
 from worker.stored_rows import of_outputs, store
@@ -63,7 +65,8 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, files: Dataset
     alive()
     state = _state(job, spec, database=database, storage=storage)
     alive()
-    member = Member(spec=spec, arrays=arrays, custom_loss=custom_loss)
+    folds = folds_of(spec, data.train(arrays).y)
+    member = Member(spec=spec, arrays=arrays, custom_loss=custom_loss, folds=folds)
     return Prepared(fitted=fitted, member=member, state=state)
 
 
@@ -126,22 +129,27 @@ def _state(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Stor
     with database.read() as connection:
         points = recovery.every(connection, job.number)
     for point in points:
-        data = _sound(point, storage)
-        if data is not None:
-            arrays = safetensors.numpy.load(data)
-            return arrays if is_state(arrays) else first_state(vector_of(spec, arrays))
+        content = _sound(point, storage)
+        if content is not None:
+            arrays = safetensors.numpy.load(content)
+            return arrays if is_state(arrays) else first_state(_vector(spec, arrays))
         if point.attempt == recovery.START:
             raise InvalidData("The stored copy of the checkpoint that the job started from is damaged: clone it again.")
         _fall_back(job, point, database=database)
     return None
 
 
+def _vector(spec: ResolvedSpec, weights: Weights) -> NDArray[np.float64]:
+    vectors = [vector_of(spec, own) for own in apart(weights)]
+    return np.stack(vectors) if spec.ensemble else vectors[0]
+
+
 def _sound(point: RecoveryRow, storage: Storage) -> bytes | None:
     try:
-        data = storage.get(recovery_key(point.id))
+        content = storage.get(recovery_key(point.id))
     except FileNotFoundError:
         return None
-    return data if hashlib.sha256(data).hexdigest() == point.sha256 else None
+    return content if hashlib.sha256(content).hexdigest() == point.sha256 else None
 
 
 def _fall_back(job: JobRow, damaged: RecoveryRow, *, database: Database) -> None:

@@ -105,6 +105,7 @@ RESOLVED_SPEC: Shown = {
         "normalization": "none",
         "initialization": "default",
     },
+    "ensemble": None,
     "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
     "optimizer": {
         "name": "sgd",

@@ -16,6 +16,7 @@ def check_expressible(
     findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
+        ("ensemble",): (spec.ensemble is not None, "An ensemble"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
     }
     for place, (found, what) in lacking.items():

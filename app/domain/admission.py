@@ -22,6 +22,8 @@ class Room:
     estimate: Estimate
     budget: int | None
     streaming: bool = False
+    ensemble: bool = False
+    """Its rows are never streamed."""
 
     @property
     def enough(self) -> bool:
@@ -43,6 +45,7 @@ def rooms_of(spec: ResolvedSpec, budgets: Mapping[str, int]) -> list[Room]:
             estimate=estimate(spec, gpu=device == "cuda"),
             budget=budgets.get(device),
             streaming=spec.streaming,
+            ensemble=spec.ensemble is not None,
         )
         for device in known
     ]
@@ -55,11 +58,18 @@ def fault_of(rooms: Sequence[Room]) -> Fault | None:
     if room.enough or room.budget is None:
         return None
     needed = room.estimate
+    if room.ensemble and needed.fits_without_data(room.budget):
+        held = f"The rows of an ensemble are held in memory and take {readable(needed.data)} of {needed}"
+        detail = f"{held}, and {_where(room)} has {readable(room.budget)}: use fewer rows or columns."
+        return Fault(pointer("ensemble"), CODE, detail)
     wide = needed.activations > needed.parameters + needed.optimizer
     place = pointer("batch_size") if wide else pointer("network", "hidden_layers")
-    where = "a GPU" if room.device == "cuda" else "a training process"
-    detail = f"The training takes about {needed}, and {where} has {readable(room.budget)}"
+    detail = f"The training takes about {needed}, and {_where(room)} has {readable(room.budget)}"
     return Fault(place, CODE, f"{detail}: {needed.without_data.cure}.")
+
+
+def _where(room: Room) -> str:
+    return "a GPU" if room.device == "cuda" else "a training process"
 
 
 def device_of(spec: ResolvedSpec, rooms: Sequence[Room]) -> str:

@@ -63,6 +63,8 @@ def _check_alike(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings
         _unfit(findings, "task", f"the task {known.task}")
     else:
         _check_ends(resolved, known, findings)
+    if resolved.networks != known.networks:
+        _unfit(findings, "ensemble", f"{known.networks} network(s)")
     for name in ("hidden_layers", "normalization"):
         there = getattr(known.network, name)
         if getattr(resolved.network, name) != there:
@@ -108,7 +110,7 @@ def _warn_of_levels(manifest: Manifest, described: dict[str, Column], findings: 
 
 def _warn_of_split(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings) -> None:
     """Rows that taught the checkpoint judge nothing."""
-    held_out = resolved.validation_rows or resolved.test_rows
+    held_out = resolved.judged_rows or resolved.test_rows
     if held_out and resolved.dataset == known.dataset and (resolved.split, resolved.seed) != (known.split, known.seed):
         findings.warn(
             "The split or the seed differs from the checkpoint's: rows that are held out here may have trained it, and their "

@@ -94,7 +94,7 @@ def most_fitting(spec: ResolvedSpec, budget: int, *, most: int, gpu: bool) -> in
 
 def _held(spec: ResolvedSpec, size: int, *, members: int, gpu: bool) -> int:
     """All rows, as the engine has them and on their way there."""
-    engine = members * _tensors(spec, size) + _scores(spec)
+    engine = members * spec.networks * _tensors(spec, size) + _scores(spec)
     return engine if gpu else engine + members * _arrays(spec) + _reading(spec)
 
 
@@ -124,13 +124,19 @@ def _cells(spec: ResolvedSpec) -> int:
 
 def _arrays(spec: ResolvedSpec) -> int:
     """Inputs and targets in float64, and the targets' tables before they are cast."""
-    return 8 * _rows(spec) * (columns_of(spec) + _targets(spec) + 1) + 24 * spec.train_rows * (spec.layers[-1] + 1)
+    folded = spec.judged_rows - spec.validation_rows
+    return 8 * (_rows(spec) + folded) * (columns_of(spec) + _targets(spec) + 1) + 24 * spec.train_rows * (spec.layers[-1] + 1)
 
 
 def _tensors(spec: ResolvedSpec, size: int) -> int:
     """Design matrices with their column of ones, twice while they are stacked or in another order, and the targets' tables."""
-    inputs = 2 * spec.train_rows + 2 * spec.validation_rows + spec.test_rows
+    inputs = 2 * spec.train_rows + 2 * _validated_at_once(spec) + spec.test_rows
     return size * (inputs * (columns_of(spec) + 1) + 2 * spec.train_rows * (spec.layers[-1] + 1))
+
+
+def _validated_at_once(spec: ResolvedSpec) -> int:
+    """Rows on which a network is validated: of folds its own."""
+    return spec.validation_rows or -(-spec.judged_rows // spec.networks)
 
 
 def _streamed(spec: ResolvedSpec, size: int, *, gpu: bool) -> int:
@@ -146,7 +152,7 @@ def _streamed(spec: ResolvedSpec, size: int, *, gpu: bool) -> int:
 
 def _scores(spec: ResolvedSpec) -> int:
     """All metrics of the larger held-out part."""
-    return _SCORED_CELL * max(spec.validation_rows, spec.test_rows) * max(2, spec.layers[-1])
+    return _SCORED_CELL * max(spec.judged_rows, spec.test_rows) * max(2, spec.layers[-1])
 
 
 def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> int:
@@ -155,14 +161,15 @@ def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> i
     by_hand = spec.network.normalization == "none" and spec.loss.name != "focal" and not is_custom(spec.loss.name)
     copies = (_BY_HAND if by_hand else _BY_AUTOGRAD) + (_MASKS if spec.network.dropout else 0)
     embedded = sum(embedding.width for embedding in spec.embeddings)
-    batch = members * min(spec.batch_size, spec.train_rows) * (copies * sum(hidden) + _EMBEDDED * embedded + 4 * outputs)
+    rows = members * spec.networks * min(spec.batch_size, spec.train_rows)
+    batch = rows * (copies * sum(hidden) + _EMBEDDED * embedded + 4 * outputs)
     if spec.streaming:  # a batch is gathered from the window
         batch += 2 * min(spec.batch_size, spec.train_rows) * (columns_of(spec) + outputs + 2)
-    held_out = spec.validation_rows * (max(spec.layers[1:]) + outputs)
-    cells = spec.parameters + spec.train_rows * outputs + held_out
+    held_out = _validated_at_once(spec) * (max(spec.layers[1:]) + outputs)
+    cells = spec.parameters + spec.networks * (spec.train_rows * outputs + held_out)
     most = _GPU_TAPE_CELLS if gpu else _TAPE_CELLS
     kept = min(most, _epochs_kept(spec, gpu=gpu) * members * cells)
-    scored = _EPOCH_CELL * kept * spec.validation_rows * max(2, outputs) // cells
+    scored = _EPOCH_CELL * kept * spec.judged_rows * max(2, outputs) // cells
     rounded = _ROUNDED if spec.precision == "bf16" else 1
     return int(size * (batch * rounded + kept)) + scored
 

@@ -18,7 +18,7 @@ def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
 
     None where the job trains alone by its spec.
     """
-    if not spec.pack or spec.streaming:
+    if not spec.pack or spec.streaming or spec.ensemble:
         return None
     network = spec.network.model_dump(include={"hidden_layers", "activation", "normalization"})
     shapes = spec.model_dump(

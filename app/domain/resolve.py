@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.domain.cost import CostLimits, check_asked, check_parameters, check_rows
+from app.domain.resolve_ensemble import resolve_ensemble
 from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, resolve_features
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, layers_of, parameters_of
@@ -57,6 +58,7 @@ def resolve(
     findings = Findings()
     described = {column.name: column for column in columns}
     refuse_unsupported(spec, findings)
+    spec = resolve_ensemble(spec, findings)
     check_custom_loss(spec, custom_losses, findings)
     check_kinds(spec, described, findings)
     check_network(spec, findings)
@@ -92,11 +94,12 @@ def _complete(
     split, sizes = resolve_split(spec, target, facts, findings, rows=rows)
     layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
     embeddings = embeddings_of(spec, features)
-    parameters = parameters_of(spec.network, layers, embeddings)
+    networks = spec.ensemble.members if spec.ensemble else 1
+    parameters = networks * parameters_of(spec.network, layers, embeddings)
     check_parameters(parameters, limits, findings)
     if sizes is None:
         return None
-    check_rows(spec, sizes.train, limits, findings)
+    check_rows(spec, networks * sizes.train, limits, findings)
     decided = {
         "target": target.names,
         "features": [column.name for column in features],

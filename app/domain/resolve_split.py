@@ -66,7 +66,7 @@ def own_dataset(spec: JobSpec, part: HeldOutPart) -> str | None:
 
 def is_validated(spec: JobSpec, facts: SplitFacts) -> bool:
     """True where the job has a validation part, or a fault of the split's column hides whether it has."""
-    if spec.validation_dataset is not None:
+    if spec.validation_dataset is not None or (spec.ensemble and spec.ensemble.folds is True):
         return True
     if spec.split.method != "column":
         return spec.split.validation > 0

@@ -13,9 +13,12 @@ _BLOCKS = 256
 
 
 def settled(spec: ResolvedSpec, budgets: Mapping[str, int]) -> ResolvedSpec:
-    """The spec as it is where the job fits into memory somewhere, or nowhere even without its rows; else streamed."""
+    """The spec as it is where the job fits into memory somewhere, or nowhere even without its rows; else streamed.
+
+    An ensemble is never streamed.
+    """
     rooms = rooms_of(spec, budgets)
-    if any(room.enough for room in rooms):
+    if spec.ensemble or any(room.enough for room in rooms):
         return spec
     fitting = [room for room in rooms if room.budget is not None and room.estimate.fits_without_data(room.budget)]
     if not fitting:

@@ -125,7 +125,7 @@ def trials_of(sweep: SweepSpec, *, most_trials: int) -> list[Trial]:
 
 def resolve_metric(sweep: SweepSpec, resolved: Sequence[ResolvedSpec]) -> tuple[str, Mode]:
     """By what trials are compared, and which way is better; Invalid where a trial does not report it."""
-    metric = sweep.metric or ("val_loss" if all(spec.validation_rows for spec in resolved) else "train_loss")
+    metric = sweep.metric or ("val_loss" if all(spec.judged_rows for spec in resolved) else "train_loss")
     for number, spec in enumerate(resolved, start=1):
         if metric not in (known := _reported(spec)):
             raise Invalid.at("/metric", f"Trial {number} reports {', '.join(known)}.", code="not_allowed")
@@ -133,6 +133,6 @@ def resolve_metric(sweep: SweepSpec, resolved: Sequence[ResolvedSpec]) -> tuple[
 
 
 def _reported(spec: ResolvedSpec) -> list[str]:
-    if not spec.validation_rows:
+    if not spec.judged_rows:
         return ["train_loss"]
     return ["train_loss", "val_loss", *(f"val_{name}" for name in of_task(spec.task))]

@@ -82,7 +82,7 @@ def names_of(job: JobState, columns: Columns = "all") -> Sequence[str]:
 def metrics_of(job: JobState) -> Sequence[str]:
     """The metric columns that a job fills: none without validation rows."""
     spec = job.resolved_spec
-    if not spec["validation_rows"]:
+    if not spec["validation_rows"] and not (spec.get("ensemble") or {}).get("folds"):
         return ()
     watched = (spec["early_stopping"] or {}).get("metric")
     return [f"val_{name}" for name in metrics.of_epochs(Task(spec["task"]), watched=watched)]

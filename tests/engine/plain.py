@@ -194,12 +194,13 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     power = {"mse": 2, "huber": 2, "l1": 1, "quantile": 1}.get(spec.loss.name, 0)
     factor = torch.as_tensor(arrays.target_scale, dtype=torch.float64) ** power
     found = Plain([], [], [], net)
+    ordered = spec if member.order_seed is None else spec.model_copy(update={"seed": member.order_seed})
     for epoch in range(1, spec.epochs + 1):
         if late and epoch <= after:
             optimizer.param_groups[0]["lr"] = spec.optimizer.learning_rate * epoch / after
             scheduler = scheduler_of(spec, optimizer, steps) if epoch == after else None
         found.rates.append(optimizer.param_groups[0]["lr"])
-        order = order_of(spec, epoch) if steps > 1 else torch.arange(len(x))
+        order = order_of(ordered, epoch) if steps > 1 else torch.arange(len(x))
         masks, total = epoch_masks(spec, epoch), 0.0
         for step in range(steps):
             rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]

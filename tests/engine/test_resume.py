@@ -90,7 +90,7 @@ def test_an_epoch_that_is_gathered_in_windows_goes_on_to_the_same_bits(monkeypat
 
 
 def test_an_evaluation_in_many_slabs_goes_on_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.engine.evaluation._CELLS", 10)
+    monkeypatch.setattr("worker.engine.logits._CELLS", 10)
     monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 8))
     member = member_of(spec_of(batch_size=3, epochs=6))
     assert_identical(run([member], torch.float32), run_in_pieces([member], [9, 4, 11, 1, 10_000]))

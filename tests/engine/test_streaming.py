@@ -81,7 +81,7 @@ def tape(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     """Tiny rows are gathered an epoch at a time; large ones some batches at a time, across windows, and judged in slabs."""
     if request.param != "tape of many epochs":
         monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 2))
-        monkeypatch.setattr("worker.engine.evaluation._CELLS", 12)
+        monkeypatch.setattr("worker.engine.logits._CELLS", 12)
         monkeypatch.setattr("worker.engine.dropout.MASKS_OF_ONE_DRAW", 2)
 
 

@@ -16,7 +16,8 @@ from app.domain.spec import Activation, ResolvedSpec
 from app.serving.predict import open_session
 from app.tabular.preprocessing import transform
 from tests.serving.checkpoints import COLUMNS, FRAME, LABELS, NUMBER, NUMBERS, TEXT, feed, network_of, resolved, state
-from worker.engine.export import Weights, to_onnx, write_weights
+from worker.engine.export import to_onnx, write_weights
+from worker.engine.network import Weights
 
 WIDTH = sum(column.width for column in COLUMNS)
 TWO = FittedTarget(name="y", type=StorageType.BOOL, classes=[False, True])

@@ -123,12 +123,16 @@ class StoredRows:
 class Member:
     """One job's place in a stack; where its spec names a custom loss, with that loss.
 
-    Its rows are stored where the spec has a window in which they are shuffled.
+    Its rows are stored where the spec has a window in which they are shuffled. `folds` is [n], the fold of each training row,
+    where the networks of an ensemble validate on their folds.
     """
 
     spec: "ResolvedSpec"
     arrays: MemberArrays | StoredRows
     custom_loss: CustomLoss | None = None
+    folds: NDArray[np.int64] | None = None
+    order_seed: int | None = None
+    """Of the order of rows, where it is not the spec's: the networks of an ensemble see the same batches."""
 
 
 def train(arrays: MemberArrays | StoredRows) -> AnyPart:

@@ -3,21 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from app.domain.output import output_activation
-from worker.engine import data, embeddings, forward, losses, metrics
-from worker.engine.activations import ACTIVATIONS
-from worker.engine.data import AnyPart, Member, Part
-from worker.engine.layout import LayerViews, Layout
-from worker.engine.sources import design, row_weights
+from worker.engine import data, losses, metrics
+from worker.engine.data import AnyPart, Inputs, Member, Part
+from worker.engine.ensembles import Seating, pooled
+from worker.engine.layout import Layout
+from worker.engine.logits import Logits
+from worker.engine.sources import row_weights
 
-# One slab of rows: cells of the widest layer, and multiplications, so that a report is never kept waiting.
-_CELLS, _PRODUCTS = 1 << 21, 1 << 31
-_GPU_CELLS, _GPU_PRODUCTS = 1 << 25, 1 << 38
+Split = Literal["validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,13 @@ class Scores:
     metrics: dict[str, Tensor]
 
 
-class Evaluation:
-    """One split of K members with equally many rows n."""
+class Judge:
+    """Loss and metrics of the logits of K members' rows, equally many n."""
 
-    def __init__(self, members: Sequence[Member], parts: Sequence[AnyPart], layout: Layout, *, like: Tensor) -> None:
-        self._members, self._parts, self._layout, self._like = members, parts, layout, like
-        spec = members[0].spec
+    def __init__(self, members: Sequence[Member], parts: Sequence[AnyPart], *, like: Tensor) -> None:
+        self._members = members
         self._loss = losses.of(members, dtype=like.dtype, device=like.device)
-        self._embeddings = embeddings.of(layout, like)
-        self._normalize = forward.evaluating(spec.network.normalization)
-        self._activate = ACTIVATIONS[spec.network.activation].apply
-        self._link = output_activation(spec)
-        held = [part for part in parts if isinstance(part, Part)]
-        self._rows, self._x = parts[0].rows, _inputs(held, like) if held else None
+        self._link = output_activation(members[0].spec)
         weights = [row_weights(part) / part.weight for part in parts]
         tables = [self._loss.table(i, data.tensor(part.y), weights[i]) for i, part in enumerate(parts)]
         self._targets = self._loss.parts(torch.stack(tables).to(like))
@@ -48,47 +42,13 @@ class Evaluation:
         self._w = [None if part.w is None else data.tensor(part.w).to(like.device) for part in parts]
         self._together = _together(members, parts, like.device)
 
-    def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
-        """Evaluate parameters [K, C, total], asking each member for the metrics `names`; pauses after each slab of rows.
-
-        Afterwards `scores` holds one Scores a member.
-        """
-        k, versions, _ = flat.shape
-        layers = self._layout.views(flat.reshape(k * versions, -1))
-        first = self._layout.views(flat)[0].augmented.flatten(1, 2)
-        z = flat.new_empty(k * versions, self._layout.widths[-1], self._rows)
-        for columns in self._slabs(k * versions):
-            z[..., columns] = self._logits(self._first(first, layers[0], self._slab(columns)), layers)
-            yield
-        logits = z.view(k, versions, *z.shape[1:])
+    def scores(self, logits: Tensor, names: Sequence[Sequence[str]]) -> list[Scores]:
+        """Of logits [K, C, O, n], asking each member for the metrics `names`."""
         rows = self._loss.reported(logits.transpose(0, 1), self._targets)
         sums = rows.sum(-1, dtype=torch.float64)
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
         found = {position: scores for group in self._together for position, scores in self._measured(group, outputs, names)}
-        self.scores = [Scores(sums[:, i] * self._loss.factors[i], found[i]) for i in range(k)]
-
-    def _slabs(self, networks: int) -> Iterator[slice]:
-        rows, widest = self._rows, max(self._layout.widths)
-        cells, products = (_GPU_CELLS, _GPU_PRODUCTS) if self._like.is_cuda else (_CELLS, _PRODUCTS)
-        step = max(1, min(cells // (networks * widest), products // (networks * (self._layout.total - self._layout.tables))))
-        return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
-
-    def _slab(self, columns: slice) -> Tensor:
-        """[K, F + 1, m]: inputs of some rows, from disk where they are stored there."""
-        if self._x is not None:
-            return self._x[..., columns]
-        return _inputs([part.read([columns]) for part in self._parts if not isinstance(part, Part)], self._like)
-
-    def _first(self, shared: Tensor, layer: LayerViews, x: Tensor) -> Tensor:
-        """From `shared`, a member's first layers [K, C·out, F + 1]: [K, C·out, n]; where inputs are embedded [K·C, out, n]."""
-        if self._embeddings is None or layer.tables is None:
-            return torch.bmm(shared, x)
-        return torch.bmm(layer.augmented, self._embeddings.inputs(layer.tables, x))
-
-    def _logits(self, first: Tensor, layers: Sequence[LayerViews]) -> Tensor:
-        """[K·C, O, n] from the product of all first layers."""
-        z = first.view(len(layers[0].bias), self._layout.widths[1], -1)
-        return forward.outputs(z, layers, normalize=self._normalize, activate=self._activate)
+        return [Scores(sums[:, i] * self._loss.factors[i], found[i]) for i in range(len(logits))]
 
     def _outputs(self, logits: Tensor) -> Tensor:
         match self._link:
@@ -114,6 +74,84 @@ class Evaluation:
             yield position, {name: each[name][row] for name in names[position]}
 
 
+class Evaluation:
+    """One split of K members with equally many rows n."""
+
+    def __init__(self, members: Sequence[Member], parts: Sequence[AnyPart], layout: Layout, *, like: Tensor) -> None:
+        self._logits = Logits(members[0].spec, parts, layout, like=like)
+        self._judge = Judge(members, parts, like=like)
+
+    def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
+        """Evaluate parameters [K, C, total], asking each member for the metrics `names`; pauses after each slab of rows.
+
+        Afterwards `scores` holds one Scores a member.
+        """
+        yield from self._logits.run(flat)
+        self.scores = self._judge.scores(self._logits.found, names)
+
+
+class Pooled:
+    """One split of one member whose spec has an ensemble: what is judged is the mean of its networks' predictions.
+
+    Where they have folds, each predicts its own rows, and all rows together are judged once.
+    """
+
+    def __init__(self, member: Member, networks: Sequence[Member], part: Split, layout: Layout, *, like: Tensor) -> None:
+        spec = member.spec
+        self._output, self._by_fold = output_activation(spec), part == "validation" and member.folds is not None
+        if self._by_fold:
+            own = [(i, rows) for i, network in enumerate(networks) if (rows := data.validation(network.arrays))]
+            groups = [[pair for pair in own if pair[1].rows == count] for count in dict.fromkeys(rows.rows for _, rows in own)]
+        else:
+            groups = [[(i, split_of(member, part)) for i in range(len(networks))]]
+        self._groups = [([i for i, _ in group], [rows for _, rows in group]) for group in groups]
+        self._logits = [Logits(spec, rows, layout, like=like) for _, rows in self._groups]
+        judged = _joined([rows for _, group in self._groups for rows in group]) if self._by_fold else split_of(member, part)
+        self._judge = Judge([member], [judged], like=like)
+
+    def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
+        """As of Evaluation, of the networks' parameters [K, C, total]; `scores` holds one Scores."""
+        found = []
+        for (networks, _), logits in zip(self._groups, self._logits, strict=True):
+            yield from logits.run(flat if len(networks) == len(flat) else flat[networks])
+            found.append(logits.found)
+        self.scores = self._judge.scores(self._together(found)[None], names)
+
+    def _together(self, found: Sequence[Tensor]) -> Tensor:
+        """[C, O, n] of what the groups found, each [K', C, O, n']."""
+        if not self._by_fold:
+            return pooled(found[0], self._output)
+        return torch.cat([one for group in found for one in group], -1)
+
+
+def _joined(parts: Sequence[AnyPart]) -> Part:
+    """The rows of all, one behind the other; their inputs stay where they are."""
+    weights = [part.w for part in parts if part.w is not None]
+    return Part(_NO_INPUTS, np.concatenate([part.y for part in parts]), np.concatenate(weights) if weights else None)
+
+
+_NO_INPUTS: Inputs = np.empty((0, 0))
+
+
+def split_of(member: Member, part: Split) -> AnyPart:
+    """Raises ValueError: the member has no such rows."""
+    rows = (data.validation if part == "validation" else data.test)(member.arrays)
+    if rows is None:
+        raise ValueError(f"The member has no {part} rows.")
+    return rows
+
+
+def of_member(seating: Seating, position: int, part: Split, layout: Layout, *, like: Tensor) -> Evaluation | Pooled:
+    """One split of one member.
+
+    Raises ValueError: the member has no such rows.
+    """
+    member = seating.members[position]
+    if member.spec.ensemble:
+        return Pooled(member, seating.networks_of(position), part, layout, like=like)
+    return Evaluation([member], [split_of(member, part)], layout, like=like)
+
+
 def _together(members: Sequence[Member], parts: Sequence[AnyPart], device: torch.device) -> list[list[int]]:
     """Positions whose metrics are one: on a GPU, where launches are what metrics cost, those with the same targets."""
     return _alike(members, parts) if device.type == "cuda" else [[position] for position in range(len(members))]
@@ -128,22 +166,33 @@ def _alike(members: Sequence[Member], parts: Sequence[AnyPart]) -> list[list[int
     return list(groups.values())
 
 
-def _inputs(parts: Sequence[Part], like: Tensor) -> Tensor:
-    """[K, F + 1, n]."""
-    return torch.stack([design(part.x, like) for part in parts]).transpose(1, 2).contiguous()
+@dataclass(frozen=True)
+class Group:
+    """Members whose validation splits are evaluated together, and the networks that are theirs."""
+
+    members: list[int]
+    networks: list[int]
+    evaluation: Evaluation | Pooled
 
 
-def grouped(members: Sequence[Member], layout: Layout, *, like: Tensor) -> list[tuple[list[int], Evaluation]]:
+def grouped(seating: Seating, layout: Layout, *, like: Tensor) -> list[Group]:
     """The validation splits: together where all have equally many rows, else one by one; members without one are left out."""
-    parts = [
-        (position, part) for position, member in enumerate(members) if (part := data.validation(member.arrays)) is not None
-    ]
+    validated = [(i, member) for i, member in enumerate(seating.members) if is_validated(member)]
+    parts = [(i, split_of(member, "validation")) for i, member in validated if not member.spec.ensemble]
     together = len({part.rows for _, part in parts}) == 1
-    groups = [parts] if together else [[pair] for pair in parts]
-    return [
-        ([i for i, _ in group], Evaluation([members[i] for i, _ in group], [part for _, part in group], layout, like=like))
-        for group in groups
-    ]
+    found: list[tuple[list[int], Evaluation | Pooled]] = []
+    for group in [parts] if together else [[pair] for pair in parts]:
+        members = [seating.members[i] for i, _ in group]
+        found.append(([i for i, _ in group], Evaluation(members, [part for _, part in group], layout, like=like)))
+    for i, member in validated:
+        if member.spec.ensemble:
+            found.append(([i], of_member(seating, i, "validation", layout, like=like)))
+    return [Group(members, [place for i in members for place in seating.places(i)], one) for members, one in found]
+
+
+def is_validated(member: Member) -> bool:
+    """True where the member has rows to validate on, of its own or of its folds."""
+    return member.folds is not None or data.validation(member.arrays) is not None
 
 
 def finished(work: Iterator[None]) -> None:

@@ -12,15 +12,17 @@ from safetensors.numpy import save
 
 from app.domain.columns import AnyTarget, CategoricalColumn, FittedColumn, FittedTarget, FittedTargets, NumericColumn
 from app.domain.manifest import Manifest
+from app.domain.output import output_activation
 from app.domain.schema import StorageType, Task
 from app.domain.spec import Activation, ResolvedSpec
+from worker.engine.ensembles import apart
+from worker.engine.network import Weights
+from worker.engine.onnx_ensembles import add_networks
 from worker.engine.onnx_graph import Graph
 from worker.engine.onnx_inputs import add_first_layer
 from worker.engine.onnx_layers import EPSILON, Dense, read_dense, read_tables
 
 FEATURES, LABEL, PROBABILITIES = "features", "label", "probabilities"
-
-Weights = dict[str, NDArray[np.generic]]
 
 
 def write_weights(weights: Weights) -> bytes:
@@ -34,26 +36,36 @@ def manifest_json(manifest: Manifest) -> bytes:
 
 
 def to_onnx(*, columns: Sequence[FittedColumn], target: AnyTarget, spec: ResolvedSpec, weights: Weights) -> bytes:
-    """model.onnx of a plain network, composed node by node, never traced.
+    """model.onnx of a plain network or of an ensemble, composed node by node, never traced.
 
     Inputs: `features` float64 [n, F], the numeric and boolean columns in order (NaN is missing), where there are any; then one
     string input [n, 1] named as its column for each categorical one ("" is missing). Outputs: `label` [n] in the target's own
     type; `probabilities` float32 [n, classes] for classification. Of several target columns `label` is [n, O], and of labels
-    `probabilities` is the [n, O] of yes. `weights`: the state_dict of the equivalent nn.Sequential.
+    `probabilities` is the [n, O] of yes. `weights`: the state_dict of the equivalent nn.Sequential,
+    of an ensemble with the prefix `members.0.` and so on.
     """
-    names = _text_names(columns)
+    names, networks = _text_names(columns), apart(weights)
     graph = Graph([FEATURES, LABEL, PROBABILITIES, *names])
-    layers, tables = read_dense(weights), read_tables(weights)
-    if isinstance(target, FittedTarget) and target.classes is not None and len(layers[-1].bias) == 1:
-        layers[-1] = _two_logits(layers[-1])
-    logits = _add_network(
-        graph,
-        layers,
-        spec.network.activation,
-        first=lambda layer: add_first_layer(graph, columns, layer, tables=tables, features=FEATURES, texts=names),
-    )
+    layers = [_layers_of(own, target) for own in networks]
+
+    def first(layer: Dense) -> str:
+        return add_first_layer(graph, columns, layer, tables=read_tables(networks[0]), features=FEATURES, texts=names)
+
+    if spec.ensemble is None:
+        logits = _add_network(graph, layers[0], spec.network.activation, first=first)
+    else:
+        is_class = isinstance(target, FittedTarget) and target.classes is not None  # of two, each has a logit here
+        output = "softmax" if is_class else output_activation(spec)
+        logits = add_networks(graph, layers, _ACTIVATIONS[spec.network.activation], first=first, output=output)
     outputs = _add_answer(graph, logits, target, spec)
     return graph.serialize(_inputs(columns, names), outputs, metadata=_metadata(columns, target, spec.task))
+
+
+def _layers_of(weights: Weights, target: AnyTarget) -> list[Dense]:
+    layers = read_dense(weights)
+    if isinstance(target, FittedTarget) and target.classes is not None and len(layers[-1].bias) == 1:
+        layers[-1] = _two_logits(layers[-1])
+    return layers
 
 
 def _text_names(columns: Sequence[FittedColumn]) -> list[str]:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.engine import data, recovery
-from worker.engine.data import Member
+from worker.engine.ensembles import Seating, prefixed
 from worker.engine.ledger import Ledger
 from worker.engine.network import Weights, initial_vector, named
 from worker.engine.progress import Progress
 from worker.engine.recovery import State
+from worker.engine.schedules import Rates
 from worker.engine.training import Training
 
 Which = Literal["best", "last"]
@@ -34,25 +35,34 @@ class Place:
 
 
 class Keeper:
-    """Weights of K members at their best and last epoch, and all that a member needs to go on."""
+    """Weights of all members at their best and last epoch, and all that a member needs to go on.
+
+    A member's vectors are [total], those of an ensemble [networks, total].
+    """
 
     def __init__(
-        self, members: Sequence[Member], training: Training, progress: Sequence[Progress], ledger: Ledger, *, place: Place
+        self,
+        seating: Seating,
+        training: Training,
+        progress: Sequence[Progress],
+        ledger: Ledger,
+        *,
+        place: Place,
     ) -> None:
-        self._specs = [member.spec for member in members]
+        self._specs, self._seats, self._places = [one.spec for one in seating.members], seating.seats, seating.places
         self._training, self._progress, self._ledger, self._place = training, progress, ledger, place
         self._flat = training.tape.flat
         self._best = self._flat.new_zeros(self._flat.shape[1:])
         self._last: dict[int, Tensor] = {}
         self._final: dict[int, State] = {}
-        self.seconds = [0.0] * len(members)
-        for position, spec in enumerate(self._specs):
-            self._flat[0, position] = torch.from_numpy(initial_vector(spec)).to(self._flat)
+        self.seconds = [0.0] * len(seating.members)
+        for index, network in enumerate(seating.networks):
+            self._flat[0, index] = torch.from_numpy(initial_vector(network.spec)).to(self._flat)
 
     def vector(self, position: int, which: Which) -> Tensor:
-        """[total]: `best` is `last` before the first epoch, `last` of a member that trains is of its last decided epoch."""
+        """Parameters: `best` is `last` before the first epoch, `last` of a member that trains is of its last decided epoch."""
         if which == "best" and self._progress[position].best:
-            return self._best[position]
+            return self._best[self._seats[position]]
         return self._last[position] if position in self._last else self.before(self._place.decided + 1, position)
 
     def weights(self, position: int, which: Which) -> Weights:
@@ -62,16 +72,24 @@ class Keeper:
         return self.named(position, self.vector(position, which), losses.epoch if losses else 0)
 
     def named(self, position: int, vector: Tensor, epoch: int) -> Weights:
-        """A vector [total] after an epoch, by the names of a state_dict."""
-        return named(self._specs[position], _array(vector), steps=epoch * self._training.batches.steps)
+        """Parameters after an epoch, by the names of a state_dict."""
+        spec, steps = self._specs[position], epoch * self._training.batches.steps
+        if spec.ensemble is None:
+            return named(spec, _array(vector), steps=steps)
+        parts = [prefixed(index, named(spec, _array(one), steps=steps)) for index, one in enumerate(vector)]
+        return {name: values for part in parts for name, values in part.items()}
 
     def before(self, epoch: int, position: int) -> Tensor:
         """The parameters that a member had before an epoch that is on the tape."""
-        return self._flat[self._training.tape.before(epoch), position]
+        return self._flat[self._training.tape.before(epoch), self._seats[position]]
 
     def after(self, epoch: int, position: int) -> Tensor:
         """The parameters that a member had after an epoch that is on the tape."""
-        return self._flat[self._training.tape.before(epoch) + 1, position]
+        return self._flat[self._training.tape.before(epoch) + 1, self._seats[position]]
+
+    def rates(self, position: int) -> list[Rates]:
+        """The learning rates of a member's networks."""
+        return [self._training.rates[place] for place in self._places(position)]
 
     def elapsed(self, position: int) -> float:
         """Seconds of training, attempts before this one included."""
@@ -79,12 +97,12 @@ class Keeper:
 
     def improve(self, position: int, epoch: int) -> None:
         """An epoch on the tape is the best."""
-        self._best[position].copy_(self.after(epoch, position))
+        self._best[self._seats[position]].copy_(self.after(epoch, position))
 
     def end(self, position: int, vector: Tensor, state: State) -> None:
         """Keep the last weights and the last recovery point, and turn the member into dead weight."""
         self._last[position], self._final[position] = vector.clone(), state
-        self._training.bury(position)
+        self._training.bury(self._seats[position])
 
     def state(self, position: int) -> State:
         """The recovery point of this moment; of a member that ended, the one it ended with."""
@@ -106,31 +124,32 @@ class Keeper:
     def restore(self, position: int, state: State) -> None:
         """Go on from a recovery point whose epoch and batch are the stack's."""
         progress, epoch = self._progress[position], self._place.epoch + 1
-        recovery.restore_host(state, progress, self._training.rates[position])
+        recovery.restore_host(state, progress, self.rates(position))
         self.seconds[position] = float(state["seconds"][0])
-        self._ledger.partial[position] = state["partial"][0]
+        self._ledger.partial[self._places(position)] = state["partial"]
         into = {
             "parameters": self.before(epoch, position),
             "parameters.ahead": self.after(epoch, position),
-            "best.parameters": self._best[position],
+            "best.parameters": self._best[self._seats[position]],
         }
-        into |= {f"optimizer.{name}": moment for name, moment in self._training.moments(position).items()}
+        into |= {f"optimizer.{name}": moment for name, moment in self._training.moments(self._seats[position]).items()}
         for name in into.keys() & state.keys():
             into[name].copy_(data.tensor(state[name]))
 
     def _point(self, position: int, vector: Tensor, *, epoch: int, batch: int) -> State:
         progress = self._progress[position]
-        state = recovery.host_state(progress, self._training.rates[position])
+        state = recovery.host_state(progress, self.rates(position)[0])
         state["position"] = np.array([epoch, batch], dtype=np.int64)
-        state["partial"] = np.array([self._ledger.partial[position] if batch else 0.0])
+        partial = self._ledger.partial[self._places(position)]
+        state["partial"] = partial if batch else np.zeros_like(partial)
         state["seconds"] = np.array([self.elapsed(position)])
         state["parameters"] = _array(vector)
         if progress.best:
-            state["best.parameters"] = _array(self._best[position])
+            state["best.parameters"] = _array(self._best[self._seats[position]])
         return state
 
     def _moments(self, position: int) -> State:
-        return {f"optimizer.{name}": _array(moment) for name, moment in self._training.moments(position).items()}
+        return {f"optimizer.{name}": _array(moment) for name, moment in self._training.moments(self._seats[position]).items()}
 
 
 def _array(vector: Tensor) -> NDArray[Any]:

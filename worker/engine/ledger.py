@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.engine import evaluation
-from worker.engine.data import Member
+from worker.engine.ensembles import Seating
 from worker.engine.evaluation import Scores
 from worker.engine.layout import Layout
 from worker.engine.progress import Block, Progress
@@ -20,15 +20,15 @@ Floats = NDArray[np.float64]
 class Ledger:
     """Sums the losses of batches in their order, one after the other, so that the sum does not depend on when it was asked for.
 
-    `partial` [K] is the loss sum of the first `counted` batches of the oldest epoch that is not decided.
+    `partial` [K] is each network's loss sum of the first `counted` batches of the oldest epoch that is not decided.
     """
 
     def __init__(
-        self, training: Training, progress: Sequence[Progress], members: Sequence[Member], layout: Layout, *, like: Tensor
+        self, training: Training, progress: Sequence[Progress], seating: Seating, layout: Layout, *, like: Tensor
     ) -> None:
-        self._training, self._progress = training, progress
-        self._groups = evaluation.grouped(members, layout, like=like)
-        self.partial: Floats = np.zeros(len(members))
+        self._training, self._progress, self._seating = training, progress, seating
+        self._groups = evaluation.grouped(seating, layout, like=like)
+        self.partial: Floats = np.zeros(len(training.rates))
         self.counted = 0
         self._next: tuple[Floats, int] = (self.partial, 0)
 
@@ -57,23 +57,23 @@ class Ledger:
             return
         self._sound = np.isfinite(tape.sound().cpu().numpy())[self._slots]
         versions = tape.versions() if self._groups else None
-        for positions, part in self._groups:
+        for group in self._groups:
             assert versions is not None
-            chosen = versions if len(positions) == len(versions) else versions[positions]
-            yield from part.run(chosen, [self._names(position) for position in positions])
-            self._scores |= dict(zip(positions, _fetched(part.scores), strict=True))
+            chosen = versions if len(group.networks) == len(versions) else versions[group.networks]
+            yield from group.evaluation.run(chosen, [self._names(position) for position in group.members])
+            self._scores |= dict(zip(group.members, _fetched(group.evaluation.scores), strict=True))
 
     def block(self, position: int, *, first: int, seconds: Floats) -> Block:
         """What was measured of one member; `first` is the first epoch of the block."""
         losses, scores = self._scores.get(position, (None, {}))
-        rates = self._training.rates[position].of_epochs(first, len(self._slots))
+        own = self._seating.places(position)
         return Block(
-            train=self._train[:, position],
+            train=self._train[:, own].mean(-1),
             val=None if losses is None else losses[self._slots],
             metrics={f"val_{name}": column[self._slots] for name, column in scores.items()},
-            rates=rates,
+            rates=self._training.rates[own[0]].of_epochs(first, len(self._slots)),
             seconds=seconds,
-            sound=self._sound[:, position],
+            sound=self._sound[:, own].all(-1),
         )
 
     def turn(self) -> None:

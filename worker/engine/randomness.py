@@ -16,6 +16,8 @@ class Use(IntEnum):
     DROPOUT = 3
     BLOCKS = 4
     WINDOW = 5
+    MEMBER = 6
+    FOLDS = 7
 
 
 def seeded(seed: int, use: Use, *place: int) -> torch.Generator:
@@ -24,6 +26,11 @@ def seeded(seed: int, use: Use, *place: int) -> torch.Generator:
     for word in (seed, use, *place):
         state = _mixed((state ^ word) & _MASK)
     return torch.Generator().manual_seed(state >> 1)
+
+
+def member_seed(seed: int, index: int) -> int:
+    """The seed of a network of an ensemble (counted from 0): for its first weights and its dropout."""
+    return seeded(seed, Use.MEMBER, index).initial_seed()
 
 
 def epoch_order(seed: int, epoch: int, rows: int) -> Tensor:

@@ -1,5 +1,6 @@
 """A member's recovery point as plain named arrays, and back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def host_state(progress: Progress, rates: Rates) -> State:
     return state
 
 
-def restore_host(state: State, progress: Progress, rates: Rates) -> None:
+def restore_host(state: State, progress: Progress, rates: Sequence[Rates]) -> None:
     """Put back what `host_state` took."""
     best, wait = _floats(state["stopper"])
     progress.stopper = Stopper(best, int(wait))
@@ -38,17 +39,17 @@ def restore_host(state: State, progress: Progress, rates: Rates) -> None:
     if "best.losses" in state:
         *numbers, progress.best_value = _floats(state["best.losses"])
         progress.best = _losses(numbers, progress)
-    if "plateau" in state and rates.plateau:
+    for each in rates if "plateau" in state else ():
         rate, lowest, bad = _floats(state["plateau"])
-        rates.plateau = PlateauState(rate, lowest, int(bad))
+        each.plateau = PlateauState(rate, lowest, int(bad)) if each.plateau else None
 
 
 def first_state(vector: NDArray[Any]) -> State:
-    """The state before the first epoch of a network that begins with the parameters `vector` [total]."""
+    """The state before the first epoch that begins with the parameters `vector` [total], of an ensemble [networks, total]."""
     return {
         "position": np.zeros(2, dtype=np.int64),
         "stopper": np.array([np.inf, 0.0]),
-        "partial": np.zeros(1),
+        "partial": np.zeros(1 if vector.ndim == 1 else len(vector)),
         "seconds": np.zeros(1),
         "parameters": vector,
     }

@@ -47,7 +47,8 @@ class Held(Source):
     def __init__(
         self, members: Sequence[Member], parts: Sequence[Part], loss: Loss, *, units: NDArray[np.float64], like: Tensor
     ) -> None:
-        self._seeds, self._rows = [member.spec.seed for member in members], parts[0].rows
+        self._seeds = [member.spec.seed if member.order_seed is None else member.order_seed for member in members]
+        self._rows = parts[0].rows
         self._x = torch.stack([design(part.x, like) for part in parts])
         self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]
         targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]

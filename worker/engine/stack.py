@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from math import inf
 from time import perf_counter
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +14,8 @@ from app.domain.job import StopReason
 from app.domain.metrics import of_task
 from worker.engine import data, recovery, replay, tape
 from worker.engine.data import Member
-from worker.engine.evaluation import Evaluation, finished
+from worker.engine.ensembles import Seating
+from worker.engine.evaluation import Split, finished, is_validated, of_member
 from worker.engine.keeping import Keeper, Place, Which
 from worker.engine.layout import Layout
 from worker.engine.ledger import Ledger
@@ -33,6 +33,7 @@ _FIRST_REPORT_SECONDS = 0.02
 class Stack:
     """K members that share columns, task, shape, loss, optimizer and schedule kind, batch size and number of training rows.
 
+    A member whose spec has an ensemble is several of the K networks, which are judged, stopped and kept as one.
     A None in `members` is a place that stays empty: what a member learns depends on the stack's size and on its place, never on
     the others. `states` are recovery points to go on from; all members that still train must stand at the same epoch and batch.
     Raises ValueError where members or states do not fit together.
@@ -48,17 +49,17 @@ class Stack:
         report_seconds: float = 0.25,
     ) -> None:
         places, members = list(members), _filled(members)
-        _check(members)
+        self._seating = seating = Seating(members)
+        _check(seating.networks)
         self._members, self._report_seconds = members, min(report_seconds, 0.5)
         # Whoever waits for a first epoch gets it at once; the pauses between reports double from there.
         self._patience = min(_FIRST_REPORT_SECONDS, self._report_seconds)
         self._like, self._layout = torch.empty(0, dtype=dtype, device=device), Layout(members[0].spec)
-        self._training = _training(members, self._layout, self._like)
-        splits = [data.validation(member.arrays) is not None for member in members]
-        self._progress = [Progress(member.spec, position=i, validated=splits[i]) for i, member in enumerate(members)]
-        self._ledger = Ledger(self._training, self._progress, members, self._layout, like=self._like)
+        self._training = _training(seating.networks, self._layout, self._like)
+        self._progress = [Progress(member.spec, position=i, validated=is_validated(member)) for i, member in enumerate(members)]
+        self._ledger = Ledger(self._training, self._progress, seating, self._layout, like=self._like)
         self._place, self._deciding = Place(), False
-        self._keeper = Keeper(members, self._training, self._progress, self._ledger, place=self._place)
+        self._keeper = Keeper(seating, self._training, self._progress, self._ledger, place=self._place)
         self._resumed, self._stamps = perf_counter(), list[float]()
         for position in [position for position, member in enumerate(places) if member is None]:
             self.leave(position)
@@ -86,7 +87,7 @@ class Stack:
     def leave(self, position: int) -> None:
         """Drop a member without a word: it trains elsewhere or later; the others go on untouched."""
         self._progress[position].leave()
-        self._training.bury(position)
+        self._training.bury(self._seating.seats[position])
 
     def recovery_state(self, position: int) -> State:
         """All that a member needs to go on from here to the same bits; valid while `train` is suspended at a yield.
@@ -99,19 +100,17 @@ class Stack:
         """By the names and shapes of the equivalent nn.Sequential's state_dict; `best` is `last` before the first epoch."""
         return self._keeper.weights(position, which)
 
-    def evaluate(self, position: int, part: Literal["validation", "test"], which: Which) -> tuple[float, dict[str, float]]:
+    def evaluate(self, position: int, part: Split, which: Which) -> tuple[float, dict[str, float]]:
         """Loss in reported units and all metrics of a split.
 
         Raises ValueError: the member has no such rows.
         Raises LossFailed: its custom loss failed.
         """
         member = self._members[position]
-        rows = (data.validation if part == "validation" else data.test)(member.arrays)
-        if rows is None:
-            raise ValueError(f"The member has no {part} rows.")
         with self._without_gradients():
-            judge = Evaluation([member], [rows], self._layout, like=self._like)
-            finished(judge.run(self._keeper.vector(position, which)[None, None], [of_task(member.spec.task)]))
+            judge = of_member(self._seating, position, part, self._layout, like=self._like)
+            vectors = self._keeper.vector(position, which).view(-1, 1, self._layout.total)
+            finished(judge.run(vectors, [of_task(member.spec.task)]))
         if member.custom_loss and member.custom_loss.failure:
             raise member.custom_loss.failure
         [scores] = judge.scores
@@ -170,7 +169,7 @@ class Stack:
         place.decided, self._deciding = epoch, False
 
     def _conclude(self, position: int, block: Block, first: int) -> None:
-        progress, keeper, rates = self._progress[position], self._keeper, self._training.rates[position]
+        progress, keeper = self._progress[position], self._keeper
         verdict = progress.take(block)
         if verdict.best is not None:
             keeper.improve(position, first + verdict.best)
@@ -178,9 +177,10 @@ class Stack:
             vector = keeper.after(first + index, position)
             progress.periodic.append((losses, keeper.named(position, vector, losses.epoch)))
         del progress.periodic[: -progress.spec.checkpoints.keep]  # many blocks fit between two reports
-        if rates.plateau:  # also after the last epoch: another job may go on from its state
-            rates.after_epoch(first, float((block.train if block.val is None else block.val)[0]))
-            self._training.coefficients.forget()
+        for rates in keeper.rates(position):
+            if rates.plateau:  # also after the last epoch: another job may go on from its state
+                rates.after_epoch(first, float((block.train if block.val is None else block.val)[0]))
+                self._training.coefficients.forget()
         if progress.finished:
             vector = keeper.before(first, position) if verdict.last < 0 else keeper.after(first + verdict.last, position)
             keeper.end(position, vector, keeper.state_after(position, vector, epoch=first + verdict.last))

@@ -13,6 +13,7 @@ from worker.engine.activations import Call
 from worker.engine.batches import Batch, Batches
 from worker.engine.data import Member
 from worker.engine.dropout import Dropout
+from worker.engine.ensembles import Seat, places
 from worker.engine.gradients import ByAutograd, ByHand
 from worker.engine.layout import Layout
 from worker.engine.optimizer import Floats, Optimizer
@@ -175,16 +176,17 @@ class Training:
             calls += self._gradient.settled(out.layers)
         return Program(calls, source.trained, out.trained)
 
-    def bury(self, position: int) -> None:
+    def bury(self, seat: Seat) -> None:
         """Turn a member that ended into dead weight: zeros that stay zeros, so nothing slow or infinite is computed on."""
-        self.coefficients.end(position)
-        self.tape.flat[:, position].zero_()
-        for moment in self.moments(position).values():
+        for place in places(seat):
+            self.coefficients.end(place)
+        self.tape.flat[:, seat].zero_()
+        for moment in self.moments(seat).values():
             moment.zero_()
 
-    def moments(self, position: int) -> dict[str, Tensor]:
-        """A member's part of the optimizer's state: views [P]."""
-        return {name: moment.view(len(self.rates), -1)[position] for name, moment in self.optimizer.state.items()}
+    def moments(self, seat: Seat) -> dict[str, Tensor]:
+        """A member's part of the optimizer's state: views [P], of an ensemble [networks, P]."""
+        return {name: moment.view(len(self.rates), -1)[seat] for name, moment in self.optimizer.state.items()}
 
 
 def plan(members: Sequence[Member], layout: Layout, *, limits: Limits = tape.ON_CPU) -> tuple[int, int]:

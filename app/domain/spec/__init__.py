@@ -1,6 +1,16 @@
 """The spec of a job: blocks, discriminated unions, and the whole."""
 
-from app.domain.spec.blocks import Activation, Checkpoints, EarlyStopping, Embedding, Network, Preprocessing, Split, Window
+from app.domain.spec.blocks import (
+    Activation,
+    Checkpoints,
+    EarlyStopping,
+    Embedding,
+    Ensemble,
+    Network,
+    Preprocessing,
+    Split,
+    Window,
+)
 from app.domain.spec.losses import Loss
 from app.domain.spec.optimizers import Optimizer
 from app.domain.spec.schedules import LrSchedule
@@ -11,6 +21,7 @@ __all__ = [
     "Checkpoints",
     "EarlyStopping",
     "Embedding",
+    "Ensemble",
     "JobSpec",
     "Loss",
     "LrSchedule",

@@ -96,6 +96,17 @@ class Network(Block):
     initialization: Initialization = "default"
 
 
+class Ensemble(Block):
+    """Several networks of one shape that answer together: the mean of what they predict.
+
+    With `folds` each leaves out its own part of the training rows, and all rows are validated on, each by the network that has
+    not seen it. `auto` is true where the spec names no validation rows.
+    """
+
+    members: Annotated[int, Field(ge=2, le=64), WHOLE] = 8
+    folds: Literal["auto"] | bool = "auto"
+
+
 class EarlyStopping(Block):
     """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs."""
 

@@ -13,6 +13,7 @@ from app.domain.spec.blocks import (
     Count,
     EarlyStopping,
     Embedding,
+    Ensemble,
     Network,
     Preprocessing,
     Split,
@@ -45,6 +46,7 @@ class JobSpec(Block):
     validation_dataset: str | None = None
     test_dataset: str | None = None
     network: Network = Network()
+    ensemble: Ensemble | None = None
     loss: Loss = Auto()
     optimizer: Optimizer = Adam(name="adam")
     lr_schedule: LrSchedule = Constant(name="constant")
@@ -85,7 +87,19 @@ class ResolvedSpec(JobSpec):
     embeddings: list[Embedding] = []
     """In the order of the features; their vectors are the network's last inputs."""
     parameters: int
+    """Of all networks."""
     streaming: bool = False
     """True where the rows do not fit into memory: they are read from disk, epoch by epoch."""
     window: Window | None = None
     """What is shuffled together; None where all rows are."""
+
+    @property
+    def networks(self) -> int:
+        """How many train."""
+        return self.ensemble.members if self.ensemble else 1
+
+    @property
+    def judged_rows(self) -> int:
+        """On how many rows each epoch is validated: with folds on those that are trained on, each by a network without it."""
+        folded = self.ensemble is not None and self.ensemble.folds is True
+        return self.train_rows if folded else self.validation_rows
