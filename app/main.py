@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from app.api import (
     aliases,
+    batch_predictions,
     checkpoints,
     clones,
     comparison,
@@ -50,7 +51,7 @@ from app.wiring import Parts, build
 # The first is found first: those that are asked most.
 RESOURCES = (
     *(predictions, model_predictions, history, streams, comparison, jobs, clones, evaluations, plans, sweeps),
-    *(datasets, checkpoints, models, versions, aliases, keys, system, metrics, reference),
+    *(batch_predictions, datasets, checkpoints, models, versions, aliases, keys, system, metrics, reference),
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 ROUTES = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))

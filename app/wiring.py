@@ -13,6 +13,10 @@ from app.queueing.celery import Doorbell
 from app.queueing.rates import RedisRates
 from app.services.admission import Admission
 from app.services.aliases import Aliases
+from app.services.batch_contents import BatchContents
+from app.services.batch_creation import BatchCreation
+from app.services.batch_predictions import BatchPredictions
+from app.services.batch_sources import BatchSources
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.clones import Clones
@@ -152,6 +156,16 @@ def serve(
         choices=choices,
         predictions=predictions,
         evaluations=evaluations(settings, datasets, choices, checkpoints),
+        batch_predictions=BatchPredictions(database, storage, bell, watcher),
+        batch_creation=BatchCreation(
+            database,
+            storage,
+            bell,
+            sources=BatchSources(database, checkpoints),
+            quotas=quotas,
+            most_part_rows=settings.batch_part_rows,
+        ),
+        batch_contents=BatchContents(database, storage),
         max_predict_rows=settings.max_predict_rows,
         idempotency=Idempotency(database),
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),

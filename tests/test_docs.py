@@ -11,7 +11,9 @@ from app.settings import Settings
 from app.telemetry.exposition import Exposition, Known
 from app.telemetry.meters import Reading
 
-NOTHING_KNOWN = Known(jobs={}, longest_waits={}, workers={}, finished={}, attempts_lost={}, epochs=0, leases_lost=0)
+NOTHING_KNOWN = Known(
+    jobs={}, longest_waits={}, workers={}, finished={}, attempts_lost={}, epochs=0, leases_lost=0, batches={}, batch_rows=0
+)
 ROOT = Path(__file__).parents[1]
 ALARMS = (
     *("storage.failed", "database.failed", "database.unavailable", "doorbell.unheard", "rates.uncounted", "broker.away"),

@@ -60,3 +60,10 @@ def test_the_model_of_the_documentation_works_as_it_stands(service: Service, tmp
 
     assert '"model":"flowers","version":2,' in printed
     assert '"from":1,"to":2,' in printed
+
+
+def test_the_batch_prediction_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/batch-predictions.md", "# Batch predictions", service, tmp_path)
+
+    assert '"status":"succeeded"' in printed
+    assert "prediction,probability_setosa,probability_versicolor,probability_virginica\nsetosa," in printed

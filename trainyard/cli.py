@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from trainyard import cli_models
+from trainyard import cli_batch, cli_models
 from trainyard.arguments import ID_WIDTH, File, Key, Url, fail, parsed
 from trainyard.client import DEFAULT_URL, Client
 from trainyard.evaluations import json_of
@@ -29,6 +29,7 @@ app.add_typer(datasets, name="datasets")
 app.add_typer(jobs, name="jobs")
 app.add_typer(sweeps, name="sweeps")
 app.add_typer(cli_models.commands, name="models")
+app.add_typer(cli_batch.commands, name="batch")
 
 Checkpoint = Annotated[str | None, typer.Option(help="`last` or a checkpoint's id instead of the best")]
 Values = Annotated[

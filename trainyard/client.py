@@ -26,13 +26,13 @@ from trainyard.answers import (
     numbers,
     trial_of,
 )
+from trainyard.batch_predictions import BatchPredictions
 from trainyard.connection import Connection, Params
 from trainyard.evaluations import Evaluation, evaluation_of
 from trainyard.following import Event, Follower
 from trainyard.models import Models
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-WAIT_SECONDS = 30
 HISTORY_PAGE = 10_000
 LIVE = ("queued", "running", "pausing", "paused", "cancelling")
 
@@ -55,6 +55,8 @@ class Client:
         self._connection = Connection(url, key=key, timeout=timeout)
         self.models = Models(self._connection)
         """The registry."""
+        self.batch_predictions = BatchPredictions(self._connection)
+        """Predictions of whole datasets."""
 
     def __enter__(self) -> Self:
         return self
@@ -135,15 +137,7 @@ class Client:
 
     def wait(self, id: str, *, timeout: float | None = None) -> Job:
         """The job once it is terminal; TimeoutError after `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = WAIT_SECONDS if end is None else end - time.monotonic()
-            params = {"wait": int(max(0, min(left, WAIT_SECONDS)))}
-            job = job_of(self._connection.get(f"/v1/jobs/{id}", params=params).json())
-            if job["terminal"]:
-                return job
-            if end is not None and time.monotonic() >= end:
-                raise TimeoutError(f"{id} is {job['status']} after {timeout} s")
+        return job_of(self._connection.waited(f"/v1/jobs/{id}", timeout=timeout))
 
     def submit_sweep(self, sweep: Mapping[str, object]) -> Sweep:
         """Queue the trials of a sweep; only `spec` and `search` are required, and `trials` unless `method` is `grid`."""

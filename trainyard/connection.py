@@ -14,6 +14,7 @@ TRIES = 4
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 30.0
 PAGE = 200
+WAIT_SECONDS = 30
 
 Params = dict[str, str | int | list[str]]
 
@@ -38,6 +39,17 @@ class Connection:
     def listed(self, path: str, params: Params, *, limit: int | None) -> Iterator[object]:
         """The items of a list, page by page; all of them without a limit."""
         return islice(self._pages(path, {**params, "limit": min(limit or PAGE, PAGE)}), limit)
+
+    def waited(self, path: str, *, timeout: float | None) -> dict[str, object]:
+        """What stands there once it is terminal; TimeoutError after so many seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = WAIT_SECONDS if end is None else end - time.monotonic()
+            found: dict[str, object] = self.get(path, params={"wait": int(max(0, min(left, WAIT_SECONDS)))}).json()
+            if found["terminal"]:
+                return found
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"{found['id']} is {found['status']} after {timeout} s")
 
     def _pages(self, path: str, params: Params) -> Iterator[object]:
         more = True

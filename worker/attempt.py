@@ -7,22 +7,21 @@ from typing import Literal
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.blobs import recovery_folder
 from app.domain.history import HeldOut
 from app.domain.job import Status, StopReason
 from app.domain.numbers import to_json
 from app.domain.spec import ResolvedSpec
-from app.persistence import counts, leases, outages, recovery, reports
+from app.persistence import leases, outages, recovery, reports
 from app.persistence.checkpoints import NewCheckpoint
-from app.persistence.counts import Counted
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
 from app.persistence.rows import JobRow, RecoveryRow
 from app.storage.storage import Storage
 from worker.engine.reports import EpochLosses, MemberReport
 from worker.engine.stack import Stack
+from worker.lost import note_loss
 from worker.outage import reason_of, sentence
 from worker.publishing import Draft, Publisher
 from worker.pulse import Periods
@@ -189,10 +188,8 @@ class Attempt:
                 self._storage.delete(recovery_folder(id))
 
     def note_loss(self) -> None:
-        """Say that another attempt has the job; counted where the database answers."""
-        log.warning("lease.lost")
-        with suppress(SQLAlchemyError), self._database.write() as connection:
-            counts.add(connection, Counted.LEASES_LOST)
+        """Say that another attempt has the job."""
+        note_loss(self._database)
 
     def _publish(self, new: Sequence[NewCheckpoint]) -> None:
         with self._database.write() as connection:

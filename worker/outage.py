@@ -10,8 +10,8 @@ def reason_of(error: OSError) -> str:
     return "disk_full" if error.errno in _FULL else "storage_unavailable"
 
 
-def sentence(error: OSError, *, seconds: float) -> str:
-    """Why a job ends whose files were refused for so long."""
+def sentence(error: OSError, *, seconds: float, work: str = "the job") -> str:
+    """Why a job, or other work, ends whose files were refused for so long."""
     what = "is full" if error.errno in _FULL else "does not work"
     cure = "free space there or raise its limit" if error.errno in _FULL else "see the worker's log"
-    return f"The storage of checkpoints {what}, for {seconds:.0f} s now: {cure}, and submit the job again."
+    return f"The storage {what}, for {seconds:.0f} s now: {cure}, and submit {work} again."

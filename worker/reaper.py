@@ -4,8 +4,9 @@ import structlog
 
 from app.domain.crashes import Crash
 from app.domain.job import Status
-from app.persistence import leases, workers
+from app.persistence import workers
 from app.persistence.database import Database
+from app.persistence.deaths import crashed
 from app.queueing.celery import Doorbell
 
 log = structlog.get_logger()
@@ -21,12 +22,12 @@ class Reaper:
         Database(database_url).close()  # loads the driver now: a first death, in want of memory, must not take 11 MB of it
 
     def bury(self, owner: str, *, crash: Crash) -> None:
-        """Return the jobs of a dead process to the queue and ring for them."""
+        """Return what a dead process held to the queue and ring for it."""
         database = Database(self._database_url)
         doorbell = Doorbell(self._redis_url)
         try:
             with database.write() as connection:
-                lost = leases.crashed(connection, owner=owner, crash=crash, max_crashes=self._max_crashes)
+                lost = crashed(connection, owner=owner, crash=crash, max_crashes=self._max_crashes)
                 workers.leave(connection, owner)
             for job in lost:
                 log.warning("process.died", owner=owner, how=crash, **job.words, status=job.status, crashes=job.crashes)

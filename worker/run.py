@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import torch
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from app.domain.job import Status, StopReason
@@ -24,6 +25,7 @@ from worker.engine.recovery import position_of
 from worker.engine.reports import MemberReport
 from worker.engine.stack import Stack
 from worker.failures import DeviceLost, failure_of, is_device_lost, is_out_of_memory, release
+from worker.insisting import AWAY, insist
 from worker.preparation import Prepared, prepare
 from worker.provenance import provenance
 from worker.publishing import Publisher
@@ -34,9 +36,6 @@ log = structlog.get_logger()
 
 # bf16 rounds the factors of products alone.
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.float32}
-# The database is away, locked or full: nothing about the jobs.
-_AWAY = (OperationalError, InterfaceError)
-_AGAIN_SECONDS = 0.25
 
 
 class Stopped(Exception):
@@ -81,7 +80,7 @@ class Run:
                 raise
             except Stopped:
                 self._return_all()
-            except _AWAY as error:
+            except AWAY as error:
                 log.exception("database.failed", jobs=self._ids(), error=type(error).__name__)
                 self._return_all(wait_seconds=self._periods.pause)
             except Exception as error:
@@ -97,18 +96,14 @@ class Run:
             raise DeviceLost from error
 
     def _return_all(self, *, wait_seconds: float = 0) -> None:
-        """Give the jobs back, as soon as the database answers: its absence is nobody's crash."""
-        while self._attempts:
-            try:
-                for position in list(self._attempts):
-                    with self._about(position) as attempt:
-                        attempt.give_back(wait_seconds=wait_seconds)
-                        self._drop(position)
-            except _AWAY:
-                if self._stopping():
-                    return  # their leases run out
-                self._pulse.progress()
-                time.sleep(_AGAIN_SECONDS)
+        """Give the jobs back, as soon as the database answers."""
+        insist(partial(self._give_back, wait_seconds), stopping=self._stopping, alive=self._pulse.progress)
+
+    def _give_back(self, wait_seconds: float) -> None:
+        for position in list(self._attempts):
+            with self._about(position) as attempt:
+                attempt.give_back(wait_seconds=wait_seconds)
+                self._drop(position)
 
     def _ids(self) -> list[str]:
         return [attempt.job.id for attempt in self._attempts.values()]
@@ -286,7 +281,7 @@ class Run:
     def _alone(self, attempt: Attempt, position: int, stack: Stack | None) -> Iterator[None]:
         try:
             yield
-        except (*_AWAY, Stopped):
+        except (*AWAY, Stopped):
             raise
         except Exception as error:
             self._check_device(error)

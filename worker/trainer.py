@@ -1,8 +1,9 @@
-"""A training process: warm, and then at work on whatever job is due."""
+"""A training process: warm, and then at work on whatever is due, jobs or a batch prediction."""
 
 import os
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import structlog
 import torch
@@ -10,8 +11,10 @@ from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
 from app.domain.job import devices_taken
-from app.persistence import claims, workers
+from app.persistence import due, workers
+from app.persistence.batch_rows import BatchPredictionRow
 from app.persistence.database import Database
+from app.persistence.due import Claimed
 from app.persistence.rows import JobRow
 from app.storage.storage import Storage
 from app.upkeep.periodically import Periodically
@@ -23,13 +26,16 @@ from worker.pulse import Periods, Pulse
 from worker.run import Run
 from worker.warming import train_a_little
 
+if TYPE_CHECKING:
+    from worker.batch.run import BatchRun
+
 log = structlog.get_logger()
 
 
 class Trainer:
-    """One per process; trains one pack of jobs after the other.
+    """One per process; trains one pack of jobs after the other, and predicts between them.
 
-    `most_running` is how many jobs of a project may be trained at once, 0 for any number.
+    `most_running` is how many jobs and batch predictions of a project may run at once, 0 for any number.
     `stopping` is asked before each claim and after each report; `interrupted`, by default the same, while a job is prepared.
     """
 
@@ -98,7 +104,7 @@ class Trainer:
             self._database.close()
 
     def work_off(self, *, hint: str) -> None:
-        """Train due jobs until there is none or the worker stops; the hint only says that there may be one.
+        """Work on what is due until there is nothing or the worker stops; the hint only says that there may be one.
 
         Where this process is at work already it will look for the next job by itself.
         """
@@ -106,12 +112,11 @@ class Trainer:
         if not self._at_work.acquire(blocking=False):
             return
         try:
-            while not self._stopping() and (pack := self._claim()):
-                for job in pack:
-                    log.info("job.claimed", **job.words, epoch=job.epoch, stack_size=job.stack_size)
-                with bound_contextvars(**_words_of(pack)):
-                    self._run(pack)
-                    log.info("jobs.left")
+            while not self._stopping() and (claimed := self._claim()):
+                if isinstance(claimed, BatchPredictionRow):
+                    self._predict(claimed)
+                else:
+                    self._train(claimed)
         finally:
             self._at_work.release()
 
@@ -119,17 +124,30 @@ class Trainer:
         torch.set_num_threads(self._threads)  # OpenMP counts for each thread of a process anew
         self.work_off(hint="")
 
-    def _claim(self) -> list[JobRow]:
+    def _claim(self) -> Claimed | None:
         with self._database.write() as connection:
-            pack = claims.claim(
+            claimed = due.claim(
                 connection,
                 owner=self._name,
                 devices=devices_taken(self._device),
                 lease_seconds=self._periods.lease,
                 most_running=self._most_running,
             )
-            workers.beat(connection, self._name, job_id=pack[0].id if pack else None)
-        return pack
+            workers.beat(connection, self._name, job_id=_id_of(claimed))
+        return claimed
+
+    def _train(self, pack: Sequence[JobRow]) -> None:
+        for job in pack:
+            log.info("job.claimed", **job.words, epoch=job.epoch, stack_size=job.stack_size)
+        with bound_contextvars(**_words_of(pack)):
+            self._run(self._run_of(pack))
+            log.info("jobs.left")
+
+    def _predict(self, row: BatchPredictionRow) -> None:
+        with bound_contextvars(**row.words):
+            log.info("batch_prediction.claimed", predicted=row.predicted, rows=row.rows)
+            self._run(self._batch_run_of(row))
+            log.info("batch_prediction.left")
 
     def _run_of(self, pack: Sequence[JobRow]) -> Run:
         return Run(
@@ -143,8 +161,19 @@ class Trainer:
             interrupted=self._interrupted,
         )
 
-    def _run(self, pack: Sequence[JobRow]) -> None:
-        run = self._run_of(pack)
+    def _batch_run_of(self, row: BatchPredictionRow) -> "BatchRun":
+        from worker.batch.run import BatchRun  # onnxruntime takes 20 MB: not of those who only train
+
+        return BatchRun(
+            row,
+            database=self._database,
+            storage=self._storage,
+            pulse=self._pulse,
+            periods=self._periods,
+            stopping=self._stopping,
+        )
+
+    def _run(self, run: "Run | BatchRun") -> None:
         try:
             run.run()
         except DeviceLost:
@@ -152,6 +181,12 @@ class Trainer:
         if run.spoiled:
             log.warning("process.spoiled", name=self._name)
             self._replace()
+
+
+def _id_of(claimed: Claimed | None) -> str | None:
+    if isinstance(claimed, BatchPredictionRow):
+        return claimed.id
+    return claimed[0].id if claimed else None
 
 
 def _words_of(pack: Sequence[JobRow]) -> dict[str, object]:

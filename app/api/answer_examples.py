@@ -13,6 +13,7 @@ IDS = {
     "sweep_id": f"swp_{_TAIL}",
     "checkpoint_id": f"ckpt_{_TAIL}",
     "key_id": f"key_{_TAIL}",
+    "batch_id": f"bp_{_TAIL}",
 }
 """An id for each parameter of a path."""
 _MADE, _STARTED, _ENDED = (f"2026-11-23T03:22:{second}Z" for second in ("00.123", "00.164", "01.780"))

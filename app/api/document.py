@@ -26,7 +26,7 @@ _TAGS = {
     "History": "Losses and metrics of every epoch, by polling or as a stream.",
     "Checkpoints": "Weights and all that is needed to predict, at one epoch.",
     "Models": "Registered names, whose versions are checkpoints and whose aliases point at versions.",
-    "Predictions": "Answers for new rows.",
+    "Predictions": "Answers for new rows, at once, or for all rows of a dataset, by the workers.",
     "Keys": "Who may call, for which project, and what.",
     "Operations": "Is it alive, is it ready, who trains, what waits.",
 }

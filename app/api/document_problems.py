@@ -47,6 +47,7 @@ def _examples() -> Iterator[tuple[TrainyardError, str]]:
     yield http_errors.RateLimited(Allowance(allowed=False, limit=60000, window=60, remaining=0, reset=7)), _JOBS
     yield errors.Unavailable("The database does not answer."), _JOBS
     yield errors.Damaged(_CHECKPOINT, "weights.safetensors"), f"{_JOB}/predict"
+    yield errors.ContentDamaged("A part is damaged: ask for another one."), f"/v1/batch_predictions/{IDS['batch_id']}/content"
     yield TrainyardError("Something unexpected happened."), _JOBS
 
 

@@ -90,6 +90,16 @@ PREDICT: dict[str, Example] = {
 EVALUATE: dict[str, Example] = {
     "dataset": {"summary": "A dataset with the job's columns", "value": {"dataset": _IRIS["dataset"]}},
 }
+BATCH: dict[str, Example] = {
+    "job": {
+        "summary": "With a job's best checkpoint, as Parquet",
+        "value": {"job": "job_0192f0c1d3a87e3b9f2a6c5d4e3f2a1b", "dataset": _IRIS["dataset"]},
+    },
+    "model": {
+        "summary": "With a model, as CSV",
+        "value": {"model": "iris", "version": "default", "dataset": _IRIS["dataset"], "format": "csv"},
+    },
+}
 KEY: dict[str, Example] = {
     "team": {"summary": "A team's own project", "value": {"name": "nightly runs", "project": "team-a"}},
     "reader": {

@@ -3,7 +3,6 @@
 import re
 
 _PATHS = {
-    r"/v1/batch_predictions(/.*)?": "Batch prediction",
     r"/v1/webhooks(/.*)?": "Webhooks",
     r"/v2(/.*)?": "The Open Inference Protocol",
 }

@@ -43,6 +43,7 @@ STATUS: dict[type[TrainyardError], int] = {
     errors.UnknownCursor: 422,
     errors.Unavailable: 503,
     errors.Damaged: 500,
+    errors.ContentDamaged: 500,
     errors.TrainyardError: 500,
 }
 _HEADERS: dict[int | type[TrainyardError], dict[str, str]] = {

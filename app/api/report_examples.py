@@ -173,6 +173,7 @@ SYSTEM: Shown = {
             "custom_losses": [],
             "memory": 17693557145,
             "job": IDS["job_id"],
+            "batch_prediction": None,
             "started_at": JOB["created_at"],
             "heartbeat_at": JOB["finished_at"],
         }

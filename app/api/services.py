@@ -6,6 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.services.aliases import Aliases
+from app.services.batch_contents import BatchContents
+from app.services.batch_creation import BatchCreation
+from app.services.batch_predictions import BatchPredictions
 from app.services.checkpoints import Checkpoints
 from app.services.choices import Choices
 from app.services.clones import Clones
@@ -52,6 +55,9 @@ class Services:
     choices: Choices
     predictions: Predictions
     evaluations: Evaluations
+    batch_predictions: BatchPredictions
+    batch_creation: BatchCreation
+    batch_contents: BatchContents
     max_predict_rows: int
     uploads: Uploads
     idempotency: Idempotency

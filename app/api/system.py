@@ -20,24 +20,29 @@ router = APIRouter(tags=["Operations"], dependencies=[CheckedQuery])
 
 
 class Worker(Answer):
-    """A training process; a silent one was not heard of for six heartbeats. `job` is told of the caller's project only."""
+    """A training process; a silent one was not heard of for six heartbeats.
+
+    `job`, or the `batch_prediction` that it works on between jobs, is told of the caller's project only.
+    """
 
     id: str
-    status: Literal["idle", "training", "silent"]
+    status: Literal["idle", "training", "predicting", "silent"]
     device: str
     threads: int
     torch: str
     custom_losses: list[str]
     memory: int | None
     job: str | None
+    batch_prediction: str | None
     started_at: Time
     heartbeat_at: Time
 
     @classmethod
-    def of(cls, row: WorkerRow, *, own_jobs: Collection[str]) -> Self:
+    def of(cls, row: WorkerRow, *, own: Collection[str]) -> Self:
         """From its row."""
-        job = row.job_id if row.job_id in own_jobs else None
-        return cls.model_validate({**vars(row), "status": row.status, "job": job})
+        told = row.job_id if row.job_id in own else None
+        named = {"job": None, "batch_prediction": told} if row.predicts else {"job": told, "batch_prediction": None}
+        return cls.model_validate({**vars(row), "status": row.status, **named})
 
 
 class System(Answer):
@@ -104,7 +109,7 @@ def system(caller: CallerOf, services: ServicesOf) -> System:
     overview = services.health.overview(caller)
     return System(
         version=version("trainyard"),
-        workers=[Worker.of(row, own_jobs=overview.own_jobs) for row in overview.workers],
+        workers=[Worker.of(row, own=overview.own) for row in overview.workers],
         queue_depth=overview.queued,
         jobs=overview.statuses,
     )

@@ -4,7 +4,7 @@ import hashlib
 
 from pydantic import BaseModel, ConfigDict
 
-DATASETS, CHECKPOINTS, RECOVERY = "datasets", "checkpoints", "recovery"
+DATASETS, CHECKPOINTS, RECOVERY, BATCHES = "datasets", "checkpoints", "recovery", "batch_predictions"
 
 
 class StoredFile(BaseModel):
@@ -45,3 +45,23 @@ def recovery_folder(recovery_id: str) -> str:
 def recovery_key(recovery_id: str) -> str:
     """The state from which a job continues."""
     return f"{recovery_folder(recovery_id)}/state.safetensors"
+
+
+def batch_folder(batch_id: str) -> str:
+    """All files of a batch prediction."""
+    return f"{BATCHES}/{batch_id}"
+
+
+def batch_model_folder(batch_id: str) -> str:
+    """Its copy of what it predicts with; needed until it is over."""
+    return f"{batch_folder(batch_id)}/model"
+
+
+def batch_model_key(batch_id: str, file: StoredFile) -> str:
+    """`model.json` or `model.onnx` of the copy."""
+    return f"{batch_model_folder(batch_id)}/{file.sha256[:16]}-{file.name}"
+
+
+def batch_part_key(batch_id: str, number: int, sha256: str) -> str:
+    """A part of what was predicted; as of a checkpoint's files, what it holds is in its key."""
+    return f"{batch_folder(batch_id)}/parts/{number:08}-{sha256[:16]}"

@@ -164,6 +164,13 @@ class Unavailable(TrainyardError):
     title = "Unavailable"
 
 
+class ContentDamaged(TrainyardError):
+    """Raised when what was predicted is no longer what was stored; another try will not help, another batch prediction will."""
+
+    code = "content_damaged"
+    title = "Content damaged"
+
+
 class Damaged(TrainyardError):
     """Raised when stored bytes are no longer those that were stored; another try will not help, another checkpoint will."""
 

@@ -11,13 +11,15 @@ from app.domain.job import Status
 from app.domain.packing import most_members
 from app.domain.spec import ResolvedSpec
 from app.persistence import checkpoints, epochs, events, projects, recovery
+from app.persistence.batch_predictions import is_due as is_waiting
 from app.persistence.database import now
 from app.persistence.jobs import by_number, is_due
 from app.persistence.leases import SECOND
 from app.persistence.line import in_line
 from app.persistence.parallel import admit, claimable
 from app.persistence.rows import JobRow
-from app.persistence.tables import jobs, workers
+from app.persistence.tables import batch_predictions, jobs, workers
+from app.persistence.turns import Place, turns
 
 # Members of a pack while jobs wait that do not fit into it: whoever is due next waits for little more than one job.
 FEW = 8
@@ -43,6 +45,13 @@ class _Claimant:
     owner: str
     devices: Sequence[str]
     most_running: int
+
+
+def first(connection: Connection, *, devices: Sequence[str], most_running: int = 0) -> Place | None:
+    """Where the job that is due stands in the line, beside whatever else waits; None where none is due."""
+    query = in_line(select(*turns(jobs).place(jobs.c.priority)), most_running=most_running)
+    row = connection.execute(query.where(is_due(), jobs.c.device.in_(devices)).limit(1)).one_or_none()
+    return None if row is None else tuple(row)
 
 
 def claim(
@@ -138,6 +147,8 @@ def _idle_others(connection: Connection, owner: str) -> int:
 
 
 def _others_wait(connection: Connection, due: JobRow, devices: Sequence[str]) -> bool:
+    if connection.execute(select(batch_predictions.c.number).where(is_waiting()).limit(1)).first() is not None:
+        return True
     unfit = or_(jobs.c.pack_key.is_(None), jobs.c.pack_key != due.pack_key)
     query = select(jobs.c.number).where(is_due(), unfit, jobs.c.device.in_(devices)).limit(1)
     return connection.execute(query).first() is not None

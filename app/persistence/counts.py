@@ -29,6 +29,8 @@ class Counted(StrEnum):
     ATTEMPTS_LOST = "attempts_lost"
     """By what is known of the crash."""
     LEASES_LOST = "leases_lost"
+    BATCH_ROWS = "batch_rows"
+    """Rows of batch predictions that are durable."""
 
 
 def add(connection: Connection, what: Counted, label: str = "", *, times: int = 1) -> None:

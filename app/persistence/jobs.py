@@ -135,19 +135,10 @@ def held_back(connection: Connection, rows: Sequence[JobRow]) -> set[int]:
     return set(connection.execute(query).scalars())
 
 
-@dataclass(frozen=True)
-class Pulse:
-    """What a watcher asks of a job: has anything changed, and is it over."""
-
-    number: int
-    status: Status
-    revision: int
-
-
-def pulses(connection: Connection, numbers: Collection[int]) -> list[Pulse]:
-    """One question for all watched jobs."""
-    query = select(jobs.c.number, jobs.c.status, jobs.c.revision).where(jobs.c.number.in_(numbers))
-    return [Pulse(number, Status(status), revision) for number, status, revision in connection.execute(query)]
+def revisions(connection: Connection, numbers: Collection[int]) -> dict[int, int]:
+    """By their numbers: one question for all watched jobs."""
+    query = select(jobs.c.number, jobs.c.revision).where(jobs.c.number.in_(numbers))
+    return {row.number: row.revision for row in connection.execute(query)}
 
 
 def needing(connection: Connection, dataset_id: str) -> int:

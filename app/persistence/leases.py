@@ -1,11 +1,11 @@
-"""The lease on a job and its fence: every write of a worker holds only while its attempt is the current one."""
+"""The lease and its fence, of a job or a batch prediction: a worker's write holds only while its attempt is the current one."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, case, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, select, tuple_, update
 
 from app.domain.crashes import Crash, verdict
 from app.domain.history import HeldOut
@@ -13,27 +13,33 @@ from app.domain.job import AFTER_RELEASE, HELD, Status, StopReason
 from app.persistence import counts, events, recovery
 from app.persistence.counts import Counted
 from app.persistence.database import now
-from app.persistence.rows import JobRow
+from app.persistence.rows import JobRow, Record
 from app.persistence.tables import jobs
 
 SECOND = 1_000_000
+LEFT: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+"""Of what nobody holds."""
+
+R = TypeVar("R", bound=Record)
 
 
 class LeaseLost(Exception):
-    """Raised when a job belongs to another attempt: whoever sees it must stop and write nothing."""
+    """Raised when what was held belongs to another attempt: whoever sees it must stop and write nothing."""
 
 
 @dataclass(frozen=True)
 class Fence:
-    """The right to write about a job: its number and the attempt that was claimed."""
+    """The right to write about a job, or a row of another table of work: its number and the attempt that was claimed."""
 
     number: int
     attempt: int
+    table: Table = jobs
 
     @property
     def holds(self) -> ColumnElement[bool]:
-        """True for the job's row while this attempt is the one that runs."""
-        return and_(jobs.c.number == self.number, jobs.c.attempt == self.attempt, jobs.c.status.in_(HELD))
+        """True for the row while this attempt is the one that runs."""
+        row = self.table.c
+        return and_(row.number == self.number, row.attempt == self.attempt, row.status.in_(HELD))
 
     def is_of(self, attempt: int) -> bool:
         """The same of a row that was found held."""
@@ -42,19 +48,36 @@ class Fence:
 
 def renew(connection: Connection, fences: Iterable[Fence], *, lease_seconds: float) -> list[Fence]:
     """Prolong leases by the database's clock; answers those that are no longer held."""
+    in_order = sorted(fences, key=lambda fence: (fence.table.name, fence.number))
+    return [fence for fence in in_order if prolong(connection, fence, lease_seconds=lease_seconds) is None]
+
+
+def prolong(connection: Connection, fence: Fence, *, lease_seconds: float) -> Status | None:
+    """Prolong one lease; the status says what a caller asked for meanwhile, None that it is no longer held."""
     until = now() + int(lease_seconds * SECOND)
-    held = update(jobs).values(lease_expires_at=until)
-    in_order = sorted(fences, key=lambda fence: fence.number)
-    return [fence for fence in in_order if connection.execute(held.where(fence.holds)).rowcount != 1]
+    statement = update(fence.table).where(fence.holds).values(lease_expires_at=until).returning(fence.table.c.status)
+    status = connection.execute(statement).scalar_one_or_none()
+    return None if status is None else Status(status)
+
+
+def change(connection: Connection, fence: Fence, record: type[R], values: Mapping[str, Any]) -> R:
+    """Set columns of what is held; LeaseLost where it is no longer ours."""
+    statement = update(fence.table).where(fence.holds).values(**values, revision=fence.table.c.revision + 1)
+    row = connection.execute(statement.returning(*record.selected(fence.table))).one_or_none()
+    if row is None:
+        raise LeaseLost(fence)
+    return record.of(row)
+
+
+def released(table: Table, *, wait_seconds: float = 0) -> dict[str, Any]:
+    """What becomes of columns of a row that nobody holds any more; if it is queued, it is not claimed before a while."""
+    status = case({str(old): str(new) for old, new in AFTER_RELEASE.items()}, value=table.c.status)
+    return {"status": status, **LEFT, "claimable_at": now() + int(wait_seconds * SECOND)}
 
 
 def note(connection: Connection, fence: Fence, **values: Any) -> JobRow:
     """Set columns of the job; LeaseLost where it is no longer ours."""
-    statement = update(jobs).where(fence.holds).values(**values, revision=jobs.c.revision + 1)
-    row = connection.execute(statement.returning(*JobRow.selected(jobs))).one_or_none()
-    if row is None:
-        raise LeaseLost(fence)
-    return JobRow.of(row)
+    return change(connection, fence, JobRow, values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +102,7 @@ def finish(connection: Connection, fence: Fence, ending: Ending) -> JobRow:
         error_message=ending.message if failed else None,
         test=ending.test.model_dump(mode="json") if ending.test else None,
         finished_at=now(),
-        lease_owner=None,
-        lease_expires_at=None,
+        **LEFT,
         crashes=0,
     )
     events.append(connection, fence.number, f"job.{status}", stop_reason=ending.reason, epoch=row.epoch)
@@ -88,13 +110,9 @@ def finish(connection: Connection, fence: Fence, ending: Ending) -> JobRow:
     return row
 
 
-_released = case({str(old): str(new) for old, new in AFTER_RELEASE.items()}, value=jobs.c.status)
-
-
 def give_back(connection: Connection, fence: Fence, *, wait_seconds: float = 0) -> JobRow:
     """Return a job whose worker stops politely: it is queued, paused or cancelled; crashes are counted neither up nor down."""
-    values = {"lease_owner": None, "lease_expires_at": None, "claimable_at": now() + int(wait_seconds * SECOND)}
-    row = note(connection, fence, status=_released, **values)
+    row = note(connection, fence, **released(jobs, wait_seconds=wait_seconds))
     _after_release(connection, row, "job.yielded")
     return row
 
@@ -163,16 +181,7 @@ def _crash(connection: Connection, job: JobRow, *, how: Crash, packed: bool, max
     if job.status is Status.RUNNING and not packed and crashes >= max_crashes:
         recovery.forget_all(connection, job.number)
         return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=verdict(crashes, how)))
-    wait = int(back_off * SECOND * (2 ** (job.crashes + job.pack_crashes) - 1))
-    row = note(
-        connection,
-        fence,
-        status=_released,
-        crashes=crashes,
-        pack_crashes=pack_crashes,
-        lease_owner=None,
-        lease_expires_at=None,
-        claimable_at=now() + wait,
-    )
+    wait = back_off * (2 ** (job.crashes + job.pack_crashes) - 1)
+    row = note(connection, fence, crashes=crashes, pack_crashes=pack_crashes, **released(jobs, wait_seconds=wait))
     _after_release(connection, row, "job.worker_lost", how=how, crashes=crashes + pack_crashes)
     return row

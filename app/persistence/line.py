@@ -4,42 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, bindparam, case, func, not_, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, not_, or_, select
 
 from app.domain.fairness import Queue, Standing, Waiting, places
-from app.domain.job import HELD, Status, devices_taken
+from app.domain.job import Status, devices_taken
 from app.persistence.jobs import is_due
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs, projects
+from app.persistence.turns import last_claim, running_by_project, turns, within_quota
 
 
 def in_line(query: Select[Any], *, most_running: int) -> Select[Any]:
     """Jobs in the order in which they are due now; with every claim the order of those behind changes.
 
-    Jobs of projects that train as many as they may, `most_running` if it is not 0, are left out.
-
-    Of projects that train as many jobs the one whose last claim is longest ago is next, so that a single slot goes round;
-    a project's own jobs go by age.
+    Those of projects of which as much runs as may, `most_running` if it is not 0, are left out. A project's own go by age.
     """
-    running = _running_by_project()
-    joined = jobs.join(projects).outerjoin(running, running.c.project_id == jobs.c.project_id)
-    held = func.coalesce(running.c.count, 0)
-    if most_running:
-        query = query.where(held < most_running)
-    project = (held, func.coalesce(projects.c.claimed_at, 0))
-    return query.select_from(joined).order_by(jobs.c.priority.desc(), *project, jobs.c.number)
+    turn = turns(jobs)
+    chosen = within_quota(query, turn, most_running=most_running)
+    return chosen.select_from(turn.joined).order_by(jobs.c.priority.desc(), *turn.order, jobs.c.number)
 
 
-def _running_by_project() -> Any:
-    """How many jobs of each project a worker holds."""
-    held = select(jobs.c.project_id, func.count().label("count")).where(jobs.c.status.in_(HELD))
-    return held.group_by(jobs.c.project_id).subquery("running")
-
-
-_running = _running_by_project()
-_claimed = func.coalesce(type_coerce(projects.c.claimed_at, BigInteger), 0)
+_running = running_by_project()
 _STANDINGS = (
-    select(projects.c.id, func.coalesce(_running.c.count, 0), _claimed)
+    select(projects.c.id, func.coalesce(_running.c.count, 0), last_claim())
     .outerjoin_from(projects, _running, _running.c.project_id == projects.c.id)
     .where(or_(_running.c.count.is_not(None), projects.c.claimed_at.is_not(None)))
 )
@@ -142,14 +129,6 @@ def _ranks(
 
 
 def _standings(connection: Connection) -> dict[str, Standing]:
-    """Of every project that had a job claimed."""
+    """Of every project that had something claimed."""
     rows = connection.execute(_STANDINGS)
     return {project: Standing(running=count, claimed=(0, instant)) for project, count, instant in rows}
-
-
-def full(connection: Connection, most_running: int) -> set[str]:
-    """The projects that train as many jobs as they may."""
-    if not most_running:
-        return set()
-    held = select(jobs.c.project_id).where(jobs.c.status.in_(HELD)).group_by(jobs.c.project_id)
-    return set(connection.execute(held.having(func.count() >= most_running)).scalars())

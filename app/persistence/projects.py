@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.ids import new_id
-from app.domain.job import HELD
 from app.persistence.database import now
-from app.persistence.tables import jobs, projects
+from app.persistence.tables import projects
+from app.persistence.turns import count_running
 
 
 def find(connection: Connection, named: str) -> str | None:
@@ -40,12 +40,11 @@ def names(connection: Connection, ids: Collection[str]) -> dict[str, str]:
 
 
 def room(connection: Connection, id: str, most_running: int) -> int:
-    """How many more jobs the project may run; counted with it locked, for two claims at once each see the state before both."""
+    """How much more of the project may run; counted with it locked, for two claims at once each see the state before both."""
     connection.execute(select(projects.c.id).where(projects.c.id == id).with_for_update(key_share=True))
-    held = select(func.count()).where(jobs.c.project_id == id, jobs.c.status.in_(HELD))
-    return max(0, most_running - connection.execute(held).scalar_one())
+    return max(0, most_running - count_running(connection, id))
 
 
 def note_claim(connection: Connection, ids: Collection[str]) -> None:
-    """Write down that jobs of these projects are claimed now; last in the claim, which others wait for from here on."""
+    """Write down that something of these projects is claimed now; last in the claim, which others wait for from here on."""
     connection.execute(update(projects).where(projects.c.id.in_(ids)).values(claimed_at=now()))

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from sqlalchemy import ColumnElement, Row, Table
 
+from app.domain.ids import is_id
 from app.domain.job import Status
 from app.domain.numbers import JsonNumber
 from app.domain.sweep import Mode
@@ -229,8 +230,15 @@ class WorkerRow(Record):
     silent_at: datetime | None
 
     @property
-    def status(self) -> Literal["idle", "training", "silent"]:
+    def predicts(self) -> bool:
+        """True where what it works on is a batch prediction."""
+        return self.job_id is not None and is_id(self.job_id, "bp")
+
+    @property
+    def status(self) -> Literal["idle", "training", "predicting", "silent"]:
         """What it does."""
         if self.silent_at:
             return "silent"
-        return "training" if self.job_id else "idle"
+        if self.job_id is None:
+            return "idle"
+        return "predicting" if self.predicts else "training"

@@ -37,6 +37,7 @@ metadata = MetaData(
 # A number the database gives out: SQLite only counts in a column declared INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
 Id = String(64)
+_STATUS = "status IN ({})".format(", ".join(f"'{status}'" for status in Status))
 
 
 def _project() -> Column[str]:
@@ -168,7 +169,7 @@ jobs = Table(
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
-    CheckConstraint("status IN ({})".format(", ".join(f"'{status}'" for status in Status)), name="status"),
+    CheckConstraint(_STATUS, name="status"),
     Index("ix_jobs_project_id_id", "project_id", "id"),
     # All that the claim asks of those that wait, so that it reads no row but the one it takes.
     Index("ix_jobs_line", "status", "priority", "project_id", "number", "device", "claimable_at", "sweep_id"),
@@ -309,6 +310,78 @@ alias_moves = Table(
     Index("ix_alias_moves_model_id_alias_id", "model_id", "alias", "id"),
 )
 
+# Predictions of a dataset's rows; what holds work, from `status` to `crashes`, is as of a job.
+batch_predictions = Table(
+    "batch_predictions",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    _project(),
+    Column("name", String(200)),
+    Column("status", String(16), nullable=False),
+    # No foreign keys: what it predicts with is copied, and a dataset that is deleted later does not touch it.
+    Column("job_id", Id, nullable=False),
+    Column("model", String(64)),
+    Column("version", Integer),
+    Column("checkpoint_id", Id, nullable=False),
+    # Of the copy.
+    Column("files", JSON, nullable=False),
+    Column("dataset_id", Id, nullable=False),
+    Column("dataset_sha256", String(64), nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    # Rows of a part, but for the last one.
+    Column("part_rows", Integer, nullable=False),
+    # The lease and its fence.
+    Column("attempt", Integer, nullable=False),
+    Column("lease_owner", String(200)),
+    Column("lease_expires_at", Instant),
+    Column("crashes", Integer, nullable=False),
+    Column("claimable_at", Instant, nullable=False),
+    # Since when the storage has refused what it writes or reads.
+    Column("refused_at", Instant),
+    # What is known so far: parts that are durable, and what was counted in them.
+    Column("parts", Integer, nullable=False),
+    Column("predicted", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("warnings_kept", Integer, nullable=False),
+    Column("error_code", String(64)),
+    Column("error_message", Text),
+    Column("request_id", String(128)),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    CheckConstraint(_STATUS, name="status"),
+    Index("ix_batch_predictions_project_id_id", "project_id", "id"),
+    Index("ix_batch_predictions_line", "status", "project_id", "number"),
+    Index("ix_batch_predictions_dataset_id", "dataset_id"),
+    sqlite_autoincrement=True,
+)
+
+# A file for each part: so many bytes of the content, then of the outline of its row group, then warnings of its rows.
+batch_parts = Table(
+    "batch_parts",
+    metadata,
+    Column(
+        "batch_number",
+        Number,
+        ForeignKey("batch_predictions.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
+    Column("content_bytes", BigInteger, nullable=False),
+    Column("outline_bytes", BigInteger, nullable=False),
+    Column("outline_sha256", String(64), nullable=False),
+    Column("warning_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # One row for each training process that is warm.
 workers = Table(
     "workers",
@@ -320,6 +393,7 @@ workers = Table(
     Column("custom_losses", JSON, nullable=False),
     # Bytes that a job may use: of the device on a GPU, else of the process.
     Column("memory", BigInteger),
+    # What it works on: a job, or a batch prediction.
     Column("job_id", Id),
     Column("started_at", Instant, nullable=False),
     Column("heartbeat_at", Instant, nullable=False),

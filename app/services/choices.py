@@ -34,7 +34,7 @@ class Choices:
         found = await self._jobs.answer((caller.project_id, job_id))
         if found is None:
             raise NotFound("job", job_id)
-        return _chosen(job_id, found, which).id
+        return chosen_of(job_id, found, which).id
 
     async def version(self, caller: Caller, model: str, which: str) -> Served:
         """The version of the model that `which`, a number or an alias, stands for now; NotFound."""
@@ -77,7 +77,8 @@ async def with_what_is_there(choose: Callable[[], Awaitable[V]], use: Callable[[
     return chosen, await use(chosen)
 
 
-def _chosen(job_id: str, job: Candidates, which: str) -> Candidate:
+def chosen_of(job_id: str, job: Candidates, which: str) -> Candidate:
+    """That which is asked for of a job's; NotFound, or Conflict where it has none yet."""
     found = job.checkpoints
     if which not in ("best", "last"):
         named = [candidate for candidate in found if candidate.id == which]

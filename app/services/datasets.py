@@ -15,7 +15,7 @@ from app.domain.caller import Caller
 from app.domain.errors import Conflict, NotFound
 from app.domain.ids import new_id
 from app.domain.schema import Kind
-from app.persistence import datasets, jobs
+from app.persistence import batch_predictions, datasets, jobs
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.paging import Page
@@ -156,12 +156,14 @@ class Datasets:
             raise NotFound("dataset", row.id) from None
 
     def delete(self, caller: Caller, id: str) -> None:
-        """Forget a dataset; Conflict while a live job needs it."""
+        """Forget a dataset; Conflict while a live job or batch prediction needs it."""
         self.find(caller, id)
         with self._database.write() as connection:
             datasets.hold(connection, id)
             if needing := jobs.needing(connection, id):
                 raise Conflict(f"{needing} job(s) that are not over yet need this dataset.")
+            if needing := batch_predictions.needing(connection, id):
+                raise Conflict(f"{needing} batch prediction(s) that are not over yet need this dataset.")
             datasets.remove(connection, id)
         self._storage.delete(f"datasets/{id}")
 

@@ -1,13 +1,14 @@
 """Whether what stands behind the service answers."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.caller import Caller
-from app.persistence import jobs, workers
+from app.persistence import batch_predictions, jobs, workers
 from app.persistence.database import Database
 from app.persistence.rows import WorkerRow
 from app.services.ports import Bell
@@ -32,10 +33,10 @@ class Readiness:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Who trains and what waits; `own_jobs` are the ids of those in training that are the caller's."""
+    """Who works and what waits; `own` are the ids of those jobs and batch predictions at work that are the caller's."""
 
     workers: list[WorkerRow]
-    own_jobs: Collection[str]
+    own: Collection[str]
     queued: int
     statuses: Mapping[str, int]
 
@@ -68,13 +69,18 @@ class Health:
         """Workers and how many jobs wait; and how many of the caller's are in each live status."""
         with self._database.read() as connection:
             everyone = workers.every(connection)
-            trained = [worker.job_id for worker in everyone if worker.job_id]
+            held = [worker.job_id for worker in everyone if worker.job_id]
             return Overview(
                 workers=everyone,
-                own_jobs=jobs.among(connection, trained, project_id=caller.project_id),
+                own=_among(connection, held, caller),
                 queued=jobs.count_queued(connection),
                 statuses=jobs.live_counts(connection, project_id=caller.project_id),
             )
+
+
+def _among(connection: Connection, ids: Sequence[str], caller: Caller) -> set[str]:
+    own = [kind.among(connection, ids, project_id=caller.project_id) for kind in (jobs, batch_predictions)]
+    return set().union(*own)
 
 
 def _works(check: Callable[[], object]) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.crashes import Crash
 from app.domain.job import Status, StopReason
-from app.persistence import counts, jobs, workers
+from app.persistence import batch_predictions, counts, jobs, workers
 from app.persistence.counts import Counted, Totals
 from app.persistence.database import Database
 from app.telemetry.exposition import Exposition, Known, Labels
@@ -49,6 +49,8 @@ def _ask(connection: Connection) -> Known:
         attempts_lost={(crash,): _total(totals, Counted.ATTEMPTS_LOST, crash) for crash in Crash},
         epochs=_total(totals, Counted.EPOCHS),
         leases_lost=_total(totals, Counted.LEASES_LOST),
+        batches=dict.fromkeys(((status,) for status in Status), 0) | _labelled(batch_predictions.status_counts(connection)),
+        batch_rows=_total(totals, Counted.BATCH_ROWS),
     )
 
 
@@ -61,6 +63,7 @@ def _total(totals: Totals, what: Counted, label: str = "") -> int:
 
 
 def _by_status(connection: Connection) -> dict[Labels, float]:
-    found = Counter((worker.device, worker.status) for worker in workers.every(connection))
+    found: Counter[tuple[str, str]] = Counter((worker.device, worker.status) for worker in workers.every(connection))
     devices = {"cpu", *(device for device, _ in found)}
-    return {(device, status): found[device, status] for device in devices for status in ("idle", "training", "silent")}
+    statuses = ("idle", "training", "predicting", "silent")
+    return {(device, status): found[device, status] for device in devices for status in statuses}

@@ -6,8 +6,10 @@ from sqlalchemy import Connection
 
 from app.domain.caller import Caller
 from app.domain.quota import Quota
-from app.persistence import datasets, jobs, line
+from app.persistence import batch_predictions, datasets, jobs, turns
 from app.persistence.datasets import NewDataset
+
+_COUNTED = (jobs.count_queued, batch_predictions.count_queued)
 
 
 class Quotas:
@@ -17,18 +19,19 @@ class Quotas:
         self._quota = quota
 
     def check_queue(self, connection: Connection, caller: Caller, *, new: int) -> None:
-        """Whether so many jobs more may wait; QueueFull or QuotaExceeded where not."""
+        """Whether so many jobs or batch predictions more may wait; QueueFull or QuotaExceeded where not."""
         if self._quota.queued_jobs:
-            self._quota.check_queue(new, queued=jobs.count_queued(connection, project_id=caller.project_id))
+            queued = [count(connection, project_id=caller.project_id) for count in _COUNTED]
+            self._quota.check_queue(new, queued=sum(queued))
 
     @property
     def most_running(self) -> int:
-        """How many jobs a project may train at once; 0 without a limit."""
+        """How many jobs and batch predictions of a project may run at once; 0 without a limit."""
         return self._quota.running_jobs
 
     def full(self, connection: Connection) -> Collection[str]:
-        """The projects that train as many jobs as they may."""
-        return line.full(connection, self._quota.running_jobs)
+        """The projects of which as many run as may."""
+        return turns.full(connection, self._quota.running_jobs)
 
     def check_dataset(self, connection: Connection, new: NewDataset) -> None:
         """Whether the dataset may be kept; QuotaExceeded where not."""

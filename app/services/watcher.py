@@ -1,12 +1,13 @@
-"""Wakes whoever waits for a job to change: one question to the database for all watched jobs, only while somebody waits."""
+"""Wakes whoever waits for a job to change: one question to the database for all watched ones, only while somebody waits."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from anyio import CapacityLimiter, to_thread
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.persistence import jobs
@@ -17,8 +18,13 @@ log = structlog.get_logger()
 AFTER_FAILURE_SECONDS = 1.0
 
 
+Revisions = Callable[[Connection, Collection[int]], Mapping[int, int]]
+"""The revisions of what has these numbers."""
+
+
 @dataclass(eq=False)
 class _Wait:
+    of: Revisions
     number: int
     seen: int
     woken: asyncio.Event
@@ -40,11 +46,14 @@ class Watcher:
         """How many wait now."""
         return len(self._waits)
 
-    async def changed(self, number: int, *, seen: int, timeout: float) -> bool:
-        """True as soon as the job's revision is not `seen` (or the job is gone); False after the timeout or at the end."""
+    async def changed(self, number: int, *, seen: int, timeout: float, of: Revisions = jobs.revisions) -> bool:
+        """True as soon as its revision is not `seen` (or it is gone); False after the timeout or at the end.
+
+        `of` says of what it is the number: of a job, if nothing else.
+        """
         if self.closed:
             return False
-        wait = _Wait(number, seen, asyncio.Event())
+        wait = _Wait(of, number, seen, asyncio.Event())
         self._waits.add(wait)
         self._wanted.set()
         try:
@@ -69,15 +78,15 @@ class Watcher:
                 self._wanted.set()
 
     async def _ask(self, waits: Sequence[_Wait]) -> None:
-        numbers = {wait.number for wait in waits}
-        revisions = await to_thread.run_sync(self._revisions, numbers, limiter=self._thread) if numbers else {}
-        for wait in waits:
-            if revisions.get(wait.number) != wait.seen:
+        for of in {wait.of for wait in waits}:
+            some = [wait for wait in waits if wait.of is of]
+            revisions = await to_thread.run_sync(self._revisions, of, {wait.number for wait in some}, limiter=self._thread)
+            for wait in [wait for wait in some if revisions.get(wait.number) != wait.seen]:
                 wait.woken.set()
 
-    def _revisions(self, numbers: set[int]) -> dict[int, int]:
+    def _revisions(self, of: Revisions, numbers: set[int]) -> Mapping[int, int]:
         with self._database.read() as connection:
-            return {pulse.number: pulse.revision for pulse in jobs.pulses(connection, numbers)}
+            return of(connection, numbers)
 
     def close(self) -> None:
         """Wake everybody for good: streams and waits end."""

@@ -51,6 +51,16 @@ class Prediction:
     classes: list[Level] | None
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What `model.onnx` answered, in the order of the rows."""
+
+    labels: NDArray[np.generic]
+    """[rows], with several target columns [rows, O]; classes in their own type, numbers as float64."""
+    probabilities: NDArray[np.float32] | None
+    """[rows, classes]; of labels how probable each is; None for regression."""
+
+
 class Predictor:
     """A session on one `model.onnx`. May be used by several threads at once."""
 
@@ -66,6 +76,11 @@ class Predictor:
         parts = [self._predict(inputs.part(start, start + CHUNK)) for start in range(0, inputs.rows, CHUNK)]
         probabilities = None if self._classes is None else list(chain.from_iterable(part.probabilities or () for part in parts))
         return Prediction(list(chain.from_iterable(part.predictions for part in parts)), probabilities, self._classes)
+
+    def outputs(self, inputs: Inputs) -> Outputs:
+        """The arrays as they are; of few rows, for they are run together."""
+        found = self._session.run(None, inputs.named(self._names))
+        return Outputs(found[0], None if self._classes is None else found[1])
 
     def _predict(self, inputs: Inputs) -> Prediction:
         outputs = self._session.run(None, inputs.named(self._names))

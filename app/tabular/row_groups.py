@@ -16,8 +16,12 @@ def group_rows(columns: int) -> int:
 
 def row_groups(parquet: Path, names: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Columns of a stored dataset, group by group in row order."""
+    return slices(parquet, names, rows=group_rows(len(pl.scan_parquet(parquet).collect_schema())))
+
+
+def slices(parquet: Path, names: Sequence[str], *, rows: int, first: int = 0) -> Iterator[pl.DataFrame]:
+    """The same in slices of so many rows, from a row on."""
     scan = pl.scan_parquet(parquet)
-    columns = len(scan.collect_schema())
-    rows = int(scan.select(pl.len()).collect().item())
+    total = int(scan.select(pl.len()).collect().item())
     chosen = scan.select(list(names))
-    return (chosen.slice(start, group_rows(columns)).collect() for start in range(0, rows, group_rows(columns)))
+    return (chosen.slice(start, rows).collect() for start in range(first, total, rows))

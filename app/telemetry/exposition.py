@@ -32,6 +32,9 @@ class Known:
     """By cause."""
     epochs: float
     leases_lost: float
+    batches: Mapping[Labels, float]
+    """By status."""
+    batch_rows: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +88,14 @@ def _of_database(known: Known) -> Iterator[Metric]:
     yield _gauge("jobs", "Stored jobs.", known.jobs, ["status"])
     waiting = "How long the oldest job that could be claimed has waited, by the device that it asks for."
     yield _gauge("queue_oldest_seconds", waiting, known.longest_waits, ["device"])
+    yield _gauge("batch_predictions", "Stored batch predictions.", known.batches, ["status"])
+    yield _counter("batch_predicted_rows", "Rows of batch predictions that are durable.", {(): known.batch_rows})
     yield _gauge("workers", "Training processes.", known.workers, ["device", "status"])
     yield _counter("epochs", "Epochs that workers trained and reported.", {(): known.epochs})
     yield _counter("jobs_finished", "Jobs that ended.", known.finished, ["status", "stop_reason"])
     lost = "Attempts whose training process died, or was not heard of until the lease ran out (silent)."
     yield _counter("attempts_lost", lost, known.attempts_lost, ["cause"])
-    yield _counter(
-        "leases_lost", "Attempts that found their job taken over while they still trained it.", {(): known.leases_lost}
-    )
+    yield _counter("leases_lost", "Attempts that found what they worked on taken over.", {(): known.leases_lost})
 
 
 def _gauge(name: str, about: str, values: Mapping[Labels, float], labels: Iterable[str] = ()) -> Metric:

@@ -1,11 +1,12 @@
-"""Returns the jobs of dead workers to the queue and rings again for jobs that nobody took; any number may run at once."""
+"""Returns what dead workers held to the queue and rings again for what nobody took; any number may run at once."""
 
 import structlog
 from sqlalchemy import Connection
 
 from app.domain.job import Status, devices_taken
-from app.persistence import counts, jobs, leases, workers
+from app.persistence import batch_predictions, counts, jobs, workers
 from app.persistence.database import Database
+from app.persistence.deaths import crashed
 from app.services.ports import Bell
 from app.upkeep.periodically import Periodically
 
@@ -37,7 +38,7 @@ class Housekeeper:
     def sweep(self) -> None:
         """Tidy once."""
         with self._database.write() as connection:
-            lost = leases.crashed(connection, expired=True, max_crashes=self._max_crashes)
+            lost = crashed(connection, expired=True, max_crashes=self._max_crashes)
             silent = workers.mark_silent(connection, seconds=self._silent_seconds)
             workers.forget_silent(connection, seconds=REMEMBERED * self._silent_seconds)
             counts.add_up(connection)
@@ -50,7 +51,8 @@ class Housekeeper:
             # A busy process looks for the next job by itself: only idle ones need a ring, so a long queue makes no flood.
             idle = workers.idle(connection)
             waiting = {job for device, count in idle.items() for job in self._unclaimed(connection, device, limit=count)}
-        for id, device in [*returned, *waiting]:
+            batches = batch_predictions.unclaimed(connection, older_than_seconds=self._period, limit=sum(idle.values()))
+        for id, device in [*returned, *waiting, *((id, "cpu") for id in batches)]:
             self._bell.ring(id, device)
 
     def _unclaimed(self, connection: Connection, device: str, *, limit: int) -> list[tuple[str, str]]:

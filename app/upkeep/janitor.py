@@ -13,8 +13,8 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from app.domain.blobs import CHECKPOINTS, DATASETS, RECOVERY
-from app.persistence import checkpoints, datasets, idempotency, recovery
+from app.domain.blobs import BATCHES, CHECKPOINTS, DATASETS, RECOVERY
+from app.persistence import batch_predictions, checkpoints, datasets, idempotency, recovery
 from app.persistence.database import Database
 from app.services.datasets import HELD
 from app.storage.storage import Storage
@@ -24,7 +24,12 @@ log = structlog.get_logger()
 AT_A_TIME = 500
 
 Known = Callable[[Connection, Collection[str]], set[str]]
-_ROWS: dict[str, Known] = {DATASETS: datasets.known, CHECKPOINTS: checkpoints.known, RECOVERY: recovery.known}
+_ROWS: dict[str, Known] = {
+    DATASETS: datasets.known,
+    CHECKPOINTS: checkpoints.known,
+    RECOVERY: recovery.known,
+    BATCHES: batch_predictions.known,
+}
 
 
 class Janitor:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from app.main import create_app
-from app.persistence import workers
+from app.persistence import projects, workers
 from tests.api.service import Service, Trained, running, settings_for
+from tests.persistence.batches import asked
 
 
 def test_ready_means_database_queue_and_storage(service: Service) -> None:
@@ -52,6 +53,20 @@ def test_the_overview_tells_who_trains_and_what_waits(service: Service) -> None:
     assert [(worker["id"], worker["device"], worker["job"], worker["status"]) for worker in system["workers"]] == [
         ("host:1", "cpu", None, "idle")
     ]
+
+
+def test_the_overview_tells_who_predicts_what_to_whom_it_belongs(service: Service) -> None:
+    own = asked(service.database)
+    with service.database.write() as connection:
+        other = projects.find_or_add(connection, "another")
+    for number, row in enumerate((own, asked(service.database, project_id=other))):
+        with service.database.write() as connection:
+            workers.register(connection, f"host:{number}", device="cpu", threads=1, torch="2.13")
+            workers.beat(connection, f"host:{number}", job_id=row.id)
+
+    told = [(one["status"], one["job"], one["batch_prediction"]) for one in service.get("/v1/system")["workers"]]
+
+    assert told == [("predicting", None, own.id), ("predicting", None, None)]
 
 
 def test_the_front_page_leads_to_a_reference_that_loads_nothing_from_elsewhere(shared: Service) -> None:

@@ -12,8 +12,8 @@ CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 PHASES = "examples,coverage,fuzzing,stateful"
 # What takes longer than the longest wait is a failure.
 OPTIONS = ("--checks", "all", "--phases", PHASES, "--continue-on-failure", "--request-timeout", "90", "--no-color")
-# A job that waits or is trained is met by luck alone.
-OF_LIVE_JOBS = {"pause_job", "resume_job"}
+# A job or a batch prediction that waits or is worked on is met by luck alone.
+OF_LIVE_JOBS = {"pause_job", "resume_job", "pause_batch_prediction", "resume_batch_prediction"}
 
 
 def run(subject: World, folder: Path, *, seed: int, examples: int) -> subprocess.CompletedProcess[str]:

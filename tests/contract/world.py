@@ -65,6 +65,8 @@ def _furnish(world: World) -> None:
     wait_until(lambda: not world.client.get("/v1/system").json()["jobs"], seconds=60, what="all jobs to be over")
     [checkpoint] = world.client.get(f"/v1/jobs/{job}/checkpoints").json()["data"]
     made = {"dataset_id": dataset, "job_id": job, "sweep_id": sweep, "checkpoint_id": checkpoint["id"], "key_id": key}
+    made["batch_id"] = _made(world, "/v1/batch_predictions", {"job": job, "dataset": dataset, "format": "csv"})
+    assert world.client.get(f"/v1/batch_predictions/{made['batch_id']}", params={"wait": 60}).json()["terminal"]
     _made(world, "/v1/models", {"name": "iris"})
     for _ in range(3):
         _made(world, "/v1/models/iris/versions", {"checkpoint": checkpoint["id"]})
@@ -78,7 +80,7 @@ def _forget_with_each_deletion(folder: Path) -> None:
 
     The tester repeats itself, and would look for what is gone.
     """
-    gone = [f"DELETE ON {table}" for table in ("datasets", "jobs", "models", "model_versions")]
+    gone = [f"DELETE ON {table}" for table in ("datasets", "jobs", "models", "model_versions", "batch_predictions")]
     told = "DELETE FROM idempotency_keys WHERE status IS NOT NULL"
     with sqlite3.connect(folder / "trainyard.db") as database:
         for number, event in enumerate([*gone, "UPDATE OF revoked_at ON keys"]):
@@ -108,7 +110,7 @@ def _columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
 
 @contextmanager
 def _attendant(url: str) -> Iterator[None]:
-    """Somebody who cancels every job that is not over soon: nobody waits for one that is paused, or for a GPU."""
+    """Somebody who cancels what is not over soon: nobody waits for what is paused, or for a GPU."""
     closed = threading.Event()
 
     def attend() -> None:
@@ -130,3 +132,6 @@ def _cancel_old(client: httpx2.Client) -> None:
     wanted: dict[str, Any] = {"status": LIVE, "created_before": before, "limit": 200}
     for job in client.get("/v1/jobs", params=wanted).json()["data"]:
         client.post(f"/v1/jobs/{job['id']}/cancel")
+    for batch in client.get("/v1/batch_predictions", params={"limit": 200}).json()["data"]:
+        if not batch["terminal"] and batch["created_at"] < before:
+            client.post(f"/v1/batch_predictions/{batch['id']}/cancel")

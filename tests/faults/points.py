@@ -32,6 +32,8 @@ WATCHED = (
         "worker/durable.py",
         "worker/dataset_files.py",
     ),
+    *("worker/batch/run.py", "worker/batch/parts.py", "worker/batch/files.py", "app/persistence/batch_leases.py"),
+    *("app/persistence/batch_claims.py", "app/persistence/due.py", "app/persistence/batch_predictions.py"),
 )
 
 
@@ -163,6 +165,7 @@ def main() -> None:
     """Read trials, answer outcomes, one a line."""
     import torch
 
+    import worker.batch.run
     import worker.trainer  # noqa: F401 - what the children need
 
     torch.set_num_threads(1)

@@ -34,6 +34,7 @@ PERIODS = {
     "TRAINYARD_STALL_SECONDS": "3",
     "TRAINYARD_HOUSEKEEPING_SECONDS": "0.2",
     "TRAINYARD_CHECKPOINT_SECONDS": "0.2",
+    "TRAINYARD_BATCH_PART_ROWS": "100",
 }
 SPEC: dict[str, object] = {
     "target": "species",

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.fairness import Queue, Standing, Waiting, places
 from app.domain.job import StopReason
-from app.persistence import claims, leases, line, projects
+from app.persistence import claims, leases, line, projects, turns
 from app.persistence.database import Database
 from app.persistence.leases import Ending, Fence
 from app.persistence.rows import JobRow
@@ -145,7 +145,7 @@ def test_a_project_trains_no_more_jobs_than_it_may_and_others_go_on(database: Da
 
     order = [claim_within(database, 2) for _ in range(4)]
     with database.read() as connection:
-        full = line.full(connection, 2)
+        full = turns.full(connection, 2)
     finish(database, order[0])
 
     assert [[job.id for job in pack] for pack in order] == [[crowd[0].id], [crowd[1].id], [other.id], []]

@@ -10,11 +10,20 @@ import pytest
 from app.domain.ids import new_id
 from app.persistence import workers
 from tests.api.keys import holder, locked_service, make
-from tests.api.service import CSV, Service, Trained, assert_problem
+from tests.api.service import CSV, Service, Trained, assert_problem, pointers
+from tests.persistence.batches import asked
 from tests.security.routes import GUARDED, WITH_PARAMETERS, Operation
 from tests.servers.postgres import create_database, drop_database
 
-PREFIXES = {"dataset_id": "ds", "sweep_id": "swp", "job_id": "job", "checkpoint_id": "ckpt", "key_id": "key", "name": "model"}
+PREFIXES = {
+    "dataset_id": "ds",
+    "sweep_id": "swp",
+    "job_id": "job",
+    "checkpoint_id": "ckpt",
+    "key_id": "key",
+    "name": "model",
+    "batch_id": "bp",
+}
 NO_LISTS = {"/v1/system", "/v1/history", "/metrics"}
 LISTS = sorted({one.path for one in GUARDED if one.method == "GET" and not one.parameters} - NO_LISTS)
 BODIES: dict[str, dict[str, Any]] = {
@@ -66,6 +75,7 @@ def ids(owner: Service) -> dict[str, str]:
     made["checkpoint_id"] = worker.checkpoint(1, "best")
     worker.finish()
     sweep = {"spec": spec, "search": {"seed": {"range": [0, 1]}}, "method": "grid"}
+    made["batch_id"] = asked(owner.database).id
     made["sweep_id"] = owner.post("/v1/sweeps", sweep, status=201)["id"]
     owner.post(f"/v1/sweeps/{made['sweep_id']}/cancel")
     made["name"] = owner.post("/v1/models", {"name": f"model-{made['job_id']}"}, status=201)["name"]
@@ -158,6 +168,23 @@ def test_nobody_evaluates_on_another_project_s_dataset(stranger: Service, ids: d
 
     assert_problem(answer, 404, "not_found")
     assert told(answer, ids["dataset_id"]) == told(missing, nobodys)
+
+
+@pytest.mark.parametrize("place", ["dataset", "job", "checkpoint", "model"])
+def test_a_batch_prediction_of_another_project_s_things_is_told_as_one_of_what_nobody_has(
+    stranger: Service, ids: dict[str, str], place: str
+) -> None:
+    dataset = stranger.upload()["id"]
+    job = stranger.post("/v1/jobs", {"dataset": dataset, "target": "label", "priority": 100}, status=201)["id"]
+    Trained(stranger).checkpoint(1, "best")
+    own = {"dataset": dataset} if place == "model" else {"dataset": dataset, "job": job}
+    parameter = "name" if place == "model" else f"{place}_id"
+    theirs, nobodys = ids[parameter], new_id(PREFIXES[parameter])
+
+    answer, missing = (stranger.client.post("/v1/batch_predictions", json={**own, place: id}) for id in (theirs, nobodys))
+
+    assert pointers(answer) == [f"/{place}"]
+    assert told(answer, theirs) == told(missing, nobodys)
 
 
 def test_another_project_s_checkpoint_in_a_body_is_told_as_one_that_nobody_has(stranger: Service, ids: dict[str, str]) -> None:

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from app.domain.job import Status
-from app.persistence import claims, jobs, workers
+from app.persistence import claims, due, jobs, workers
 from app.persistence.database import Database
 from app.upkeep.housekeeper import Housekeeper
+from tests.persistence.batches import asked, found
 from tests.persistence.jobs import queued
 from tests.servers.processes import wait_until
 
@@ -55,6 +56,22 @@ def test_a_job_that_nobody_took_is_rung_for_while_a_process_idles(database: Data
     housekeeper(database, bell).sweep()
 
     assert bell.rung == [oldest.id]
+
+
+def test_a_batch_prediction_whose_lease_ran_out_is_queued_again_and_rung_for_as_is_one_that_nobody_took(
+    database: Database,
+) -> None:
+    held, bell = asked(database), RecordingBell()
+    with database.write() as connection:
+        due.claim(connection, owner="host:1", devices=["auto"], lease_seconds=0)
+    waiting = asked(database)
+    for name in ("host:2", "host:3"):
+        register(database, name)
+
+    housekeeper(database, bell).sweep()
+
+    assert found(database, held).status is Status.QUEUED
+    assert set(bell.rung) == {held.id, waiting.id}
 
 
 def test_busy_processes_are_left_alone(database: Database) -> None:

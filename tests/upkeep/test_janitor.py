@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from app.domain.blobs import checkpoint_key, dataset_key, described, recovery_key
+from app.domain.blobs import batch_part_key, checkpoint_key, dataset_key, described, recovery_key
 from app.domain.history import EpochLosses
 from app.domain.job import Status
-from app.persistence import checkpoints, recovery
+from app.persistence import batch_predictions, checkpoints, recovery
 from app.persistence.checkpoints import NewCheckpoint
 from app.persistence.database import Database
 from app.persistence.rows import RecoveryRow
@@ -19,6 +19,7 @@ from app.persistence.tables import jobs, model_versions
 from app.storage.folder import Folder
 from app.storage.storage import Storage
 from app.upkeep.janitor import Janitor
+from tests.persistence.batches import asked
 from tests.persistence.jobs import queued
 from tests.persistence.test_checkpoints import publish
 from tests.persistence.test_registered import register
@@ -152,6 +153,20 @@ def test_a_checkpoint_of_no_kind_goes_once_its_job_is_over_and_no_model_holds_it
     janitor(database, folder, tmp_path).sweep()
 
     assert files(folder.root) == {checkpoint_key(f"ckpt_{epoch}", MANIFEST) for epoch in (2, 3)}
+
+
+def test_what_batch_predictions_left_that_keep_nothing_goes(database: Database, folder: Folder, tmp_path: Path) -> None:
+    kept, cancelled = asked(database), asked(database)
+    keys = [batch_part_key(id, 0, "0" * 64) for id in (kept.id, cancelled.id, "bp_lost")]
+    for key in keys:
+        folder.put(key, b"1")
+    with database.write() as connection:
+        batch_predictions.change_status(connection, cancelled.number, old=Status.QUEUED, new=Status.CANCELLED)
+    age(folder.root)
+
+    janitor(database, folder, tmp_path).sweep()
+
+    assert files(folder.root) == {keys[0]}
 
 
 def test_five_janitors_at_once_are_as_good_as_one(database: Database, folder: Folder, tmp_path: Path) -> None:

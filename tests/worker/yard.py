@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from app.domain.blobs import StoredFile, checkpoint_key, dataset_key
 from app.domain.caller import DEFAULT_PROJECT
@@ -19,7 +19,7 @@ from app.persistence import checkpoints, datasets, epochs, events, jobs, leases,
 from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.jobs import NewJob
-from app.persistence.rows import CheckpointRow, EventRow, JobRow, RecoveryRow
+from app.persistence.rows import CheckpointRow, DatasetRow, EventRow, JobRow, RecoveryRow
 from app.persistence.tables import jobs as jobs_table
 from app.storage.folder import Folder
 from app.tabular.limits import Limits
@@ -80,6 +80,11 @@ class Yard:
             datasets.add(connection, new)
         return id
 
+    def dataset_row(self, connection: Connection, id: str) -> DatasetRow:
+        found = datasets.find(connection, id, project_id=DEFAULT_PROJECT)
+        assert found is not None
+        return found
+
     def submit(self, **changes: object) -> JobRow:
         return self._submit(changes, window=None)
 
@@ -89,8 +94,7 @@ class Yard:
     def _submit(self, changes: Mapping[str, object], *, window: Window | None) -> JobRow:
         spec = JobSpec.model_validate({"dataset": self.dataset, **SPEC, **changes})
         with self.database.read() as connection:
-            dataset = datasets.find(connection, spec.dataset, project_id=DEFAULT_PROJECT)
-        assert dataset is not None
+            dataset = self.dataset_row(connection, spec.dataset)
         columns = [Column.model_validate(column) for column in dataset.columns]
         resolved = resolve(spec, columns=columns, rows=dataset.rows, custom_losses=["absent", *LOSSES])
         new = NewJob(
