@@ -46,7 +46,7 @@ def outputs(net: torch.nn.Module, x: np.ndarray[Any, Any], member: Member) -> np
 def own_loss(p: np.ndarray[Any, Any], y: np.ndarray[Any, Any], member: Member) -> np.ndarray[Any, Any]:
     """[n] by the definition, from what is predicted."""
     if member.spec.loss.name == "cross_entropy":
-        return -np.log(p[np.arange(len(y)), y])
+        return np.asarray(-np.log(p[np.arange(len(y)), y]))
     y = y.reshape(p.shape)
     each = {
         "bce": lambda: -(y * np.log(p) + (1 - y) * np.log(1 - p)),
