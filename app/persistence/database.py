@@ -14,6 +14,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.persistence.changes import Changes
+
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,6 +139,7 @@ class Database:
         self.engine = connect(url)
         self._writing = Lock() if self.engine.dialect.name == "sqlite" else None
         self._open: list[OpenConnection] = []
+        self.changes = Changes(self.engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -170,6 +173,7 @@ class Database:
 
     def close(self) -> None:
         """Give every connection back."""
+        self.changes.close()
         for connection in self._open:
             connection.close()
         self.engine.dispose()

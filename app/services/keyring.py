@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Collection, Coroutine
+from datetime import UTC, datetime
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -16,6 +17,7 @@ from app.persistence import keys
 from app.persistence.database import Database
 from app.persistence.rows import KeyRow
 from app.services.questions import Questions
+from app.services.unchanged import Unchanged
 
 log = structlog.get_logger()
 
@@ -32,6 +34,7 @@ class Keyring:
         self._database = database
         self._connection = database.keep_open()
         self._questions = Questions(self._valid)
+        self._known: Unchanged[str, KeyRow] = Unchanged(database.changes.mark)
         self._looking = asyncio.Lock()
         self._readers, self._writers = CapacityLimiter(1), CapacityLimiter(1)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,7 +56,13 @@ class Keyring:
         return caller.key_id is None or await self._find(caller.key_id) is not None
 
     async def _find(self, id: str) -> KeyRow | None:
-        return await self._questions.answer(id)
+        mark, row = self._known.look(id)
+        if row is not None and (row.expires_at is None or datetime.now(UTC) < row.expires_at):
+            return row
+        row = await self._questions.answer(id)
+        if row is not None:
+            self._known.keep(id, row, mark)
+        return row
 
     def _valid(self, ids: Collection[str]) -> dict[str, KeyRow]:
         try:
@@ -77,6 +86,11 @@ class Keyring:
     def _store_use(self, id: str) -> None:
         with self._database.write() as connection:
             keys.note_use(connection, [id])
+
+    @property
+    def is_known_empty(self) -> bool:
+        """True where it was looked up within the last second that no key was made."""
+        return not self._any_made and time.monotonic() - self._looked < LOOK_SECONDS
 
     async def any_made(self) -> bool:
         """True for good once any key was made, looked up once a second at most; Unavailable where the database is away."""
