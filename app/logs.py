@@ -6,18 +6,26 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Literal, TextIO, cast
 
+import orjson
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
 Format = Literal["auto", "console", "json"]
 
-_BEFORE: tuple[Processor, ...] = (
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-)
+
+def _complete(logger: object, method: str, entry: EventDict) -> EventDict:
+    """What every line has, the ids of request and job included; one step instead of three, for each request has a line."""
+    structlog.contextvars.merge_contextvars(logger, method, entry)
+    entry["level"] = _LEVELS.get(method, method)
+    entry["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return entry
+
+
+_LEVELS = {"warn": "warning", "exception": "error"}
+_BEFORE: tuple[Processor, ...] = (_complete,)
 
 
 class _Output:
@@ -26,10 +34,10 @@ class _Output:
     def write(self, text: str) -> None:
         with suppress(OSError):
             sys.stdout.write(text)
+            sys.stdout.flush()
 
     def flush(self) -> None:
-        with suppress(OSError):
-            sys.stdout.flush()
+        """It is flushed already."""
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -51,7 +59,7 @@ def _after(format: Format) -> Sequence[Processor]:
     """From an event to its line."""
     if format == "json" or (format == "auto" and not sys.stdout.isatty()):
         # Tracebacks are text: structured ones would have every local variable in them.
-        return (_printable, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps))
+        return (_as_json,)
     # The default draws every local variable: seconds of work, and values that are nobody's business.
     return (_printable, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_plain_traceback))
 
@@ -77,14 +85,24 @@ def _take_over(after: Sequence[Processor]) -> None:
     logging.captureWarnings(True)
 
 
-def _dumps(entry: EventDict, **_: object) -> str:
+def _as_json(logger: object, method: str, entry: EventDict) -> str:
     """In ASCII: whatever reads a line has neither half a character nor a control sign to deal with."""
-    return json.dumps(entry, default=repr)
+    entry = _printable(logger, method, entry)
+    if "exc_info" in entry:
+        entry = structlog.processors.format_exc_info(logger, method, entry)
+    try:
+        line = orjson.dumps(entry, default=repr)  # in a third of the time
+    except TypeError:  # a number beyond 64 bits, half a character
+        return json.dumps(entry, default=repr)
+    return line.decode() if line.isascii() else json.dumps(entry, default=repr)
 
 
 def _printable(logger: object, method: str, entry: EventDict) -> EventDict:
     """A path comes from a caller: whatever is in it, the terminal that shows the log has nothing to obey."""
-    return {name: _escaped(value) if isinstance(value, str) else value for name, value in entry.items()}
+    for name, value in entry.items():
+        if isinstance(value, str) and not value.isprintable():
+            entry[name] = _escaped(value)  # the key is there, so the dictionary may be gone through
+    return entry
 
 
 def _escaped(text: str) -> str:
