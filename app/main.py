@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.routing import Route
@@ -22,10 +24,10 @@ from app.api import (
     datasets,
     evaluations,
     history,
+    inference_v2,
     jobs,
     keys,
     metrics,
-    model_predictions,
     models,
     plans,
     predictions,
@@ -40,6 +42,7 @@ from app.api.access import Access
 from app.api.document import Documented
 from app.api.edge import Edge, limits_by_path
 from app.api.heads import Heads
+from app.api.lane import Lanes
 from app.api.queries import methods_of
 from app.api.scopes import CheckedScope
 from app.api.shutdown import called_on_shutdown
@@ -50,11 +53,13 @@ from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
 RESOURCES = (
-    *(predictions, model_predictions, history, streams, comparison, jobs, clones, evaluations, plans, sweeps),
+    *(predictions, inference_v2, history, streams, comparison, jobs, clones, evaluations, plans, sweeps),
     *(batch_predictions, datasets, checkpoints, models, versions, aliases, keys, system, metrics, reference),
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 ROUTES = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+# Of which every microsecond counts.
+LANES = frozenset({"predict", "predict_checkpoint", "predict_model", "predict_model_version", "infer", "infer_version"})
 # How the database is away.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 UPLOADS = (("POST", "/v1/datasets"),)
@@ -63,16 +68,23 @@ UPLOADS = (("POST", "/v1/datasets"),)
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; without settings those of the environment. Nothing is opened before it is started."""
     settings = settings or Settings()
-    app = Documented(ROUTES, lifespan=partial(_running, settings))
+    app = Documented(ROUTES, lifespan=partial(_running, settings), telemetry=_telemetry())
     framework = [route for route in app.routes if isinstance(route, Route)]
     for router in ROUTERS:
         app.include_router(router, dependencies=[CheckedScope])
     key = settings.api_key.get_secret_value() if settings.api_key else None
     body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
     app.add_middleware(Heads)
+    app.add_middleware(Lanes, routes=[route for route in ROUTES if route.operation_id in LANES], unavailable=AWAY)
     app.add_middleware(Edge, access=Access(key, opened=["/metrics"] if settings.metrics_open else []), body_limit=body_limit)
     problems.install(app, methods=methods_of([*framework, *ROUTES]), unavailable=AWAY)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """FastAPI's own, where the environment speaks of it: otherwise it would ask the environment with every request."""
+    is_heard = any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
+    return {"tracing": is_heard, "metrics": is_heard, "logs": is_heard}
 
 
 @asynccontextmanager

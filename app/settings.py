@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     """How long one evaluation may take, its wait for a turn included."""
     batch_part_rows: Annotated[int, Field(ge=1)] = 65_536
     """Rows of a batch prediction that are predicted and stored together at most: what a crash loses, and what is in memory."""
+    predict_seconds: Seconds = 60
+    """Of one prediction."""
     session_cache_bytes: Annotated[int, Field(ge=1)] = 512 * 2**20
     history_cache_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
     """Of what an API process remembers of histories: blocks of long ones, and what was answered of jobs that are over."""

@@ -32,7 +32,7 @@ from app.services.metrics import Metrics
 from app.services.models import Models
 from app.services.plans import Plans
 from app.services.ports import Bell, Rates
-from app.services.predictions import Predictions
+from app.services.predictions import PredictionLimits, Predictions
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
 from app.services.samples import Samples
@@ -125,7 +125,8 @@ def serve(
     quotas = Quotas(quota(settings))
     jobs = Jobs(database, storage, bell, resolver=resolver, admission=admission, quotas=quotas)
     instruments = Instruments(meters.own)
-    predictions = Predictions(checkpoints, Sessions(limit_bytes=settings.session_cache_bytes), predicted=instruments.predicted)
+    sessions = Sessions(limit_bytes=settings.session_cache_bytes)
+    predictions = Predictions(checkpoints, sessions, limits=prediction_limits(settings), predicted=instruments.predicted)
     datasets = Datasets(database, storage, folder=uploads_folder(settings), limits=limits(settings), quotas=quotas)
     choices = Choices(database)
     return Services(
@@ -166,7 +167,8 @@ def serve(
             most_part_rows=settings.batch_part_rows,
         ),
         batch_contents=BatchContents(database, storage),
-        max_predict_rows=settings.max_predict_rows,
+        max_body_bytes=settings.max_body_bytes,
+        table_limits=limits(settings).model_copy(update={"inflated_bytes": settings.max_body_bytes}),
         idempotency=Idempotency(database),
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
         health=Health(database, storage, bell, expect_worker=settings.expect_worker),
@@ -206,6 +208,11 @@ def limits(settings: Settings) -> Limits:
         cell_bytes=settings.max_cell_bytes,
         inflated_bytes=settings.max_inflated_bytes,
     )
+
+
+def prediction_limits(settings: Settings) -> PredictionLimits:
+    """The bounds of one call."""
+    return PredictionLimits(rows=settings.max_predict_rows, seconds=settings.predict_seconds)
 
 
 def quota(settings: Settings) -> Quota:

@@ -136,6 +136,8 @@ def test_a_job_is_followed_by_its_request_from_the_api_to_the_training_process(
             spec = {"dataset": dataset, "target": "species", "epochs": 3}
             job = client.post("/v1/jobs", json=spec, headers={"X-Request-ID": "mine-1"}).json()["id"]
             wait_until(lambda: client.get(f"/v1/jobs/{job}").json()["terminal"], seconds=120, what="the job's end")
+            for query in ("", "?checkpoint=last"):
+                client.post(f"/v1/jobs/{job}/predict{query}", json={"rows": [[1, 2, 3, 4]]}, headers={"X-Request-ID": "mine-2"})
         end(api)
         end(worker)
         told = {part: entries(parts.log(part).read_text()) for part in ("api", "worker")}
@@ -143,6 +145,8 @@ def test_a_job_is_followed_by_its_request_from_the_api_to_the_training_process(
     assert [entry["request_id"] for entry in told["api"] if entry["event"] == "job.created"] == ["mine-1"]
     asked = [entry for entry in told["api"] if entry["event"] == "request" and entry["path"] == f"/v1/jobs/{job}"]
     assert {entry["job"] for entry in asked} == {job}
+    predicted = [entry for entry in told["api"] if entry.get("request_id") == "mine-2"]
+    assert [(entry["event"], entry["job"], entry["status"]) for entry in predicted] == [("request", job, 200)] * 2
     about = [entry for entry in told["worker"] if job in str(entry)]
     assert {"job.claimed", "jobs.left"} <= {entry["event"] for entry in about}
     attempts = [entry for entry in about if entry["event"] in ("job.claimed", "jobs.left")]

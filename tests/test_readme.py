@@ -55,6 +55,16 @@ def test_the_ensemble_of_the_documentation_works_as_it_stands(service: Service, 
     assert '"ensemble":{"members":5,"folds":true}' in printed
 
 
+def test_the_predictions_of_the_documentation_work_as_they_stand(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/predictions.md", "# Predictions", service, tmp_path)
+
+    assert '"predictions":["setosa"],"probabilities":[[' in printed
+    assert '"probabilities":null,"classes":["setosa",' in printed
+    assert '"code":"outside_training_range"' in printed
+    assert "prediction,probability_setosa,probability_versicolor,probability_virginica\nsetosa," in printed
+    assert '"outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["setosa"]}' in printed
+
+
 def test_the_model_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
     printed = run("docs/models.md", "# Models", service, tmp_path)
 

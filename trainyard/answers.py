@@ -7,6 +7,9 @@ from typing import TypedDict, cast
 Rows = Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
 """Rows to predict: each maps names, or lists all values in the order of the features."""
 
+Columns = Mapping[str, Sequence[object]]
+"""The same by column."""
+
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -252,7 +255,7 @@ class System(TypedDict):
 
 
 class Prediction(TypedDict):
-    """Predictions in the order of the rows; with several target columns a list for each row."""
+    """Predictions in the order of the rows, with several target columns a list for each; None is what `outputs` left out."""
 
     checkpoint: str
     predictions: list[Json]

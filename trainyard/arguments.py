@@ -2,9 +2,13 @@
 
 import json
 import sys
-from typing import Annotated, NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, NoReturn, TextIO, TypeVar, cast
 
 import typer
+
+from trainyard.answers import Rows
+from trainyard.predicting import TABLES, Given
 
 T = TypeVar("T")
 
@@ -13,8 +17,26 @@ Url = Annotated[str, typer.Option(envvar="TRAINYARD_URL", help="Where the servic
 Key = Annotated[str | None, typer.Option(envvar="TRAINYARD_API_KEY", help="The caller's key")]
 File = Annotated[typer.FileText, typer.Argument(help="A JSON file, or - for standard input")]
 
+RowsFile = Annotated[
+    Path,
+    typer.Argument(
+        exists=True, dir_okay=False, allow_dash=True, help="A JSON list of rows (- for standard input), or a CSV or Arrow file"
+    ),
+]
+To = Annotated[Path | None, typer.Option(help="Write the answer to a .csv, .arrows or .json file instead")]
 
-def parsed(file: typer.FileText, type: type[T]) -> T:
+
+def given(rows: Path) -> Given:
+    """A table as it is, or the rows of a JSON file."""
+    if rows.suffix.lower() in TABLES:
+        return rows
+    if rows == Path("-"):
+        return cast(Rows, parsed(sys.stdin, list))
+    with rows.open(encoding="utf-8") as file:
+        return cast(Rows, parsed(file, list))
+
+
+def parsed(file: TextIO, type: type[T]) -> T:
     """The JSON in a file, which must be of that type."""
     try:
         value: object = json.load(file)

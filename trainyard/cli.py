@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from trainyard import cli_batch, cli_models
-from trainyard.arguments import ID_WIDTH, File, Key, Url, fail, parsed
+from trainyard.arguments import ID_WIDTH, File, Key, RowsFile, To, Url, fail, given, parsed
 from trainyard.client import DEFAULT_URL, Client
 from trainyard.evaluations import json_of
 from trainyard.problem import TrainyardProblem
@@ -151,14 +151,18 @@ def cancel_sweep(id: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
 @app.command("predict")
 def predict(
     job: str,
-    rows: File,
+    rows: RowsFile,
     checkpoint: Checkpoint = None,
+    to: To = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Predict for a JSON list of rows, each an object or a list; prints the answer as JSON."""
+    """Predict for rows, in JSON each an object or a list; prints the answer as JSON."""
     with Client(url, key=key) as client:
-        typer.echo(json.dumps(client.predict(job, parsed(rows, list), checkpoint=checkpoint), indent=2))
+        if to is not None:
+            client.predict_to(to, job, given(rows), checkpoint=checkpoint)
+        else:
+            typer.echo(json.dumps(client.predict(job, given(rows), checkpoint=checkpoint), indent=2))
 
 
 @app.command("demo")

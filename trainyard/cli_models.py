@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from trainyard.arguments import ID_WIDTH, File, Key, Url, fail, parsed
+from trainyard.arguments import ID_WIDTH, Key, RowsFile, To, Url, fail, given
 from trainyard.client import DEFAULT_URL, Client
 
 commands = typer.Typer(no_args_is_help=True, help="Name checkpoints, move aliases, predict by a name.")
@@ -75,14 +75,18 @@ def history(name: Name, alias: AliasName, limit: int = 20, url: Url = DEFAULT_UR
 @commands.command("predict")
 def predict(
     name: Name,
-    rows: File,
+    rows: RowsFile,
     version: Annotated[str | None, typer.Option(help="A number or an alias instead of `default`")] = None,
+    to: To = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Predict for a JSON list of rows, each an object or a list; prints the answer as JSON."""
+    """Predict for rows, in JSON each an object or a list; prints the answer as JSON."""
     with Client(url, key=key) as client:
-        typer.echo(json.dumps(client.models.predict(name, parsed(rows, list), version=version), indent=2))
+        if to is not None:
+            client.models.predict_to(to, name, given(rows), version=version)
+        else:
+            typer.echo(json.dumps(client.models.predict(name, given(rows), version=version), indent=2))
 
 
 @commands.command("delete")

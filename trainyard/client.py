@@ -17,7 +17,6 @@ from trainyard.answers import (
     Json,
     Plan,
     Prediction,
-    Rows,
     Sweep,
     System,
     Trial,
@@ -31,6 +30,7 @@ from trainyard.connection import Connection, Params
 from trainyard.evaluations import Evaluation, evaluation_of
 from trainyard.following import Event, Follower
 from trainyard.models import Models
+from trainyard.predicting import Given, Output, Predicting
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 HISTORY_PAGE = 10_000
@@ -207,11 +207,24 @@ class Client:
             file.writelines(response.iter_bytes())
         return destination
 
-    def predict(self, id: str, rows: Rows, *, checkpoint: str | None = None) -> Prediction:
-        """Predict with a job's best checkpoint, or with `last`, or with one by its id; a row maps names or lists all values."""
+    def predict(
+        self, id: str, rows: Given, *, checkpoint: str | None = None, outputs: Sequence[Output] | None = None
+    ) -> Prediction:
+        """Predict with a job's best checkpoint, or with `last`, or with one by its id.
+
+        `rows` map names or list all values; or they are columns, or a CSV or Arrow file. `outputs`: both unless said.
+        """
+        return cast(Prediction, self._predicting(id, checkpoint).answer(rows, outputs).json())
+
+    def predict_to(
+        self, file: Path, id: str, rows: Given, *, checkpoint: str | None = None, outputs: Sequence[Output] | None = None
+    ) -> Path:
+        """As `predict`, with the answer in a file: a CSV (`.csv`), an Arrow stream (`.arrows`) or JSON (`.json`)."""
+        return self._predicting(id, checkpoint).to_file(rows, file, outputs)
+
+    def _predicting(self, id: str, checkpoint: str | None) -> Predicting:
         params = {} if checkpoint is None else {"checkpoint": checkpoint}
-        response = self._connection.post(f"/v1/jobs/{id}/predict", json={"rows": list(rows)}, params=params)
-        return cast(Prediction, response.json())
+        return Predicting(self._connection, f"/v1/jobs/{id}/predict", params)
 
     def evaluate(self, id: str, dataset: str, *, checkpoint: str | None = None) -> Evaluation:
         """The loss and all metrics of a job's best checkpoint, or of `last`, or of one by its id, on a dataset."""

@@ -73,10 +73,11 @@ class Connection:
         json: object = None,
         content: BinaryIO | None = None,
         content_type: str | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | list[str]] | None = None,
+        accept: str = "*/*",
     ) -> httpx2.Response:
         """Create something: the key makes a second try safe, for the service answers it as it answered the first."""
-        headers = {"Idempotency-Key": uuid4().hex} | ({"Content-Type": content_type} if content_type else {})
+        headers = {"Idempotency-Key": uuid4().hex, "Accept": accept} | ({"Content-Type": content_type} if content_type else {})
 
         def attempt() -> httpx2.Response:
             if content is not None:

@@ -1,12 +1,13 @@
 """The registry from Python: `client.models`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from trainyard.answers import Rows
 from trainyard.connection import Connection
 from trainyard.model_answers import Alias, AliasMove, Model, ModelPrediction, ModelVersion
+from trainyard.predicting import Given, Output, Predicting
 
 MODELS = "/v1/models"
 
@@ -67,10 +68,27 @@ class Models:
         found = self._connection.listed(_path(name, "aliases", alias, "history"), {}, limit=limit)
         return (cast(AliasMove, one) for one in found)
 
-    def predict(self, name: str, rows: Rows, *, version: int | str | None = None) -> ModelPrediction:
-        """Predict with the version at which `default` points, or with another; a row maps names or lists all values."""
+    def predict(
+        self, name: str, rows: Given, *, version: int | str | None = None, outputs: Sequence[Output] | None = None
+    ) -> ModelPrediction:
+        """Predict with the version at which `default` points, or with another; otherwise as `Client.predict`."""
+        return cast(ModelPrediction, self._predicting(name, version).answer(rows, outputs).json())
+
+    def predict_to(
+        self,
+        file: Path,
+        name: str,
+        rows: Given,
+        *,
+        version: int | str | None = None,
+        outputs: Sequence[Output] | None = None,
+    ) -> Path:
+        """As `Client.predict_to`."""
+        return self._predicting(name, version).to_file(rows, file, outputs)
+
+    def _predicting(self, name: str, version: int | str | None) -> Predicting:
         path = _path(name, "predict") if version is None else _path(name, "versions", version, "predict")
-        return cast(ModelPrediction, self._connection.post(path, json={"rows": [*rows]}).json())
+        return Predicting(self._connection, path, {})
 
 
 def _path(*steps: str | int) -> str:

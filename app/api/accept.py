@@ -7,7 +7,12 @@ from fastapi import Request
 
 def preferred(request: Request, offered: Sequence[str]) -> str:
     """The offered type that `Accept` likes most; the first one where it names none of them."""
-    wishes = [_wish(part) for part in request.headers.get("accept", "").split(",")]
+    return liked(request.headers.get("accept", ""), offered)
+
+
+def liked(accept: str, offered: Sequence[str]) -> str:
+    """As `preferred`, by the header's text."""
+    wishes = [_wish(part) for part in accept.split(",")]
     liked = sorted(wishes, key=lambda wish: -wish[1])
     return next((type for type, quality in liked if quality > 0 and type in offered), offered[0])
 

@@ -2,18 +2,23 @@
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from app.domain.caller import Caller
 from app.domain.errors import Forbidden, Unauthorized
 from app.domain.keys import digest, matches
 from app.services.keyring import Keyring
 
-PROBES = frozenset({"/livez", "/readyz"})
+PROBES = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 DOCUMENTATION = frozenset({"/", "/docs", "/openapi.json"})
+_OPERATOR = Caller()
+_HOST = b"host"
+_NAMES = frozenset({_HOST, b"origin"})
 
 
 class Access:
@@ -26,50 +31,51 @@ class Access:
         self._sha256 = None if key is None else digest(key)
         self._opened = frozenset(opened)
 
-    async def caller(self, request: Request) -> Caller:
+    async def caller(self, scope: Scope, keyring: Keyring) -> Caller:
         """The caller; probes are nobody's and open to all."""
-        path = request.scope["path"]
+        path = scope["path"]
         if path in PROBES:
             return Caller(scopes=frozenset())
         if path in self._opened:
             return Caller(scopes=frozenset({"admin"}))
-        if self._sha256 is None and not await _keyring(request).any_made():
-            return _local_caller(request)
+        if self._sha256 is None and (keyring.is_known_empty or not await keyring.any_made()):
+            return _local_caller(scope)
         if path in DOCUMENTATION:
             return Caller(scopes=frozenset())
-        return await self._key_holder(request)
+        return await self._key_holder(scope, keyring)
 
-    async def _key_holder(self, request: Request) -> Caller:
-        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+    async def _key_holder(self, scope: Scope, keyring: Keyring) -> Caller:
+        sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, rest = sent.decode("latin-1").partition(" ")
         key = rest.strip()
         if scheme.lower() == "bearer" and self._sha256 is not None and matches(key, self._sha256):
-            return Caller()
-        found = await _keyring(request).caller(key) if scheme.lower() == "bearer" else None
+            return _OPERATOR
+        found = await keyring.caller(key) if scheme.lower() == "bearer" else None
         if found is None:
             raise Unauthorized("Send the key as `Authorization: Bearer <key>`.")
         return found
 
-    async def holds(self, request: Request, caller: Caller) -> bool:
-        """Whether who was found is still allowed, asked during long answers."""
-        return caller.key_id is None or await _keyring(request).holds(caller)
 
-
-def _keyring(request: Request) -> Keyring:
-    keyring: Keyring = request.app.state.services.keyring
-    return keyring
-
-
-def _local_caller(request: Request) -> Caller:
+def _local_caller(scope: Scope) -> Caller:
     """Without a key a page of another site could reach us through the browser: its name stands in Host or Origin.
 
     The peer's address is asked for, too: a server started by hand, or a proxy, may listen elsewhere.
     """
-    names = [_host_of(f"//{request.headers.get('host', '')}")]
-    names += [_host_of(origin) for origin in request.headers.getlist("origin")]
-    names += [request.client.host] if request.client else []
-    if not all(map(_is_loopback, names)):
+    client = scope.get("client")
+    is_local, has_host = client is None or _is_loopback(client[0]), False
+    for name, value in scope["headers"]:
+        if name in _NAMES:
+            is_local, has_host = is_local and _is_local(name, value), has_host or name == _HOST
+    if not is_local or not has_host:
         raise Forbidden("No key is configured, so only requests by a loopback name such as localhost are answered.")
-    return Caller()
+    return _OPERATOR
+
+
+# The same few names come with every request.
+@lru_cache(256)
+def _is_local(header: bytes, value: bytes) -> bool:
+    text = value.decode("latin-1")
+    return _is_loopback(_host_of(f"//{text}" if header == _HOST else text))
 
 
 def _host_of(url: str) -> str:
@@ -79,6 +85,7 @@ def _host_of(url: str) -> str:
         return ""
 
 
+@lru_cache(256)
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -27,6 +27,7 @@ _TAGS = {
     "Checkpoints": "Weights and all that is needed to predict, at one epoch.",
     "Models": "Registered names, whose versions are checkpoints and whose aliases point at versions.",
     "Predictions": "Answers for new rows, at once, or for all rows of a dataset, by the workers.",
+    "Inference": "The same answers by the Open Inference Protocol, which clients of other servers speak.",
     "Keys": "Who may call, for which project, and what.",
     "Operations": "Is it alive, is it ready, who trains, what waits.",
 }

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from app.api.dataset_bodies import DatasetBody
+from app.api.inference_answers import InferBody
+from app.api.prediction_answers import PredictBody
 from app.api.problem_answers import Problem, ProblemFault
 
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -18,11 +20,14 @@ _NULL = {"type": "null"}
 Schema = dict[str, Any]
 
 _SHARED = models_json_schema(
-    [(Problem, "serialization"), (ProblemFault, "serialization"), (DatasetBody, "validation")],
+    [
+        *((Problem, "serialization"), (ProblemFault, "serialization")),
+        *((DatasetBody, "validation"), (PredictBody, "validation"), (InferBody, "validation")),
+    ],
     ref_template="#/components/schemas/{model}",
 )
 UNTOLD: dict[str, Schema] = _SHARED[1]["$defs"]
-"""The models of which FastAPI does not know: of problems, and of a body that is read by ourselves."""
+"""The models of which FastAPI does not know: of problems, and of bodies that are read by ourselves."""
 
 
 def tidy_schemas(schemas: dict[str, Schema]) -> None:

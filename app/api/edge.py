@@ -1,14 +1,13 @@
 """The outermost layer: a request's id, who may call and how often, how large a body may be, the answer when all else failed."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from uuid import uuid4
+from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,10 +23,10 @@ from app.services.history import Overtaken
 
 log = structlog.get_logger()
 
-REQUEST_ID = "X-Request-ID"
+_REQUEST_ID, _CONTENT_LENGTH = b"x-request-id", b"content-length"
 # An answer that takes longer, such as a stream, asks so often whether its caller's key is still good.
 ASK_AGAIN_SECONDS = 1.0
-_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 BodyLimit = Callable[[str, str], int]
 
@@ -39,29 +38,32 @@ class Edge:
         self._app = app
         self._access = access
         self._body_limit = body_limit
+        self._log: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send, self._access)
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
-            try:
-                await self._answer(scope, receive, exchange)
-            finally:
-                exchange.note()
+        self._log = self._log or log.bind()  # once, for a proxy makes a logger for every line
+        exchange = _Exchange(scope, send)
+        # The server gives each request a task, and so a context, of its own.
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        try:
+            await self._answer(scope, receive, exchange)
+        finally:
+            exchange.note(self._log)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
-        request = Request(scope)
         try:
-            found = await self._access.caller(request)
-            scope["state"]["caller"] = caller = replace(found, request_id=exchange.request_id)
-            await self._count(request, caller, exchange)
+            found = await self._access.caller(scope, exchange.services.keyring)
+            scope["state"]["caller"] = caller = found.asking(exchange.request_id)
+            if caller.key_id is not None:
+                await self._count(caller, exchange)
             limit = self._body_limit(scope["method"], scope["path"])
-            await self._app(scope, _Bounded(receive, limit, Headers(scope=scope)), exchange.send)
+            await self._app(scope, _Bounded(receive, limit, exchange.content_length), exchange.send)
         except TrainyardError as error:
-            await problem(request, error)(scope, receive, exchange.send)
+            await problem(Request(scope), error)(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("request.abandoned", method=scope["method"], path=scope["path"])
         except Overtaken:  # the answer stays without its end, which tells that it is not whole
@@ -69,32 +71,31 @@ class Edge:
         except _KeyEnded:
             log.info("request.ended", method=scope["method"], path=scope["path"])
             if not exchange.status:
-                await problem(request, Unauthorized("The key was revoked or expired meanwhile."))(scope, receive, exchange.send)
+                ended = Unauthorized("The key was revoked or expired meanwhile.")
+                await problem(Request(scope), ended)(scope, receive, exchange.send)
         except Exception:
             log.exception("request.crashed", method=scope["method"], path=scope["path"])
             if exchange.status:
                 raise
-            await problem(request, TrainyardError("Something unexpected happened."))(scope, receive, exchange.send)
+            unexpected = TrainyardError("Something unexpected happened.")
+            await problem(Request(scope), unexpected)(scope, receive, exchange.send)
 
-    async def _count(self, request: Request, caller: Caller, exchange: "_Exchange") -> None:
+    async def _count(self, caller: Caller, exchange: "_Exchange") -> None:
         """Requests with a key are counted by its project; the operator is nobody's guest."""
-        if caller.key_id is None:
-            return
-        services: Services = request.app.state.services
-        allowance = await services.rates.take(caller.project_id)
+        allowance = await exchange.services.rates.take(caller.project_id)
         if allowance is not None:
-            exchange.headers |= _told(allowance)
+            exchange.headers += _told(allowance)
             if not allowance.allowed:
                 raise RateLimited(allowance)
 
 
-def _told(allowance: Allowance) -> dict[str, str]:
-    return {
-        "RateLimit-Policy": f"{allowance.limit};w={allowance.window}",
-        "RateLimit-Limit": str(allowance.limit),
-        "RateLimit-Remaining": str(allowance.remaining),
-        "RateLimit-Reset": str(allowance.reset),
-    }
+def _told(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"ratelimit-policy", b"%d;w=%d" % (allowance.limit, allowance.window)),
+        (b"ratelimit-limit", b"%d" % allowance.limit),
+        (b"ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"ratelimit-reset", b"%d" % allowance.reset),
+    ]
 
 
 class _KeyEnded(Exception):
@@ -104,14 +105,20 @@ class _KeyEnded(Exception):
 class _Exchange:
     """One request and its answer: puts the id on the answer and writes the line in the log."""
 
-    def __init__(self, scope: Scope, send: Send, access: Access) -> None:
-        asked = Headers(scope=scope).get(REQUEST_ID, "")
-        self.request_id = asked if _ACCEPTED.fullmatch(asked) else f"req_{uuid4().hex}"
-        self.status = 0
-        self.headers = {REQUEST_ID: self.request_id}
-        self._measured = False
-        self._scope, self._send, self._access = scope, send, access
+    def __init__(self, scope: Scope, send: Send) -> None:
         self._began = self._asked = time.perf_counter()
+        self._scope, self._send = scope, send
+        self._seconds: float | None = None
+        self.services: Services = scope["app"].state.services
+        self.status = 0
+        self.content_length, asked = b"", b""
+        for name, value in scope["headers"]:
+            if name == _REQUEST_ID:
+                asked = value
+            elif name == _CONTENT_LENGTH:
+                self.content_length = value
+        self.request_id = _request_id(asked)
+        self.headers = [(_REQUEST_ID, self.request_id.encode())]
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
@@ -120,7 +127,7 @@ class _Exchange:
             await self._ask_again()
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message).update(self.headers)
+            message["headers"] = [*message["headers"], *self.headers]
         elif not message.get("more_body"):
             self._measure()  # before its end is sent: whoever has an answer finds it counted
         await self._send(message)
@@ -129,39 +136,38 @@ class _Exchange:
         self._asked = time.perf_counter()
         caller = self._scope["state"].get("caller")
         with suppress(Unavailable):  # asked again with a later piece; while the database is away nothing new comes either
-            if caller is not None and not await self._access.holds(Request(self._scope), caller):
+            if caller is not None and not await self.services.keyring.holds(caller):
                 self._scope["state"]["caller"] = None
                 raise _KeyEnded
 
-    def _measure(self) -> None:
-        if self._measured:
-            return
-        self._measured = True
-        services: Services = self._scope["app"].state.services
-        route = getattr(self._scope.get("route"), "path", None)
-        services.instruments.answered(self._scope["method"], route, status=self.status, seconds=self._seconds)
+    def _measure(self) -> float:
+        """How long it took, counted once."""
+        if self._seconds is None:
+            self._seconds = seconds = time.perf_counter() - self._began
+            route = getattr(self._scope.get("route"), "path", None)
+            self.services.instruments.answered(self._scope["method"], route, status=self.status, seconds=seconds)
+        return self._seconds
 
-    @property
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def note(self) -> None:
+    def note(self, log: Any) -> None:
         """The request's line in the log, and its count where its answer was not sent to the end."""
-        self._measure()
-        milliseconds = round(1000 * self._seconds, 1)
+        milliseconds = round(1000 * self._measure(), 1)
         about = {"job": id} if (id := self._scope.get("path_params", {}).get("job_id")) else {}
         log.info(
             "request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds, **about
         )
 
 
+def _request_id(asked: bytes) -> str:
+    """The caller's, where it may stand in a log, else one of ours."""
+    return asked.decode() if asked and _ACCEPTED.fullmatch(asked) else f"req_{os.urandom(16).hex()}"
+
+
 class _Bounded:
     """Reads a body and counts: a declared length over the limit is refused before the first byte."""
 
-    def __init__(self, receive: Receive, limit: int, headers: Headers) -> None:
+    def __init__(self, receive: Receive, limit: int, length: bytes) -> None:
         self._receive, self._limit, self._read = receive, limit, 0
-        length = headers.get("content-length", "")
-        self._declared = int(length) if length.isdecimal() else 0
+        self._declared = int(length) if length.isdigit() else 0
 
     async def __call__(self) -> Message:
         """The next message."""

@@ -100,6 +100,7 @@ BATCH: dict[str, Example] = {
         "value": {"model": "iris", "version": "default", "dataset": _IRIS["dataset"], "format": "csv"},
     },
 }
+ROWS_AS_CSV = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
 KEY: dict[str, Example] = {
     "team": {"summary": "A team's own project", "value": {"name": "nightly runs", "project": "team-a"}},
     "reader": {

@@ -4,7 +4,6 @@ import re
 
 _PATHS = {
     r"/v1/webhooks(/.*)?": "Webhooks",
-    r"/v2(/.*)?": "The Open Inference Protocol",
 }
 _PATTERNS = [(re.compile(pattern), name) for pattern, name in _PATHS.items()]
 

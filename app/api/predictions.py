@@ -2,73 +2,66 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
-from app.api.access import CallerOf
-from app.api.answer_examples import shown
-from app.api.answers import Answer
-from app.api.examples import PREDICT
-from app.api.openapi import Responses, problems
+from app.api.calls import Call, CallOf
+from app.api.prediction_answers import ROWS, ModelPrediction, Output, Prediction, answers
+from app.api.prediction_formats import source_of, writer_of
 from app.api.queries import CheckedQuery
-from app.api.report_examples import PREDICTION
-from app.api.services import ServicesOf
-from app.api.widths import CheckedMembers
-from app.domain.numbers import JsonNumber
-from app.domain.schema import Level
-from app.services.choices import with_what_is_there
-from app.services.predictions import PredictionAnswer
-from app.serving.requests import PredictBody
+from app.api.replies import Reply
+from app.services.choices import BEST, Thing, with_what_is_there
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/predict", tags=["Predictions"], dependencies=[CheckedQuery])
+router = APIRouter(prefix="/v1", tags=["Predictions"], dependencies=[CheckedQuery])
 
 Which = Annotated[str, Query(max_length=64, description="`best`, `last`, or the id of a checkpoint of this job.")]
+Outputs = Annotated[
+    list[Output] | None, Query(description="What the answer is to have, both unless said; a JSON body may say it, too.")
+]
 
 
-class PredictionNote(Answer):
-    """Something a caller should know; rows count from 0."""
-
-    code: str
-    detail: str
-    row: int | None
-    column: str | None
+Version = Annotated[str, Path(description="A number, or an alias.", examples=["default"])]
 
 
-class Prediction(Answer):
-    """Predictions in the order of the rows; `probabilities` in the order of `classes`, null for regression.
-
-    With several target columns a prediction is a list in the order of `target`. Of a multilabel classification `classes` are
-    those columns, and `probabilities` how probable each label is.
-    """
-
-    model_config = shown(PREDICTION)
-
-    object: Literal["prediction"] = "prediction"
-    checkpoint: str
-    predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
-    probabilities: Sequence[Sequence[JsonNumber]] | None
-    classes: Sequence[Level] | None
-    warnings: Sequence[PredictionNote]
-
-
-_ANSWERS: Responses = {**problems(400, 404, 409, 413, 415), 200: {"model": Prediction}}
-
-
-@router.post("", operation_id="predict", responses=_ANSWERS, dependencies=[CheckedMembers])
-async def predict(
-    job_id: str,
-    body: Annotated[PredictBody, Body(openapi_examples=PREDICT)],
-    caller: CallerOf,
-    services: ServicesOf,
-    checkpoint: Which = "best",
-) -> Response:
+@router.post("/jobs/{job_id}/predict", operation_id="predict", responses=answers(Prediction, 409), openapi_extra=ROWS)
+async def predict(job_id: str, call: CallOf, checkpoint: Which = BEST, outputs: Outputs = None) -> Response:
     """Predict with one of the job's checkpoints, also while it still trains."""
+    return await _predict(call, Thing("job", job_id, checkpoint), outputs)
 
-    async def predict_with(checkpoint_id: str) -> PredictionAnswer:
-        return await services.predictions.predict_soon(body, checkpoint_id=checkpoint_id, max_rows=services.max_predict_rows)
 
-    choose = partial(services.choices.choose, caller, job_id, checkpoint)
-    _, answer = await with_what_is_there(choose, predict_with)
-    return Response(orjson.dumps(answer), media_type="application/json")
+@router.post(
+    "/checkpoints/{checkpoint_id}/predict",
+    operation_id="predict_checkpoint",
+    responses=answers(Prediction),
+    openapi_extra=ROWS,
+)
+async def predict_checkpoint(checkpoint_id: str, call: CallOf, outputs: Outputs = None) -> Response:
+    """Predict with a checkpoint."""
+    return await _predict(call, Thing("checkpoint", checkpoint_id), outputs)
+
+
+@router.post(
+    "/models/{name}/predict", operation_id="predict_model", responses=answers(ModelPrediction, 409), openapi_extra=ROWS
+)
+async def predict_model(name: str, call: CallOf, outputs: Outputs = None) -> Response:
+    """Predict with the version at which the alias `default` points now; 409 where the model has none."""
+    return await _predict(call, Thing("model", name), outputs)
+
+
+@router.post(
+    "/models/{name}/versions/{version}/predict",
+    operation_id="predict_model_version",
+    responses=answers(ModelPrediction),
+    openapi_extra=ROWS,
+)
+async def predict_model_version(name: str, version: Version, call: CallOf, outputs: Outputs = None) -> Response:
+    """Predict with a version, or with that at which an alias points now."""
+    return await _predict(call, Thing("model", name, version), outputs)
+
+
+async def _predict(call: Call, thing: Thing, outputs: Sequence[Output] | None) -> Response:
+    services, source, write = call.services, source_of(call, frozenset(outputs) if outputs else None), writer_of(call)
+    choose = partial(services.choices.served, call.caller, thing)
+    written = await with_what_is_there(choose, partial(services.predictions.predict_soon, source, write))
+    return Reply(written.body, written.media_type, written.headers)

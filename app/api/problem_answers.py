@@ -35,4 +35,5 @@ class Problem(Answer):
     instance: Annotated[str, Field(description="The path that was asked for.")]
     code: Annotated[str, Field(description="Stable; the reference lists all.")]
     request_id: str
+    error: Annotated[str | None, Field(description="Under `/v2`: the detail, for clients of that protocol.")] = None
     errors: Annotated[list[ProblemFault] | None, Field(description="What is wrong with the request, all of it at once.")] = None

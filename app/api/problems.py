@@ -54,6 +54,8 @@ _HEADERS: dict[int | type[TrainyardError], dict[str, str]] = {
     429: {"Retry-After": "30"},
     503: {"Retry-After": "2"},
 }
+# The Open Inference Protocol's paths, whose clients read the text of `error`.
+_PROTOCOL = re.compile("/v2(/|$)")
 _OF_STATUS = {400: errors.Unparsable, 413: errors.TooLarge, 415: errors.UnsupportedMediaType}
 
 Methods = Callable[[str], list[str]]
@@ -84,6 +86,8 @@ def document_of(error: TrainyardError, *, instance: str, request_id: str | None)
     }
     if isinstance(error, errors.Invalid):
         document["errors"] = [_entry(fault) for fault in error.faults]
+    if _PROTOCOL.match(instance):
+        document["error"] = document["detail"]
     return document
 
 
@@ -128,8 +132,7 @@ def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Except
         return problem(request, _of_http(request, exception, methods))
 
     def on_absence(request: Request, exception: Exception) -> Response:
-        log.error("database.unavailable", error=type(exception).__name__)
-        return problem(request, errors.Unavailable(_absence(exception)))
+        return problem(request, of_absence(exception))
 
     app.add_exception_handler(TrainyardError, _on_trainyard_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -138,10 +141,11 @@ def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Except
         app.add_exception_handler(cls, on_absence)
 
 
-def _absence(exception: Exception) -> str:
+def of_absence(exception: Exception) -> errors.Unavailable:
     """Without the database's own words, which have statements and paths in them."""
+    log.error("database.unavailable", error=type(exception).__name__)
     full = any(words in str(exception) for words in ("disk is full", "No space left", "disk I/O error"))
-    return "The database cannot be written: is its disk full?" if full else "The database does not answer."
+    return errors.Unavailable("The database cannot be written: is its disk full?" if full else "The database does not answer.")
 
 
 def _on_trainyard_error(request: Request, exception: Exception) -> Response:

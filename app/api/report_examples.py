@@ -52,6 +52,10 @@ PREDICTION: Shown = {
         }
     ],
 }
+PREDICTED_AS_CSV = """prediction,probability_setosa,probability_versicolor,probability_virginica
+setosa,0.974,0.026,0.0
+virginica,0.0,0.073,0.927
+"""
 EVALUATION: Shown = {
     "object": "evaluation",
     "job": IDS["job_id"],

@@ -30,6 +30,7 @@ from app.services.streams import Streams
 from app.services.sweeps import Sweeps
 from app.services.uploads import Uploads
 from app.services.versions import Versions
+from app.tabular.limits import Limits
 from app.telemetry.instruments import Instruments
 
 
@@ -58,7 +59,8 @@ class Services:
     batch_predictions: BatchPredictions
     batch_creation: BatchCreation
     batch_contents: BatchContents
-    max_predict_rows: int
+    max_body_bytes: int
+    table_limits: Limits
     uploads: Uploads
     idempotency: Idempotency
     health: Health

@@ -18,6 +18,10 @@ class Caller:
     request_id: str | None = field(default=None, compare=False)
     """Who asks is the same in another request."""
 
+    def asking(self, request_id: str) -> "Caller":
+        """The same in a request."""
+        return Caller(self.project_id, self.scopes, self.key_id, request_id)
+
     @property
     def is_operator(self) -> bool:
         """True for whom no single project is the limit where keys are managed."""

@@ -49,10 +49,10 @@ def of_job(connection: Connection, id: str, *, project_id: str) -> Candidates | 
 
 
 @dataclass(frozen=True)
-class Served:
+class Version:
     """A version of a model, and its checkpoint."""
 
-    version: int
+    number: int
     checkpoint_id: str
 
 
@@ -68,11 +68,28 @@ _BY_ALIAS = _SERVED.select_from(
 ).where(*_OF_MODEL)
 
 
-def of_model(connection: Connection, name: str, which: str, *, project_id: str) -> list[Served] | None:
+def of_model(connection: Connection, name: str, which: str, *, project_id: str) -> list[Version] | None:
     """The version of that number or alias, none where there is no such one; None where there is no such model."""
     number = number_in(which)
     query, asked = (_BY_ALIAS, {"alias": which}) if number is None else (_BY_NUMBER, {"number": number})
     row = connection.execute(query, {"asked": name, "of_project": project_id, **asked}).one_or_none()
     if row is None:
         return None
-    return [] if row.number is None else [Served(row.number, row.checkpoint_id)]
+    return [] if row.number is None else [Version(row.number, row.checkpoint_id)]
+
+
+def numbers_of_model(connection: Connection, name: str, *, project_id: str) -> list[str]:
+    """The numbers of its versions, as texts."""
+    query = select(model_versions.c.number).select_from(models.join(model_versions)).where(*_OF_MODEL)
+    found = connection.execute(query.order_by(model_versions.c.number), {"asked": name, "of_project": project_id})
+    return [str(number) for number in found.scalars()]
+
+
+_THERE = select(checkpoints.c.id).where(
+    checkpoints.c.id == bindparam("asked"), checkpoints.c.project_id == bindparam("of_project")
+)
+
+
+def is_there(connection: Connection, id: str, *, project_id: str) -> bool:
+    """Whether the project has a checkpoint of that id."""
+    return connection.execute(_THERE, {"asked": id, "of_project": project_id}).first() is not None

@@ -100,7 +100,7 @@ def _of_model(connection: Connection, caller: Caller, spec: BatchSpec) -> Chosen
         raise _missing("/version", "version or alias of the model")
     [served] = found
     job = versions.jobs_of(connection, [served.checkpoint_id])[served.checkpoint_id]
-    return Chosen(job=job, checkpoint=served.checkpoint_id, model=spec.model, version=served.version)
+    return Chosen(job=job, checkpoint=served.checkpoint_id, model=spec.model, version=served.number)
 
 
 def _missing(place: str, what: str) -> Invalid:

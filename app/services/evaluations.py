@@ -103,7 +103,7 @@ class Evaluations:
         await to_thread.run_sync(self._datasets.find, caller, question.dataset)
         async with self._turn(deadline):
             # A job that trains may have a better one by now, and that one no more.
-            _, read = await with_what_is_there(choose, lambda chosen: to_thread.run_sync(self.read, chosen))
+            read = await with_what_is_there(choose, lambda chosen: to_thread.run_sync(self.read, chosen))
             return await to_thread.run_sync(partial(self.evaluate, caller, question, checkpoint=read, deadline=deadline))
 
     @asynccontextmanager

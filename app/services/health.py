@@ -61,6 +61,10 @@ class Health:
             parts["workers"] = OK if self._count_workers() else STARTING
         return Readiness(parts)
 
+    def can_predict(self) -> bool:
+        """Whether checkpoints can be found and read; may take seconds, too."""
+        return _works(self._count_workers) and _works(self._storage.check)
+
     def _count_workers(self) -> int:
         with self._database.read() as connection:
             return workers.count(connection)

@@ -1,83 +1,149 @@
-"""Predictions with a checkpoint: from the body of a request to the answer."""
+"""Predictions with a checkpoint: from the body of a request, in whichever format, to the answer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
-from app.domain.errors import Conflict, NotFound
-from app.domain.numbers import JsonNumber
-from app.domain.schema import Level
+from app.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
+from app.services.deadline import Deadline
 from app.services.ports import CheckpointFiles
-from app.serving.findings import Findings, PredictionWarning
-from app.serving.requests import PredictBody, count_rows
+from app.serving.features import Features
+from app.serving.findings import Findings
+from app.serving.predict import Inputs, Outputs
+from app.serving.sent import PREDICTIONS, Asked, Wanted
 from app.serving.sessions import Ready, Sessions, Unreadable
+from app.serving.told import Told
 
 log = structlog.get_logger()
 
-# Cells of a request that are read and predicted in about a millisecond: not worth a thread.
-ON_THE_LOOP = 2_000
+T = TypeVar("T")
+
+# Multiplications of a run that is not worth a thread: about a millisecond.
+ON_THE_LOOP = 20_000_000
 
 
-@dataclass(frozen=True)
-class PredictionAnswer:
-    """What a prediction call answers; rows in the order they were sent."""
+class Source(Protocol):
+    """The body of a request in one format."""
 
-    checkpoint: str
-    predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
-    probabilities: Sequence[Sequence[JsonNumber]] | None
-    classes: Sequence[Level] | None
-    warnings: Sequence[PredictionWarning]
-    object: Literal["prediction"] = "prediction"
+    @property
+    def is_small(self) -> bool:
+        """Whether reading it is not worth a thread."""
+
+    def read(self, features: Features) -> Asked:
+        """What is asked of such a model; raises Unparsable, Invalid, InvalidData or TooLarge."""
+
+
+class Served(NamedTuple):
+    """What is served: a checkpoint, and the model and version where it was asked for by them."""
+
+    checkpoint_id: str
+    model: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionLimits:
+    """Of one call."""
+
+    rows: int = 10_000
+    seconds: float = 60.0
+
+
+class _Question(NamedTuple):
+    inputs: Inputs
+    wanted: Wanted
+    findings: Findings
 
 
 class Predictions:
     """Predicts with any checkpoint whose files can be read; `predicted` is told how many rows were."""
 
     def __init__(
-        self, files: CheckpointFiles, sessions: Sessions, *, predicted: Callable[[int], None] = lambda rows: None
+        self,
+        files: CheckpointFiles,
+        sessions: Sessions,
+        *,
+        limits: PredictionLimits | None = None,
+        predicted: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self._files = files
         self.sessions = sessions
+        self._limits = limits or PredictionLimits()
         self._predicted = predicted
 
-    def predict(self, body: PredictBody, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
-        """The answer; loads the checkpoint where it is not in memory.
+    def predict(self, source: Source, write: Callable[[Told], T], served: Served, *, deadline: Deadline | None = None) -> T:
+        """The answer as `write` writes it; loads the checkpoint where it is not in memory.
 
         Raises:
             Invalid: the rows do not fit the model; every fault has its row and column.
-            TooLarge: more than `max_rows` rows.
+            TooLarge: more rows than a call may have, or than can be predicted in its time.
+            Unavailable: the time passed before anything was done.
 
         """
-        ready = self._ready(checkpoint_id)
-        return self._answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
+        deadline = deadline or Deadline(self._limits.seconds)
+        if not deadline.left:
+            raise Unavailable("The service is too busy to predict now.")
+        ready = self.ready(served.checkpoint_id)
+        return self._answer(self._read(source, ready), ready, write, served=served, deadline=deadline)
+
+    async def predict_soon(self, source: Source, write: Callable[[Told], T], served: Served) -> T:
+        """As `predict`, for an event loop: little work on a checkpoint in memory is done at once, all else in a thread."""
+        deadline = Deadline(self._limits.seconds)
+        ready = self.sessions.peek(served.checkpoint_id) if source.is_small else None
+        if ready is None:
+            return await asyncio.to_thread(self.predict, source, write, served, deadline=deadline)
+        question = self._read(source, ready)
+        answer = partial(self._answer, question, ready, write, served=served, deadline=deadline)
+        is_quick = question.inputs.rows * ready.predictor.multiplications <= ON_THE_LOOP
+        return answer() if is_quick else await asyncio.to_thread(answer)
 
     def load(self, checkpoint_id: str) -> None:
         """Have the checkpoint in memory; Damaged, or Conflict where its files are gone or of no use."""
         try:
-            self._ready(checkpoint_id)
+            self.ready(checkpoint_id)
         except NotFound:
             raise Conflict(f"Checkpoint {checkpoint_id} cannot be loaded: its files are gone.") from None
         except Unreadable as error:
             log.error("checkpoint.unreadable", checkpoint=checkpoint_id, error=str(error))
             raise Conflict(f"Checkpoint {checkpoint_id} cannot be loaded by this version of the service.") from None
 
-    def _ready(self, checkpoint_id: str) -> Ready:
+    def ready(self, checkpoint_id: str) -> Ready:
+        """The checkpoint in memory, loaded if need be."""
         return self.sessions.get(checkpoint_id, partial(self._files.read, checkpoint_id))
 
-    async def predict_soon(self, body: PredictBody, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
-        """As `predict`, for an event loop: few rows of a checkpoint in memory at once, all else in a thread."""
-        ready = self.sessions.peek(checkpoint_id)
-        if ready is not None and count_rows(body) * len(ready.manifest.columns) <= ON_THE_LOOP:
-            return self._answer(body, ready, checkpoint_id=checkpoint_id, max_rows=max_rows)
-        return await asyncio.to_thread(self.predict, body, checkpoint_id=checkpoint_id, max_rows=max_rows)
+    def _read(self, source: Source, ready: Ready) -> _Question:
+        asked, findings = source.read(ready.features), Findings()
+        if PREDICTIONS not in asked.wanted and not ready.features.has_probabilities:
+            raise Invalid.at(asked.place, "A regression has no probabilities.", code="not_allowed")
+        inputs = ready.reader.read(asked.sent, max_rows=self._limits.rows, findings=findings)
+        return _Question(inputs, asked.wanted, findings)
 
-    def _answer(self, body: PredictBody, ready: Ready, *, checkpoint_id: str, max_rows: int) -> PredictionAnswer:
-        findings = Findings()
-        inputs = ready.reader.read(body, max_rows=max_rows, findings=findings)
-        found = ready.predictor.predict(inputs)
-        self._predicted(len(found.predictions))
-        return PredictionAnswer(checkpoint_id, found.predictions, found.probabilities, found.classes, findings.warnings())
+    def _answer(
+        self, question: _Question, ready: Ready, write: Callable[[Told], T], *, served: Served, deadline: Deadline
+    ) -> T:
+        go_on = partial(self._go_on, deadline)
+        outputs = ready.predictor.predict(question.inputs, question.wanted, go_on=go_on)
+        told = _told(outputs, ready, question.findings, served)
+        self._predicted(question.inputs.rows)
+        return write(told)
+
+    def _go_on(self, deadline: Deadline) -> None:
+        if not deadline.left:
+            raise TooLarge(f"Predicting takes more than {self._limits.seconds:g} seconds: send fewer rows in a call.")
+
+
+def _told(outputs: Outputs, ready: Ready, findings: Findings, served: Served) -> Told:
+    target = ready.manifest.target
+    return Told(
+        checkpoint=served.checkpoint_id,
+        outputs=outputs,
+        target=[target.name] if isinstance(target.name, str) else target.name,
+        classes=target.classes,
+        warnings=findings.warnings(),
+        model=served.model,
+        version=served.version,
+    )

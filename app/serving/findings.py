@@ -1,6 +1,10 @@
 """What a reader found in a prediction request: faults that refuse it and warnings that go with the answer, both bounded."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.errors import Fault, Invalid
 from app.domain.fault_codes import FaultCode
@@ -41,6 +45,20 @@ class Findings:
             self._warnings.append(PredictionWarning(code, detail, row, column))
         else:
             self._more_warnings += 1
+
+    def to_fault(self, cells: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+        """The (row, column) of the cells of which there is still something to tell; the others are counted."""
+        places = np.argwhere(cells)
+        room = MOST - len(self._faults)
+        self._more_faults += max(0, len(places) - room)
+        yield from map(tuple, places[:room].tolist())
+
+    def to_warn_of(self, cells: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+        """As `to_fault`, for warnings."""
+        places = np.argwhere(cells)
+        room = MOST - len(self._warnings)
+        self._more_warnings += max(0, len(places) - room)
+        yield from map(tuple, places[:room].tolist())
 
     def raise_faults(self) -> None:
         """Raises Invalid with all faults, if there are any."""

@@ -1,20 +1,22 @@
 """One checkpoint ready to predict: an ONNX Runtime session, and answers in the types of the target."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Any
+from operator import mul
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from app.domain.manifest import Manifest
-from app.domain.numbers import JsonNumber, column_to_json
-from app.domain.schema import Level
+from app.serving.sent import BOTH, PREDICTIONS, PROBABILITIES, Wanted
 
 # Rows of one run: beyond it a run takes memory and gains no speed.
 CHUNK = 1024
+LABEL = "label"
+# The outputs of the file, label first, by the API's words.
+_NAMED = {LABEL: PREDICTIONS, PROBABILITIES: PROBABILITIES}
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,10 @@ class Inputs:
         )
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Predictions in the order of the rows; non-finite numbers are the strings that JSON can carry."""
+class Outputs(NamedTuple):
+    """What `model.onnx` answered, as far as it was wanted, in the order of the rows."""
 
-    predictions: Sequence[Level | JsonNumber | Sequence[Level | JsonNumber]]
-    """With several target columns a list for each row, in the order of the target."""
-    probabilities: Sequence[Sequence[JsonNumber]] | None
-    """In the order of `classes`, of labels how probable each is; None for regression."""
-    classes: list[Level] | None
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What `model.onnx` answered, in the order of the rows."""
-
-    labels: NDArray[np.generic]
+    labels: NDArray[np.generic] | None
     """[rows], with several target columns [rows, O]; classes in their own type, numbers as float64."""
     probabilities: NDArray[np.float32] | None
     """[rows, classes]; of labels how probable each is; None for regression."""
@@ -67,35 +57,32 @@ class Predictor:
     def __init__(self, session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
         self._session = session
         self._names = [declared.name for declared in session.get_inputs()]
-        self._classes = manifest.target.classes
+        self.outputs = {found.name: (found.type, found.shape) for found in session.get_outputs()}
+        """By name, in their order: the type as ONNX Runtime tells it, and the shape, of which the first is no number."""
+        layers = manifest.spec.layers
+        self.multiplications = manifest.spec.networks * sum(map(mul, layers, layers[1:]))
+        """Of one row, about."""
 
-    def predict(self, inputs: Inputs) -> Prediction:
-        """Labels and probabilities, or numbers, of any number of rows."""
-        if inputs.rows <= CHUNK:
-            return self._predict(inputs)
-        parts = [self._predict(inputs.part(start, start + CHUNK)) for start in range(0, inputs.rows, CHUNK)]
-        probabilities = None if self._classes is None else list(chain.from_iterable(part.probabilities or () for part in parts))
-        return Prediction(list(chain.from_iterable(part.predictions for part in parts)), probabilities, self._classes)
+    def predict(self, inputs: Inputs, wanted: Wanted = BOTH, *, go_on: Callable[[], None] = lambda: None) -> Outputs:
+        """Any number of rows, `CHUNK` at a time; between them `go_on` may raise."""
+        names = [name for name in self.outputs if _NAMED[name] in wanted]
+        found = self._run(names, inputs) if inputs.rows <= CHUNK else self._joined(names, inputs, go_on)
+        if len(found) == 2:
+            return Outputs(*found)
+        return Outputs(found[0], None) if names == [LABEL] else Outputs(None, found[0])
 
-    def outputs(self, inputs: Inputs) -> Outputs:
-        """The arrays as they are; of few rows, for they are run together."""
-        found = self._session.run(None, inputs.named(self._names))
-        return Outputs(found[0], None if self._classes is None else found[1])
+    def _joined(self, names: Sequence[str], inputs: Inputs, go_on: Callable[[], None]) -> list[NDArray[Any]]:
+        parts = self._chunks(names, inputs, go_on)
+        return [np.concatenate(blocks) for blocks in zip(*parts, strict=True)]
 
-    def _predict(self, inputs: Inputs) -> Prediction:
-        outputs = self._session.run(None, inputs.named(self._names))
-        if self._classes is None:
-            return Prediction(_numbers(outputs[0]), None, None)
-        return Prediction(outputs[0].tolist(), _rows(outputs[1]), self._classes)
+    def _chunks(self, names: Sequence[str], inputs: Inputs, go_on: Callable[[], None]) -> Iterator[list[NDArray[Any]]]:
+        for start in range(0, inputs.rows, CHUNK):
+            go_on()
+            yield self._run(names, inputs.part(start, start + CHUNK))
 
-
-def _numbers(block: NDArray[np.float64]) -> Sequence[JsonNumber] | Sequence[Sequence[JsonNumber]]:
-    return column_to_json(block.tolist()) if block.ndim == 1 else _rows(block)
-
-
-def _rows(block: NDArray[np.float32] | NDArray[np.float64]) -> Sequence[Sequence[JsonNumber]]:
-    rows: list[list[JsonNumber]] = block.tolist()
-    return rows if np.isfinite(block).all() else [column_to_json(row) for row in block.tolist()]
+    def _run(self, names: Sequence[str], inputs: Inputs) -> list[NDArray[Any]]:
+        found: list[NDArray[Any]] = self._session.run(names, inputs.named(self._names))
+        return found
 
 
 def open_session(content: bytes) -> onnxruntime.InferenceSession:

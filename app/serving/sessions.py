@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from app.domain.manifest import MANIFEST, ONNX, Manifest
+from app.serving.features import Features
 from app.serving.inputs import InputReader
 from app.serving.predict import Predictor, open_session
 
@@ -22,6 +23,7 @@ class Ready:
     reader: InputReader
     predictor: Predictor
     manifest: Manifest
+    features: Features
     bytes: int
     """About what it takes in memory."""
 
@@ -99,4 +101,5 @@ def load(read: Callable[[str], bytes]) -> Ready:
         predictor = Predictor(open_session(content), manifest)
     except Exception as error:  # ONNX Runtime's errors have no class in common
         raise Unreadable(f"{type(error).__name__}: {error}") from error
-    return Ready(InputReader(manifest.columns), predictor, manifest, SESSION_BYTES + BYTES_PER_BYTE * len(content))
+    size = SESSION_BYTES + BYTES_PER_BYTE * len(content)
+    return Ready(InputReader(manifest.columns), predictor, manifest, Features.of(manifest), size)

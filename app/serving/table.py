@@ -18,7 +18,8 @@ def frame_of(outputs: Outputs, target: AnyTarget) -> pl.DataFrame:
 
 def _columns(outputs: Outputs, target: AnyTarget) -> Iterator[tuple[str, pl.Series]]:
     names = ["prediction"] if isinstance(target.name, str) else [f"prediction_{name}" for name in target.name]
-    yield from zip(names, _series(outputs.labels), strict=True)
+    if outputs.labels is not None:
+        yield from zip(names, _series(outputs.labels), strict=True)
     if outputs.probabilities is not None:
         names = [f"probability_{level_text(level)}" for level in target.classes or ()]
         yield from zip(names, _series(outputs.probabilities), strict=True)

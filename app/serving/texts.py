@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from app.domain.columns import CategoricalColumn
 from app.domain.schema import StorageType, level_text
+from app.serving.cells import ABSENT, Cells
 from app.serving.findings import Findings
-from app.serving.requests import ABSENT, Cells
 
 
 class TextReader:
@@ -18,10 +18,14 @@ class TextReader:
     def __init__(self, place: int, column: CategoricalColumn) -> None:
         self._place, self._column = place, column
         self._levels = frozenset(column.levels)
+        self._no_level = _no_level(column)
+        # "" is what is missing, but where it is a level: then what stands in for a missing one is said.
+        self._missing = "" if "" not in self._levels else self._no_level if column.impute is None else column.impute
 
     def read(self, cells: Cells, findings: Findings) -> NDArray[np.object_]:
         """[n, 1] texts, "" where a value is missing."""
-        values = [row[self._place] for row in cells.rows]
+        sent = cells.column(self._place)
+        values: list[object] = sent if isinstance(sent, list) else sent.tolist()
         if not self._all_known(values):
             values = [self._text(value, row, cells=cells, findings=findings) for row, value in enumerate(values)]
         texts = np.empty((len(values), 1), dtype=np.object_)
@@ -42,11 +46,12 @@ class TextReader:
             findings.fault(cells.pointer(row, self._place), "wrong_type", f"{place}: a category is expected.")
         elif text:
             findings.warn("unseen_category", f"{place}: this category was not seen in training.", row=row, column=name)
+            return text if _is_whole(text) else self._no_level
         elif self._column.refuse_missing:
             findings.fault(cells.pointer(row, self._place), "missing_value", f"{place}: the value is missing.")
         else:
             findings.warn("missing_value", f"{place}: the value is missing; it was imputed.", row=row, column=name)
-        return text or ""
+        return self._missing
 
     def _spell(self, value: object) -> str | None:
         """A cell as its level would be written; "" where it is missing, None where it can be no category of this column."""
@@ -62,3 +67,18 @@ class TextReader:
         kind = self._column.type
         text = level_text(bool(value) if kind is StorageType.BOOL and value in (0, 1) else value)
         return text if text in self._levels or kind is not StorageType.STRING else None
+
+
+def _no_level(column: CategoricalColumn) -> str:
+    text = "?"
+    while text in column.levels:
+        text += "?"
+    return text
+
+
+def _is_whole(text: str) -> bool:
+    """False where half a character stands in it, which JSON can say and UTF-8 cannot."""
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False

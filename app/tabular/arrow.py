@@ -21,14 +21,18 @@ def read_arrow(path: Path, *, limits: Limits) -> Table:
 
     Raises Refused: for a damaged file, nested or unusual types, no rows, or a passed limit.
     """
+    return read_batches(path.read_bytes(), limits=limits)
+
+
+def read_batches(data: bytes, *, limits: Limits) -> Table:
+    """As `read_arrow`, of bytes in memory."""
     try:
-        return _read(path, limits)
+        return _read(data, limits)
     except _DAMAGED:
         raise Refused.data(UNREADABLE) from None
 
 
-def _read(path: Path, limits: Limits) -> Table:
-    data = path.read_bytes()
+def _read(data: bytes, limits: Limits) -> Table:
     _judge(memoryview(data), limits)
     frame = (pl.read_ipc if data.startswith(MAGIC) else pl.read_ipc_stream)(data)
     for name, dtype in frame.schema.items():

@@ -27,12 +27,21 @@ def read_delimited(path: Path, *, delimiter: str | None, limits: Limits) -> Tabl
     Raises Refused: for a ragged row, broken quoting, bad bytes, bad names, no rows, or a passed limit.
     """
     with open_text(path, limits) as reader:
-        body = _Body(reader, delimiter=delimiter or _delimiter_of(reader), limits=limits)
-        gathered = _gathered(body, limits)
+        return read_cells(reader, delimiter=delimiter, limits=limits)
+
+
+def read_cells(reader: "io.BufferedReader[Any]", *, delimiter: str | None, limits: Limits) -> Table:
+    """As `read_delimited`, of text that is UTF-8 already."""
+    body = _Body(reader, delimiter=delimiter or _delimiter_of(reader), limits=limits)
+    gathered = _gathered(body, limits)
     if not body.lines:
         raise Refused.data("the file has a header and no rows.")
-    columns = {name: pl.concat(parts) for name, parts in zip(body.names, _drained(gathered), strict=True)}
+    columns = {name: _joined(parts) for name, parts in zip(body.names, _drained(gathered), strict=True)}
     return Table(len(body.lines), columns, lines=np.frombuffer(body.lines, dtype=np.int64), strings="cells")
+
+
+def _joined(parts: list[pl.Series]) -> pl.Series:
+    return parts[0] if len(parts) == 1 else pl.concat(parts)
 
 
 def _delimiter_of(reader: "io.BufferedReader[Any]") -> str:

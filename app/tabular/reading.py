@@ -43,7 +43,7 @@ def describe_upload(
     refusal_or_description = _read(path, format, destination, limits=limits, kinds=kinds, missing=missing)
     if isinstance(refusal_or_description, Description):
         return refusal_or_description
-    raise _error(refusal_or_description)
+    raise error_of(refusal_or_description)
 
 
 def describe_rows(
@@ -155,7 +155,8 @@ def _too_large(detail: str) -> Outcome:
     return Outcome(refusal=Refusal(code="too_large", detail=detail))
 
 
-def _error(refusal: Refusal) -> InvalidData | TooLarge | Invalid:
+def error_of(refusal: Refusal) -> InvalidData | TooLarge | Invalid:
+    """A refusal as the API tells it."""
     if refusal.code == "too_large":
         return TooLarge(refusal.sentence())
     if refusal.code == "invalid":
@@ -166,7 +167,7 @@ def _error(refusal: Refusal) -> InvalidData | TooLarge | Invalid:
 def _error_in_body(refusal: Refusal, member: str) -> InvalidData | TooLarge | Invalid:
     """The same with a pointer into the body, whose rows were written one a line."""
     if refusal.code != "invalid_data":
-        return _error(refusal)
+        return error_of(refusal)
     row = None if refusal.line is None else refusal.line - 1
     places = [row, refusal.column] if member == "rows" else [refusal.column, row]
     found = [place for place in places if place is not None]

@@ -54,7 +54,7 @@ def test_a_question_that_fails_is_told_to_all_who_asked_and_the_next_is_asked_al
     assert third == 1
 
 
-def chosen_from(*choices: str, there: str) -> tuple[str, str]:
+def chosen_from(*choices: str, there: str) -> str:
     """What comes of these choices, one after the other, where a single one can be read."""
     ids = iter(choices)
 
@@ -70,7 +70,7 @@ def chosen_from(*choices: str, there: str) -> tuple[str, str]:
 
 
 def test_what_is_gone_before_it_is_read_is_chosen_again() -> None:
-    assert chosen_from("a", "b", "c", there="c") == ("c", "with c")
+    assert chosen_from("a", "b", "c", there="c") == "with c"
 
 
 def test_what_is_chosen_again_and_still_not_there_is_told() -> None:

@@ -82,9 +82,8 @@ def test_a_path_that_is_not_there_is_a_problem(shared: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/batch_predictions"),
-        ("GET", "/v2"),
-        ("POST", "/v2/models/x/infer"),
+        ("GET", "/v1/webhooks"),
+        ("POST", "/v1/webhooks/whk_1/test"),
     ],
 )
 def test_a_path_of_a_later_version_is_refused_by_name(shared: Service, method: str, path: str) -> None:
@@ -147,6 +146,19 @@ def test_a_crash_is_a_problem_without_a_word_about_its_cause(sqlite_url: str, va
     problem = assert_problem(answer, 500, "internal_error")
     assert problem["detail"] == "Something unexpected happened."
     assert "Traceback" not in answer.text
+
+
+def test_a_prediction_without_the_database_is_503_by_either_way(sqlite_url: str, valkey_server: str, tmp_path: Path) -> None:
+    with running(settings_for(sqlite_url, tmp_path / "data", redis_url=valkey_server)) as service:
+        job = service.submit()["id"]
+        with sqlite3.connect(tmp_path / "trainyard.db") as connection:
+            connection.execute("ALTER TABLE checkpoints RENAME TO gone")
+        paths = [f"/v1/jobs/{job}/predict", f"/v1/jobs/{job}/predict?checkpoint=last", f"/v2/models/{job}/infer"]
+        answers = [service.client.post(path, json={"rows": [[1]]}) for path in paths]
+
+    for answer in answers:
+        assert_problem(answer, 503, "unavailable")
+        assert answer.headers["retry-after"] == "2"
 
 
 def test_a_database_that_is_away_is_503(sqlite_url: str, valkey_server: str, tmp_path: Path) -> None:

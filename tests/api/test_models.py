@@ -125,6 +125,26 @@ def test_a_model_predicts_by_its_default_by_a_number_and_by_an_alias(lasting: Se
     assert len({str(answer["probabilities"]) for answer in answers}) == 3
 
 
+def test_the_inference_protocol_tells_and_serves_versions_as_they_come_and_go(lasting: Service, ids: list[str]) -> None:
+    name = "comes-and-goes"
+    path = named(lasting, name, ids[0])
+
+    def served(which: str = "") -> str:
+        inputs = [{"name": "size", "datatype": "FP64", "shape": [1], "data": [1.0]}]
+        answer = lasting.post(f"/v2/models/{name}{which}/infer", {"inputs": inputs})
+        return f"{answer['model_version']} {answer['parameters']['checkpoint']}"
+
+    assert (served(), lasting.get(f"/v2/models/{name}")["versions"]) == (f"1 {ids[0]}", ["1"])
+    register(lasting, path, ids[1])
+    assert (served(), served("/versions/2")) == (f"1 {ids[0]}", f"2 {ids[1]}")
+    move(lasting, path, "default", 2)
+    assert (served(), served("/versions/default")) == (f"2 {ids[1]}",) * 2
+    delete(lasting, f"{path}/versions/1")
+    assert lasting.get(f"/v2/models/{name}")["versions"] == ["2"]
+    missing = lasting.client.post(f"/v2/models/{name}/versions/1/infer", json={"inputs": []})
+    assert "error" in assert_problem(missing, 404, "not_found")
+
+
 def test_what_is_not_there_predicts_nothing(lasting: Service) -> None:
     path = named(lasting, "empty")
 
@@ -140,7 +160,6 @@ def test_what_is_not_there_predicts_nothing(lasting: Service) -> None:
         assert_problem(lasting.client.post(f"{path}{which}/predict", json=ROWS), 404, "not_found")
     assert_problem(lasting.client.post("/v1/models/nobody/predict", json=ROWS), 404, "not_found")
     assert_problem(lasting.client.post(f"{path}/predict", json=ROWS), 409, "conflict")
-    assert pointers(lasting.client.post(f"{path}/predict", json={"rows": 5})) == ["/rows"]
 
 
 def test_rows_that_do_not_fit_a_model_are_refused_by_row_and_column(lasting: Service, ids: list[str]) -> None:

@@ -31,6 +31,8 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     followed = trainyard(service, "jobs", "follow", job)
     (tmp_path / "rows.json").write_text('[{"x": 1}, {"x": 2}]')
     predicted = trainyard(service, "predict", job, str(tmp_path / "rows.json"))
+    (tmp_path / "rows.csv").write_text("x\n1\n2\n")
+    trainyard(service, "predict", job, str(tmp_path / "rows.csv"), "--to", str(tmp_path / "answer.csv"))
     listed = trainyard(service, "jobs", "list", "--limit", "1")
     (tmp_path / "one.csv").write_text("x,y\n7,a\n")
     other = trainyard(service, "datasets", "upload", str(tmp_path / "one.csv")).stdout.strip()
@@ -41,7 +43,9 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     assert followed.returncode == 0
     assert "Epoch [3/3], Loss: " in followed.stdout
     assert followed.stdout.endswith("succeeded (max_epochs)\n")
-    assert set(json.loads(predicted.stdout)["predictions"]) <= {"a", "b"}
+    labels = json.loads(predicted.stdout)["predictions"]
+    assert set(labels) <= {"a", "b"}
+    assert [line.partition(",")[0] for line in (tmp_path / "answer.csv").read_text().splitlines()] == ["prediction", *labels]
     assert job in listed.stdout
     assert "typed" in listed.stdout
 

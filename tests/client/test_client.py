@@ -1,6 +1,7 @@
 """The client library against a real service."""
 
 import hashlib
+import json
 import math
 import os
 import signal
@@ -13,7 +14,8 @@ from app.upkeep.stale import marked
 from tests.servers.processes import command_line, free_port
 from tests.servers.service import Service
 from trainyard import Client, TrainyardProblem
-from trainyard.answers import Job, numbers
+from trainyard.answers import Job, Prediction, numbers
+from trainyard.predicting import Given
 
 SPEC: dict[str, object] = {"target": "species", "network": {"hidden_layers": [4]}, "batch_size": 16}
 
@@ -58,6 +60,22 @@ def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) 
     assert prediction["predictions"][0] == prediction["predictions"][1]
     assert prediction["probabilities"] is not None
     assert sum(prediction["probabilities"][0]) == pytest.approx(1)
+    assert rows_of_every_kind(client, job["id"], flower, tmp_path) == [prediction] * 3
+
+
+def rows_of_every_kind(client: Client, job: str, flower: dict[str, float], folder: Path) -> list[Prediction]:
+    """The answers for two flowers as columns and as files; an answer in a file has the same predictions."""
+    (folder / "rows.csv").write_text("\n".join([",".join(flower), *[",".join(map(str, flower.values()))] * 2]))
+    (folder / "rows.json").write_text(json.dumps({"rows": [flower, flower]}))
+    given: list[Given] = [{name: [size, size] for name, size in flower.items()}, folder / "rows.csv", folder / "rows.json"]
+    answers = [client.predict(job, rows) for rows in given]
+    labels = answers[0]["predictions"]
+    assert client.predict(job, given[1], outputs=["predictions"]) == {**answers[0], "probabilities": None}
+    csv = client.predict_to(folder / "answer.csv", job, given[1], outputs=["predictions"]).read_text()
+    assert csv.splitlines() == ["prediction", *map(str, labels)]
+    with pytest.raises(ValueError, match=r"should end in \.csv"):
+        client.predict_to(folder / "answer.xlsx", job, given[1])
+    return answers
 
 
 def test_a_clone_trains_the_same_but_for_what_is_set(client: Client) -> None:

@@ -25,9 +25,11 @@ STAY = {
     *("livez", "readyz", "get_system", "get_metrics", "evaluate_job", "create_model", "list_models", "get_model"),
     *("delete_model", "register_model_version", "list_model_versions", "get_model_version", "delete_model_version"),
     *("list_model_aliases", "get_model_alias", "move_model_alias", "delete_model_alias", "list_model_alias_moves"),
-    *("predict_model", "predict_model_version"),
+    *("predict_model", "predict_model_version", "predict_checkpoint", "infer", "infer_version", "get_inference_server"),
+    *("is_inference_server_live", "is_inference_server_ready", "get_inference_model", "get_inference_model_version"),
+    *("is_inference_model_ready", "is_inference_model_version_ready"),
 }
-PROBES = {"/livez", "/readyz"}
+PROBES = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 
 
 def test_it_is_a_document_of_openapi_3_1() -> None:

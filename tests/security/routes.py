@@ -42,12 +42,17 @@ def _operations() -> list[Operation]:
     ours = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     return sorted(
         (
-            Operation(method, route.path, isinstance(route, APIRoute) and route.body_field is not None)
+            Operation(method, route.path, isinstance(route, APIRoute) and _takes_a_body(route))
             for route in (*framework, *ours)
             for method in route.methods or ()
         ),
         key=str,
     )
+
+
+def _takes_a_body(route: APIRoute) -> bool:
+    """Read by a model, or as it is."""
+    return route.body_field is not None or "requestBody" in (route.openapi_extra or {})
 
 
 OPERATIONS = _operations()

@@ -16,12 +16,13 @@ SPELLINGS = [
     "file:%2f%2f%2fetc%2fpasswd", "C:%5cwindows%5cwin.ini", "model.json%00.txt", "%00", "%0d%0aX-A:b", "%ff%fe",
     "%ed%a0%80", "%20", "*", "%25", "'%20OR%201=1--", "ckpt_%25", "None", "-1", "%1b%5b2J", "{job_id}", "a" * 5000,
 ]  # fmt: skip
-REFUSED = {400, 404, 405, 422}
+REFUSED = {400, 404, 405, 415, 422}
 MARKS = ("SQLite format", "root:", "PAR1", "Traceback", "/work", "site-packages", "sqlalchemy")
 
 # A body without a fault for each kind of operation that has one.
 FITTING: dict[str, object] = {
     "predict": {"rows": [{}]},
+    "infer": {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 1], "data": [1]}]},
     "clone": {},
     "evaluate": {"dataset": "ds_none"},
     "versions": {"checkpoint": "ckpt_1"},

@@ -24,7 +24,7 @@ PREFIXES = {
     "name": "model",
     "batch_id": "bp",
 }
-NO_LISTS = {"/v1/system", "/v1/history", "/metrics"}
+NO_LISTS = {"/v1/system", "/v1/history", "/v2", "/metrics"}
 LISTS = sorted({one.path for one in GUARDED if one.method == "GET" and not one.parameters} - NO_LISTS)
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs/{job_id}/clone": {},

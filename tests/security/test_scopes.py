@@ -11,8 +11,10 @@ from tests.security.conftest import KEY
 from tests.security.routes import GUARDED, Operation
 
 ADMIN = {"POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/{key_id}", "GET /metrics"}
-PREDICT = {f"POST /v1/{of}/predict" for of in ("jobs/{job_id}", "models/{name}", "models/{name}/versions/{version}")}
-READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/evaluate", *PREDICT}
+MODELS = ("models/{name}", "models/{name}/versions/{version}")
+PREDICT = {f"POST /v1/{of}/predict" for of in ("jobs/{job_id}", "checkpoints/{checkpoint_id}", *MODELS)}
+INFER = {f"POST /v2/{of}/infer" for of in MODELS}
+READ = {"POST /v1/jobs/plan", "POST /v1/jobs/{job_id}/evaluate", *PREDICT, *INFER}
 
 
 def needed(operation: Operation) -> str:

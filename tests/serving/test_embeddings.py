@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from app.domain.columns import CategoricalColumn, FittedColumn
 from app.domain.schema import StorageType
 from app.domain.spec import ResolvedSpec
-from app.services.predictions import Predictions
 from app.serving.predict import open_session
-from app.serving.requests import PredictBody
-from app.serving.sessions import Sessions
 from app.tabular.preprocessing import transform
-from tests.serving.checkpoints import LABELS, NUMBER, TEXT, embedding, feed, files, network_of, resolved, state
+from tests.serving import asking
+from tests.serving.checkpoints import LABELS, NUMBER, TEXT, embedding, feed, network_of, resolved, state
 from worker.engine.export import to_onnx
 
 COLUMNS: list[FittedColumn] = [
@@ -104,9 +102,6 @@ def test_a_model_keeps_its_tables_small() -> None:
 
 
 def test_the_api_answers_the_same() -> None:
-    service = Predictions(files(COLUMNS), Sessions(limit_bytes=10**9))
-    body = PredictBody.model_validate({"rows": [list(row) for row in FRAME.iter_rows()]})
+    answer = asking.answered({"rows": [list(row) for row in FRAME.iter_rows()]}, columns=COLUMNS)
 
-    answer = service.predict(body, checkpoint_id="ckpt_1", max_rows=100)
-
-    np.testing.assert_allclose(np.array(answer.probabilities, dtype=np.float64), probabilities(COLUMNS, FRAME), atol=1e-5)
+    np.testing.assert_allclose(np.array(answer["probabilities"]), probabilities(COLUMNS, FRAME), atol=1e-5)

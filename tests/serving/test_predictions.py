@@ -3,46 +3,35 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 
 from app.domain.columns import FittedColumn, FittedTarget
-from app.domain.errors import Invalid
+from app.domain.errors import Invalid, TooLarge, Unavailable
 from app.domain.schema import Level, StorageType
-from app.services.predictions import PredictionAnswer, Predictions
+from app.services.deadline import Deadline
+from app.serving.json_body import JsonSource
 from app.serving.predict import CHUNK, Inputs
-from app.serving.requests import PredictBody
-from app.serving.sessions import Sessions
-from tests.serving.checkpoints import COLUMNS, FRAME, LABELS, NUMBER, NUMBERS, Files, feed, files, ready
+from app.serving.told import Written, write_json
+from tests.serving.asking import SERVED, answered, json_source, service
+from tests.serving.checkpoints import COLUMNS, FRAME, NUMBER, NUMBERS, feed, files, ready
 
 FEATURES: list[FittedColumn] = [NUMBER(name="length"), NUMBER(name="width")]
-
-
-def service(stored: Files) -> Predictions:
-    return Predictions(stored, Sessions(limit_bytes=10**9))
-
-
-def predict(
-    body: dict[str, Any], *, columns: list[FittedColumn], target: FittedTarget = LABELS, seed: int = 0
-) -> PredictionAnswer:
-    return service(files(columns, target, seed=seed)).predict(
-        PredictBody.model_validate(body), checkpoint_id="ckpt_1", max_rows=10_000
-    )
 
 
 def test_the_answer_has_labels_probabilities_and_classes_in_the_order_of_the_rows() -> None:
     rows = [[-9.0, 3.0], [9.0, -3.0], [0.0, 0.0]]
 
-    answer = predict({"rows": rows}, columns=FEATURES)
+    answer = answered({"rows": rows}, columns=FEATURES)
 
-    probabilities = np.array(answer.probabilities, dtype=np.float64)
-    assert answer.classes == ["a", "b", "c"]
-    assert answer.predictions == [answer.classes[best] for best in probabilities.argmax(1)]
+    probabilities = np.array(answer["probabilities"], dtype=np.float64)
+    assert answer["classes"] == ["a", "b", "c"]
+    assert answer["predictions"] == [answer["classes"][best] for best in probabilities.argmax(1)]
     assert probabilities.sum(1) == pytest.approx([1, 1, 1])
-    assert predict({"rows": rows[::-1]}, columns=FEATURES).predictions == list(answer.predictions)[::-1]
+    assert answered({"rows": rows[::-1]}, columns=FEATURES)["predictions"] == answer["predictions"][::-1]
 
 
 @pytest.mark.parametrize(
@@ -59,25 +48,22 @@ def test_a_label_comes_back_with_its_own_type_and_a_binary_model_has_two_columns
 ) -> None:
     target = FittedTarget(name="y", type=stored, classes=classes)
 
-    answer = predict({"columns": {"length": [-30.0, 30.0], "width": [30.0, -30.0]}}, columns=FEATURES, target=target, seed=1)
+    told = answered({"columns": {"length": [-30.0, 30.0], "width": [30.0, -30.0]}}, columns=FEATURES, target=target, seed=1)
 
-    told = orjson.loads(orjson.dumps(answer))
     assert told["classes"] == classes
     assert {(type(label), label) for label in told["predictions"]} == {(type(label), label) for label in classes}
     assert [len(row) for row in told["probabilities"]] == [2, 2]
 
 
 def test_a_regression_has_numbers_and_nothing_else() -> None:
-    answer = predict({"rows": [[1.0, 2.0]]}, columns=FEATURES, target=NUMBERS)
+    answer = answered({"rows": [[1.0, 2.0]]}, columns=FEATURES, target=NUMBERS)
 
-    assert isinstance(answer.predictions[0], float)
-    assert (answer.probabilities, answer.classes) == (None, None)
+    assert isinstance(answer["predictions"][0], float)
+    assert (answer["probabilities"], answer["classes"]) == (None, None)
 
 
-def test_an_answer_is_ready_for_json() -> None:
-    answer = predict({"rows": [[1.0, None]]}, columns=FEATURES)
-
-    told = orjson.loads(orjson.dumps(answer))
+def test_an_answer_has_these_members() -> None:
+    told = answered({"rows": [[1.0, None]]}, columns=FEATURES)
 
     assert (told["object"], told["checkpoint"]) == ("prediction", "ckpt_1")
     assert set(told) == {"object", "checkpoint", "predictions", "probabilities", "classes", "warnings"}
@@ -88,9 +74,58 @@ def test_an_answer_is_ready_for_json() -> None:
 def test_a_number_beyond_double_precision_is_told_as_infinity() -> None:
     huge = FittedTarget(name="y", type=StorageType.FLOAT64, scale=1e308)
 
-    answer = predict({"rows": [[1e6, -1e6], [-1e6, 1e6]]}, columns=FEATURES, target=huge)
+    answer = answered({"rows": [[1e6, -1e6], [-1e6, 1e6]]}, columns=FEATURES, target=huge)
 
-    assert {"Infinity", "-Infinity"} & set(answer.predictions)
+    assert {"Infinity", "-Infinity"} & set(answer["predictions"])
+
+
+def test_a_probability_is_told_as_the_very_number_that_the_network_gave() -> None:
+    found = ready(FEATURES).predictor.predict(Inputs(1, np.array([[1.0, 2.0]]))).probabilities
+
+    assert found is not None
+    assert answered({"rows": [[1.0, 2.0]]}, columns=FEATURES)["probabilities"] == found.astype(np.float64).tolist()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "there"),
+    [
+        (["predictions"], {"predictions"}),
+        (["probabilities"], {"probabilities"}),
+        (["probabilities", "predictions"], {"predictions", "probabilities"}),
+    ],
+)
+def test_an_answer_has_the_outputs_that_were_asked_for(outputs: list[str], there: set[str]) -> None:
+    whole = answered({"rows": [[1.0, 2.0]]}, columns=FEATURES)
+
+    answer = answered({"rows": [[1.0, 2.0]], "outputs": outputs}, columns=FEATURES)
+
+    for name in ("predictions", "probabilities"):
+        assert answer[name] == (whole[name] if name in there else None)
+    assert answer["classes"] == whole["classes"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "places"),
+    [
+        ([], ["/outputs"]),
+        ("predictions", ["/outputs"]),
+        (["label"], ["/outputs/0"]),
+        (["predictions", 1, None, []], ["/outputs/1", "/outputs/2", "/outputs/3"]),
+    ],
+)
+def test_other_outputs_are_refused(outputs: object, places: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        answered({"rows": [[1.0, 2.0]], "outputs": outputs}, columns=FEATURES)
+
+    assert [fault.pointer for fault in caught.value.faults] == places
+
+
+def test_a_regression_is_not_asked_for_probabilities_alone() -> None:
+    both = {"rows": [[1.0, 2.0]], "outputs": ["predictions", "probabilities"]}
+
+    assert answered(both, columns=FEATURES, target=NUMBERS)["probabilities"] is None
+    with pytest.raises(Invalid, match="no probabilities"):
+        answered({"rows": [[1.0, 2.0]], "outputs": ["probabilities"]}, columns=FEATURES, target=NUMBERS)
 
 
 def test_the_same_rows_get_the_same_answer_in_every_form() -> None:
@@ -102,10 +137,9 @@ def test_the_same_rows_get_the_same_answer_in_every_form() -> None:
         {"columns": {name: [record[name] for record in records] for name in names}},
     ]
 
-    answers = [predict(form, columns=COLUMNS) for form in forms]
+    answers = [answered(form) for form in forms]
 
-    assert answers[0].predictions == answers[1].predictions == answers[2].predictions
-    assert answers[0].probabilities == answers[1].probabilities == answers[2].probabilities
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_a_request_is_read_as_the_training_frame_was() -> None:
@@ -115,7 +149,8 @@ def test_a_request_is_read_as_the_training_frame_was() -> None:
 
     expected = checkpoint.predictor.predict(Inputs(len(FRAME), features, tuple(texts)))  # type: ignore[arg-type]
 
-    assert predict({"rows": FRAME.to_dicts()}, columns=COLUMNS).probabilities == expected.probabilities
+    assert expected.probabilities is not None
+    assert answered({"rows": FRAME.to_dicts()})["probabilities"] == expected.probabilities.tolist()
 
 
 def test_more_rows_than_one_run_takes_are_joined_in_order() -> None:
@@ -124,38 +159,84 @@ def test_more_rows_than_one_run_takes_are_joined_in_order() -> None:
 
     whole = predictor.predict(Inputs(len(values), values))
 
+    assert whole.labels is not None
     assert whole.probabilities is not None
-    assert len(whole.predictions) == len(whole.probabilities) == len(values)
+    assert len(whole.labels) == len(whole.probabilities) == len(values)
     for row in (0, CHUNK - 1, CHUNK, 2 * CHUNK + 4):
         alone = predictor.predict(Inputs(1, values[row : row + 1]))
-        assert alone.predictions[0] == whole.predictions[row]
+        assert alone.labels is not None
+        assert alone.labels[0] == whole.labels[row]
         assert alone.probabilities is not None
         assert alone.probabilities[0] == pytest.approx(whole.probabilities[row], abs=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 1001])
+@pytest.mark.parametrize("rows", [1, 1001, 60_000])
 def test_an_event_loop_gets_the_same_answer_whether_the_checkpoint_is_in_memory_or_not(rows: int) -> None:
-    served = service(files(FEATURES))
-    body = PredictBody(rows=[[1.0, 2.0]] * rows)
-    most = 2000
+    served = service(files(FEATURES), rows=100_000)
+    source = json_source({"rows": [[1.0, 2.0]] * rows})
 
-    async def twice() -> list[PredictionAnswer]:
-        return [await served.predict_soon(body, checkpoint_id="ckpt_1", max_rows=most) for _ in range(2)]
+    async def twice() -> list[Written]:
+        return [await served.predict_soon(source, write_json, SERVED) for _ in range(2)]
 
     cold, warm = asyncio.run(twice())
 
-    assert cold == warm == served.predict(body, checkpoint_id="ckpt_1", max_rows=most)
+    assert cold == warm == served.predict(source, write_json, SERVED)
 
 
-def test_a_refused_request_names_its_faults() -> None:
+def test_what_takes_longer_than_a_call_may_is_refused() -> None:
+    served = service(files(FEATURES), seconds=1e-9)
+    some, many = (json_source({"rows": [[1.0, 2.0]] * rows}) for rows in (1, CHUNK + 1))
+
+    async def both() -> None:
+        served.ready(SERVED.checkpoint_id)
+        await served.predict_soon(some, write_json, SERVED)
+        with pytest.raises(TooLarge, match="fewer rows"):
+            await served.predict_soon(many, write_json, SERVED)
+
+    asyncio.run(both())
+    with pytest.raises(Unavailable, match="busy"):
+        served.predict(some, write_json, SERVED, deadline=Deadline(0))
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ([1], ""),
+        ({"rows": 5}, "/rows"),
+        ({"columns": [1]}, "/columns"),
+        ({"columns": {"length": 1.0, "width": [2.0]}}, "/columns/length"),
+        ({"rows": [[1.0, "x"]]}, "/rows/0/1"),
+        ({"rows": [[1.0, 2.0]], "a/b": 1}, "/a~1b"),
+    ],
+)
+def test_a_refused_request_names_its_faults(body: Mapping[str, object], place: str) -> None:
     with pytest.raises(Invalid) as caught:
-        predict({"rows": [[1.0, "x"]]}, columns=FEATURES)
+        answered(body, columns=FEATURES)
 
-    assert caught.value.faults[0].pointer == "/rows/0/1"
+    assert [fault.pointer for fault in caught.value.faults] == [place]
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ('{"rows": [[1, true]]}', False),
+        ('{"rows": [[1, false]]}', False),
+        ('{"rows": [[1, 0]], "outputs": ["predictions"]}', True),
+        ('{"rows": [{"length": 1, "width": 2, "true": "false", ' + ", ".join(f'"u{i}": 1' for i in range(99)) + "}]}", True),
+        ('{"rows": [{' + ", ".join(f'"u{i}": 1' for i in range(99)) + ', "length": 1, "width": true}]}', False),
+    ],
+)
+def test_true_and_false_are_told_from_numbers_wherever_they_stand(text: str, answers: bool) -> None:
+    source = JsonSource(text.encode())
+    if answers:
+        assert service(files(FEATURES)).predict(source, write_json, SERVED).body
+        return
+    with pytest.raises(Invalid, match="a number is expected"):
+        service(files(FEATURES)).predict(source, write_json, SERVED)
 
 
 def test_serving_never_loads_torch() -> None:
-    modules = "app.serving.sessions, app.serving.inputs, app.services.predictions"
+    modules = "app.serving.sessions, app.serving.inputs, app.serving.v2.source, app.services.predictions"
 
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules or 'polars' in sys.modules)"
 

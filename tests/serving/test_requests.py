@@ -12,8 +12,8 @@ from app.domain.errors import Invalid, TooLarge
 from app.domain.schema import StorageType
 from app.serving.findings import MOST, Findings, PredictionWarning
 from app.serving.inputs import InputReader
+from app.serving.json_body import asked_by
 from app.serving.predict import Inputs
-from app.serving.requests import PredictBody
 from tests.serving.checkpoints import NUMBER, TEXT
 
 LENGTH, WIDTH = NUMBER(name="length"), NUMBER(name="width")
@@ -25,7 +25,7 @@ MIXED: list[FittedColumn] = [CITY, LENGTH, FLAG, CODE]
 
 def read(body: dict[str, Any], columns: Sequence[FittedColumn]) -> tuple[Inputs, list[PredictionWarning]]:
     findings = Findings()
-    inputs = InputReader(columns).read(PredictBody.model_validate(body), max_rows=1000, findings=findings)
+    inputs = InputReader(columns).read(asked_by(body).sent, max_rows=1000, findings=findings)
     return inputs, findings.warnings()
 
 

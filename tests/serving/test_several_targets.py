@@ -4,18 +4,15 @@ import json
 from functools import partial
 
 import numpy as np
-import orjson
 import pytest
 import torch
 
 from app.domain.columns import AnyTarget, FittedColumn, FittedTarget, FittedTargets
 from app.domain.manifest import Manifest
 from app.domain.schema import StorageType, Task
-from app.services.predictions import PredictionAnswer, Predictions
 from app.serving.predict import open_session
-from app.serving.requests import PredictBody
-from app.serving.sessions import Sessions
 from app.tabular.preprocessing import transform
+from tests.serving.asking import Answer, answered
 from tests.serving.checkpoints import COLUMNS, FRAME, NUMBER, feed, files, network_of, resolved, state
 from worker.engine.export import to_onnx
 
@@ -32,10 +29,8 @@ NUMBERS = FittedTargets(
 )
 
 
-def predict(rows: list[list[float]], target: AnyTarget, *, seed: int = 0) -> PredictionAnswer:
-    body = PredictBody.model_validate({"rows": rows})
-    service = Predictions(files(FEATURES, target, seed=seed), Sessions(limit_bytes=10**9))
-    return service.predict(body, checkpoint_id="ckpt_1", max_rows=10_000)
+def predict(rows: list[list[float]], target: AnyTarget, *, seed: int = 0) -> Answer:
+    return answered({"rows": rows}, columns=FEATURES, target=target, seed=seed)
 
 
 @pytest.mark.parametrize("normalization", ["none", "batch"])
@@ -74,9 +69,8 @@ def test_labels_are_those_of_torch_and_the_likely_ones_are_named(loss: str) -> N
 
 
 def test_an_answer_has_a_list_of_numbers_for_each_row() -> None:
-    answer = predict([[1.0, 2.0], [-3.0, 0.5]], NUMBERS)
+    told = predict([[1.0, 2.0], [-3.0, 0.5]], NUMBERS)
 
-    told = orjson.loads(orjson.dumps(answer))
     assert [[type(number) for number in row] for row in told["predictions"]] == [[float] * 3] * 2
     assert [row[1] < -9e5 for row in told["predictions"]] == [True, True]
     assert (told["probabilities"], told["classes"]) == (None, None)
@@ -85,13 +79,12 @@ def test_an_answer_has_a_list_of_numbers_for_each_row() -> None:
 def test_an_answer_has_labels_and_how_probable_each_is() -> None:
     rows = [[-40.0, 3.0], [40.0, -3.0], [0.0, 9.0]]
 
-    answer = predict(rows, TWO, seed=1)
+    told = predict(rows, TWO, seed=1)
 
-    told = orjson.loads(orjson.dumps(answer))
     assert told["classes"] == ["red", "round"]
     assert told["predictions"] == [[p > 0.5 for p in row] for row in told["probabilities"]]
     assert {label for row in told["predictions"] for label in row} == {True, False}
-    assert predict(rows[::-1], TWO, seed=1).predictions == list(answer.predictions)[::-1]
+    assert predict(rows[::-1], TWO, seed=1)["predictions"] == told["predictions"][::-1]
 
 
 @pytest.mark.parametrize(
@@ -105,18 +98,16 @@ def test_an_answer_has_labels_and_how_probable_each_is() -> None:
 def test_labels_have_the_type_that_their_columns_share(types: list[StorageType], expected: type) -> None:
     columns = [FittedTarget(name=f"y{i}", type=type, classes=[0, 1]) for i, type in enumerate(types)]
 
-    answer = predict([[1.0, 2.0]], FittedTargets(columns=columns))
+    told = predict([[1.0, 2.0]], FittedTargets(columns=columns))
 
-    told = orjson.loads(orjson.dumps(answer))
     assert [type(label) for label in told["predictions"][0]] == [expected] * 2
 
 
 def test_a_number_beyond_double_precision_is_told_as_infinity_in_its_place() -> None:
     huge = FittedTarget(name="huge", type=StorageType.FLOAT64, center=1.7e308, scale=1e308)
 
-    answer = predict([[9.0, 9.0], [-90.0, 90.0]], FittedTargets(columns=[NUMBERS.columns[0], huge]))
+    told = predict([[9.0, 9.0], [-90.0, 90.0]], FittedTargets(columns=[NUMBERS.columns[0], huge]))["predictions"]
 
-    told = orjson.loads(orjson.dumps(answer))["predictions"]
     assert [isinstance(row[0], float) for row in told] == [True, True]
     assert told[1][1] == "-Infinity"
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from app.domain.batch_warnings import Kind
@@ -20,6 +21,12 @@ def test_all_are_counted_and_the_first_rows_are_kept() -> None:
     assert findings.counts == {Kind("unseen_category", "b"): 5, Kind("missing_value", "a"): 5}
     assert [(one["row"], one["column"]) for one in kept] == [(1000, "b"), (1000, "a"), (1001, "b")]
     assert kept[0]["detail"] == "Row 1000, column 'b': something."
+
+
+def test_of_a_block_of_cells_none_is_left_uncounted() -> None:
+    cells = np.ones((500, 2), dtype=np.bool_)
+
+    assert len([*RowFindings(first=0, room=3).to_warn_of(cells)]) == 1000
 
 
 def test_without_room_nothing_is_kept() -> None:

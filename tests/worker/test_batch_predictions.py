@@ -20,8 +20,8 @@ from app.persistence.batch_rows import BatchPredictionRow
 from app.persistence.database import Database
 from app.persistence.tables import batch_predictions as table
 from app.serving.findings import Findings
-from app.serving.predict import Prediction
-from app.serving.requests import PredictBody
+from app.serving.json_body import asked_by
+from app.serving.predict import Outputs
 from app.serving.sessions import load
 from app.storage.folder import Folder
 from tests.persistence.batches import aged
@@ -43,11 +43,11 @@ def files(yard: Yard, asked: BatchPredictionRow) -> list[Path]:
     return [path for path in (yard.storage.root / "batch_predictions" / asked.id).rglob("*") if path.is_file()]
 
 
-def by_request(batches: Batches, dataset: str) -> Prediction:
+def by_request(batches: Batches, dataset: str) -> Outputs:
     """What a request with the same rows is answered."""
     rows = pl.read_parquet(batches.yard.storage.root / dataset_key(dataset)).drop("size").to_dicts()
     ready = load(batches.files.__getitem__)
-    return ready.predictor.predict(ready.reader.read(PredictBody(rows=[*rows]), max_rows=len(rows), findings=Findings()))
+    return ready.predictor.predict(ready.reader.read(asked_by({"rows": rows}).sent, max_rows=len(rows), findings=Findings()))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -61,7 +61,8 @@ def test_every_row_is_predicted_once_in_its_order_as_a_request_is(batches: Batch
     expected = by_request(batches, yard.dataset)
     assert (ended.status, ended.predicted, ended.bytes) == (Status.SUCCEEDED, ROWS, len(content))
     assert found.columns == ["prediction", "probability_high", "probability_low"]
-    assert found["prediction"].to_list() == expected.predictions
+    assert expected.labels is not None
+    assert found["prediction"].to_list() == expected.labels.tolist()
     assert np.allclose(found.drop("prediction").to_numpy(), np.array(expected.probabilities, dtype=float), rtol=1e-6)
 
 

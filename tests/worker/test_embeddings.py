@@ -9,7 +9,7 @@ from app.domain.columns import CategoricalColumn
 from app.domain.job import Status
 from app.domain.manifest import MANIFEST, WEIGHTS, Manifest
 from app.serving.findings import Findings
-from app.serving.requests import PredictBody
+from app.serving.json_body import asked_by
 from app.serving.sessions import load
 from app.tabular.preprocessing import transform
 from tests.worker.yard import Yard
@@ -41,6 +41,6 @@ def test_the_checkpoint_answers_what_torch_computes_from_its_weights(yard: Yard)
     with torch.no_grad():
         expected = network(torch.from_numpy(transform(manifest.columns, FRAME)).float()).sigmoid()[:, 0]
     ready = load(read)
-    body = PredictBody.model_validate({"rows": [list(row) for row in FRAME.rows()]})
-    answer = ready.predictor.predict(ready.reader.read(body, max_rows=5, findings=Findings()))
+    sent = asked_by({"rows": [list(row) for row in FRAME.rows()]}).sent
+    answer = ready.predictor.predict(ready.reader.read(sent, max_rows=5, findings=Findings()))
     np.testing.assert_allclose(np.array(answer.probabilities, dtype=np.float64)[:, 1], expected.numpy(), atol=1e-5)

@@ -9,7 +9,7 @@ from safetensors.numpy import load as load_weights
 from app.domain.job import Status, StopReason
 from app.domain.manifest import MANIFEST, WEIGHTS, Manifest
 from app.serving.findings import Findings
-from app.serving.requests import PredictBody
+from app.serving.json_body import asked_by
 from app.serving.sessions import load
 from app.tabular.preprocessing import transform
 from tests.worker.yard import Killed, Yard, without_seconds
@@ -47,8 +47,8 @@ def test_every_row_is_validated_on_and_the_checkpoint_answers_the_mean(yard: Yar
         with torch.no_grad():
             answers.append(network(x).sigmoid()[:, 0])
     ready = load(read)
-    body = PredictBody.model_validate({"rows": [list(row) for row in FRAME.rows()]})
-    answer = ready.predictor.predict(ready.reader.read(body, max_rows=5, findings=Findings()))
+    sent = asked_by({"rows": [list(row) for row in FRAME.rows()]}).sent
+    answer = ready.predictor.predict(ready.reader.read(sent, max_rows=5, findings=Findings()))
     mean = torch.stack(answers).mean(0).numpy()
     np.testing.assert_allclose(np.array(answer.probabilities, dtype=np.float64)[:, 1], mean, atol=1e-5)
 

@@ -1,8 +1,11 @@
 """What the reader of predictions finds in the rows of a dataset: faults end it, warnings are counted and the first are kept."""
 
 from collections import Counter
+from collections.abc import Iterator
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from app.domain.batch_warnings import Kind
 from app.domain.errors import InvalidData
@@ -31,6 +34,10 @@ class RowFindings(Findings):
             number = row + self._first
             detail, row = detail.replace(f"Row {row},", f"Row {number},", 1), number
         self._kept.append(PredictionWarning(code, detail, row, column))
+
+    def to_warn_of(self, cells: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+        """All of them, for all are counted."""
+        yield from map(tuple, np.argwhere(cells).tolist())
 
     def kept(self) -> list[bytes]:
         """A line for each that there is room for, in the order of the rows."""

@@ -1,15 +1,16 @@
 """The rows of a stored dataset, read and predicted as those of a request are, a few at a time."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from app.domain.batch_prediction import step_rows
 from app.domain.columns import FittedColumn, NumericColumn
+from app.domain.errors import pointer
 from app.serving.predict import CHUNK, Inputs, Outputs
-from app.serving.requests import PredictBody
+from app.serving.sent import SentArrays, Values
 from app.serving.sessions import Ready
 from app.tabular.preprocessing import as_numbers, as_text
 from worker.batch.findings import RowFindings
@@ -32,23 +33,23 @@ class RowPredictor:
         for few in rows.iter_slices(self._step):
             self._alive()
             findings = RowFindings(first=first, room=room)
-            outputs.append(self._ready.predictor.outputs(self._inputs(few, findings)))
+            outputs.append(self._ready.predictor.predict(self._inputs(few, findings)))
             found.append(findings)
             first, room = first + len(few), max(0, room - len(findings.kept()))
         return _joined(outputs), found
 
     def _inputs(self, rows: pl.DataFrame, findings: RowFindings) -> Inputs:
         columns = {column.name: _values(column, rows[column.name]) for column in self._columns}
-        body = PredictBody.model_construct(columns=columns)
-        return self._ready.reader.read(body, max_rows=len(rows), findings=findings)
+        sent = SentArrays(len(rows), columns, partial(pointer, "columns"), "/columns")
+        return self._ready.reader.read(sent, max_rows=len(rows), findings=findings)
 
 
-def _values(column: FittedColumn, cells: pl.Series) -> list[Any]:
+def _values(column: FittedColumn, cells: pl.Series) -> Values:
     """In the types of a request: NaN is a missing number, None a missing category."""
-    return as_numbers(cells).tolist() if isinstance(column, NumericColumn) else as_text(cells).to_list()
+    return as_numbers(cells) if isinstance(column, NumericColumn) else as_text(cells).to_list()
 
 
 def _joined(outputs: list[Outputs]) -> Outputs:
-    labels = np.concatenate([few.labels for few in outputs])
+    labels = np.concatenate([few.labels for few in outputs if few.labels is not None])
     probabilities = [few.probabilities for few in outputs if few.probabilities is not None]
     return Outputs(labels, np.concatenate(probabilities) if probabilities else None)

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol: requests, answers and metadata, in JSON and with its binary extension."""
