@@ -67,7 +67,17 @@ class Work:
             task=Task.MULTICLASS,
             layers=[inputs, *self.layers[1:]],
             embeddings=[SimpleNamespace(levels=n, width=width, size=(n + 1) * width) for n, width in tables],
-            network=SimpleNamespace(**network, hidden_layers=list(self.layers[1:-1])),
+            network=SimpleNamespace(
+                **network,
+                hidden_layers=list(self.layers[1:-1]),
+                parametrization="standard",
+                numeric_features=None,
+                input_scaling=False,
+            ),
+            numeric_feature_columns=[],
+            parameter_groups=SimpleNamespace(
+                **{name: SimpleNamespace() for name in ("bias", "input_scaling", "numeric_features")}
+            ),
             loss=SimpleNamespace(name="cross_entropy", label_smoothing=0.0),
             optimizer=SimpleNamespace(**optimizer),
             lr_schedule=SimpleNamespace(name="constant", warmup_epochs=0),

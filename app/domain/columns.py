@@ -18,6 +18,38 @@ class _Fitted(BaseModel):
     type: StorageType
 
 
+class Bins(BaseModel):
+    """Of a scaled number z one feature for each bin between `knots` k: clip((z - k_i) / (k_i+1 - k_i), 0, 1).
+
+    A bin without width is always 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["piecewise_linear"] = "piecewise_linear"
+    knots: list[float]
+
+    @property
+    def count(self) -> int:
+        """How many features a number has."""
+        return len(self.knots) - 1
+
+
+class Waves(BaseModel):
+    """Of a scaled number z one feature for each frequency f and its phase b: cos(2π f z + b)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["periodic"] = "periodic"
+    frequencies: list[float]
+    phases: list[float]
+
+    @property
+    def count(self) -> int:
+        """How many features a number has."""
+        return len(self.frequencies)
+
+
 class NumericColumn(_Fitted):
     """z = (x' - center) * scale with x' = impute where x is missing; then 1 if missing else 0, where `indicator`.
 
@@ -33,6 +65,8 @@ class NumericColumn(_Fitted):
     center: float = 0.0
     scale: float = 1.0
     quantiles: list[float] | None = None
+    features: Annotated[Bins | Waves, Field(discriminator="kind")] | None = None
+    """More inputs of the network, behind those of all columns but the embedded ones."""
     minimum: float | None = None
     maximum: float | None = None
     """The range seen in training, for warnings; None where nothing was seen."""
@@ -40,7 +74,7 @@ class NumericColumn(_Fitted):
     @property
     def width(self) -> int:
         """How many inputs of the network the column becomes."""
-        return 2 if self.indicator else 1
+        return 1 + self.indicator + (self.features.count if self.features else 0)
 
 
 class CategoricalColumn(_Fitted):
@@ -69,8 +103,10 @@ FittedColumn = Annotated[NumericColumn | CategoricalColumn, Field(discriminator=
 
 
 def own_width(column: FittedColumn) -> int:
-    """How many inputs of the network a column has in its own place: embeddings stand together, behind all others."""
-    return column.width - ((isinstance(column, CategoricalColumn) and column.embedding) or 0)
+    """How many inputs of the network a column has in its own place: numeric features and embeddings stand behind all others."""
+    if isinstance(column, CategoricalColumn):
+        return column.width - (column.embedding or 0)
+    return column.width - (column.features.count if column.features else 0)
 
 
 class FittedTarget(BaseModel):

@@ -39,8 +39,9 @@ def check_continues(
     for name in DATASETS:
         if hashes.get(f"{name}_sha256") != manifest.provenance.get(f"{name}_sha256"):
             _differs(findings, name)
-    if resolved.network.activation != known.network.activation:
-        _differs(findings, "network", "activation")
+    for name in ("activation", "input_scaling"):
+        if getattr(resolved.network, name) != getattr(known.network, name):
+            _differs(findings, "network", name)
     _check_steps(resolved, known, standing, findings)
     _check_end(resolved, known, standing, findings)
 

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.domain.columns import FittedTargets
+from app.domain.front import front_of_spec
 from app.domain.kinds import Kind
 from app.domain.manifest import Manifest
 from app.domain.output import output_activation
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
+from app.domain.resolve_network import parameters_of
 from app.domain.schema import Column, level_text
 from app.domain.spec import JobSpec, ResolvedSpec
 
@@ -42,8 +44,10 @@ def taken_over(resolved: ResolvedSpec, manifest: Manifest, columns: Sequence[Col
     findings.raise_faults()
     _warn_of_levels(manifest, described, findings)
     _warn_of_split(resolved, known, findings)
-    names = ("classes", "layers", "embeddings", "parameters")
-    return resolved.model_copy(update={name: getattr(known, name) for name in names}), findings.warnings
+    names = ("classes", "layers", "embeddings", "numeric_feature_columns")
+    taken = resolved.model_copy(update={name: getattr(known, name) for name in names})
+    parameters = taken.networks * parameters_of(taken.network, taken.layers, taken.embeddings, front_of_spec(taken))
+    return taken.model_copy(update={"parameters": parameters}), findings.warnings
 
 
 def _check_columns(resolved: ResolvedSpec, manifest: Manifest, described: dict[str, Column], findings: Findings) -> None:
@@ -69,6 +73,8 @@ def _check_alike(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings
         there = getattr(known.network, name)
         if getattr(resolved.network, name) != there:
             _unfit(findings, "network", f"{name} {there}", name)
+    if resolved.network.numeric_features != known.network.numeric_features:
+        _unfit(findings, "network", "other numeric_features, which come with its weights", "numeric_features")
 
 
 def _check_ends(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings) -> None:

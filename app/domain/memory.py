@@ -9,6 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from app.domain.custom import is_custom
+from app.domain.front import front_of_spec, is_scaled
 from app.domain.spec import ResolvedSpec
 
 # Bytes of a cell and of a row while a dataset is read, and of a row's output while metrics are computed (float64, sorted).
@@ -21,6 +22,8 @@ _TAPE_CELLS, _TAPE_EPOCHS = 1 << 22, 256
 _GPU_TAPE_CELLS, _GPU_TAPE_STEPS = 1 << 29, 1700
 # Of bf16, in float32's bytes: a step's rounded weights, twice, and its rounded activations.
 _ROUNDED_WEIGHTS, _ROUNDED = 1, 1.5
+# Vectors as long as the parameters, where these are trained by groups: of rates, decays and units.
+_SCALES = 3
 # Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
 _BY_HAND, _MASKS, _BY_AUTOGRAD, _EMBEDDED = 3, 2, 12, 7
 
@@ -76,13 +79,14 @@ def readable(size: int) -> str:
 def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Estimate:
     """Of `members` jobs of this shape in one stack: in a training process's memory, or with `gpu` in the device's."""
     size = 8 if spec.precision == "fp64" else 4
-    moments, weights = _moments(spec), size * spec.parameters
+    moments, weights = _moments(spec), size * _weights(spec)
+    scales = _SCALES * is_scaled(spec)
     # On a GPU the copies of a checkpoint are made in the host's memory.
     written = (0, 0.0) if gpu else (11, 1.5 * moments)
     return Estimate(
         data=_streamed(spec, size, gpu=gpu) if spec.streaming else _held(spec, size, members=members, gpu=gpu),
         parameters=weights * ((8 + _ROUNDED_WEIGHTS * (spec.precision == "bf16")) * members + written[0]),
-        optimizer=int(weights * (members * (2.5 + 2.5 * moments) + written[1])),
+        optimizer=int(weights * (members * (2.5 + 2.5 * moments + scales) + written[1])),
         activations=_activations(spec, size, members, gpu=gpu),
     )
 
@@ -94,8 +98,13 @@ def most_fitting(spec: ResolvedSpec, budget: int, *, most: int, gpu: bool) -> in
 
 def _held(spec: ResolvedSpec, size: int, *, members: int, gpu: bool) -> int:
     """All rows, as the engine has them and on their way there."""
-    engine = members * spec.networks * _tensors(spec, size) + _scores(spec)
+    engine = members * _tensors(spec, size) + _scores(spec)
     return engine if gpu else engine + members * _arrays(spec) + _reading(spec)
+
+
+def _weights(spec: ResolvedSpec) -> int:
+    """Parameters, and the first layer's weight as it is used beside what it is trained as."""
+    return spec.parameters + (spec.networks * (spec.layers[0] + 1) * spec.layers[1] if front_of_spec(spec) else 0)
 
 
 def _rows(spec: ResolvedSpec) -> int:
@@ -118,8 +127,9 @@ def _reading(spec: ResolvedSpec) -> int:
 
 def _cells(spec: ResolvedSpec) -> int:
     """Of the raw columns; text takes two, and what became a code or more than one input was text."""
-    features = len(spec.features)
-    return _rows(spec) * (features + min(features, max(0, spec.layers[0] - features)) + _targets(spec) + 1)
+    features, front = len(spec.features), front_of_spec(spec)
+    inputs = spec.layers[0] - (front.columns * front.features if front else 0)
+    return _rows(spec) * (features + min(features, max(0, inputs - features)) + _targets(spec) + 1)
 
 
 def _arrays(spec: ResolvedSpec) -> int:
@@ -129,9 +139,12 @@ def _arrays(spec: ResolvedSpec) -> int:
 
 
 def _tensors(spec: ResolvedSpec, size: int) -> int:
-    """Design matrices with their column of ones, twice while they are stacked or in another order, and the targets' tables."""
-    inputs = 2 * spec.train_rows + 2 * _validated_at_once(spec) + spec.test_rows
-    return size * (inputs * (columns_of(spec) + 1) + 2 * spec.train_rows * (spec.layers[-1] + 1))
+    """Design matrices with their column of ones, twice while they are stacked or in another order, and the targets' tables.
+
+    The networks of an ensemble share the former and have tables of their own.
+    """
+    inputs = 2 * spec.train_rows + 2 * spec.judged_rows + spec.test_rows
+    return size * (inputs * (columns_of(spec) + 1) + 2 * spec.networks * spec.train_rows * (spec.layers[-1] + 1))
 
 
 def _validated_at_once(spec: ResolvedSpec) -> int:
@@ -166,7 +179,7 @@ def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> i
     if spec.streaming:  # a batch is gathered from the window
         batch += 2 * min(spec.batch_size, spec.train_rows) * (columns_of(spec) + outputs + 2)
     held_out = _validated_at_once(spec) * (max(spec.layers[1:]) + outputs)
-    cells = spec.parameters + spec.networks * (spec.train_rows * outputs + held_out)
+    cells = _weights(spec) + spec.networks * (spec.train_rows * outputs + held_out)
     most = _GPU_TAPE_CELLS if gpu else _TAPE_CELLS
     kept = min(most, _epochs_kept(spec, gpu=gpu) * members * cells)
     scored = _EPOCH_CELL * kept * spec.judged_rows * max(2, outputs) // cells

@@ -20,7 +20,9 @@ def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
     """
     if not spec.pack or spec.streaming or spec.ensemble:
         return None
-    network = spec.network.model_dump(include={"hidden_layers", "activation", "normalization"})
+    network = spec.network.model_dump(
+        include={"hidden_layers", "activation", "normalization", "numeric_features", "input_scaling"}
+    )
     shapes = spec.model_dump(
         mode="json",
         include={

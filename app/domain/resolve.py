@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.domain.cost import CostLimits, check_asked, check_parameters, check_rows
+from app.domain.front import front_of
 from app.domain.resolve_ensemble import resolve_ensemble
-from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, resolve_features
+from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, numeric_feature_columns_of, resolve_features
 from app.domain.resolve_findings import Findings
-from app.domain.resolve_network import check_network, layers_of, parameters_of
+from app.domain.resolve_network import check_network, features_of, layers_of, parameters_of
 from app.domain.resolve_own_datasets import check_own_datasets
 from app.domain.resolve_split import SplitFacts, check_split, is_validated, resolve_split
 from app.domain.resolve_target import Target, check_custom_loss, resolve_loss, resolve_standardizing
@@ -92,10 +93,13 @@ def _complete(
     loss = resolve_loss(spec, target, findings)
     standardizing = resolve_standardizing(spec, loss, target.task, findings)
     split, sizes = resolve_split(spec, target, facts, findings, rows=rows)
-    layers = layers_of(spec.network, inputs=inputs_of(spec, features), outputs=_outputs(target, loss))
+    featured = numeric_feature_columns_of(spec, features, findings)
+    inputs = inputs_of(spec, features) + features_of(spec.network, featured)
+    layers = layers_of(spec.network, inputs=inputs, outputs=_outputs(target, loss))
     embeddings = embeddings_of(spec, features)
+    front = front_of(spec.network, layers, embeddings, columns=len(featured))
     networks = spec.ensemble.members if spec.ensemble else 1
-    parameters = networks * parameters_of(spec.network, layers, embeddings)
+    parameters = networks * parameters_of(spec.network, layers, embeddings, front)
     check_parameters(parameters, limits, findings)
     if sizes is None:
         return None
@@ -112,6 +116,7 @@ def _complete(
         "device": resolve_device(spec, findings),
         "layers": layers,
         "embeddings": embeddings,
+        "numeric_feature_columns": featured,
         "parameters": parameters,
     }
     return ResolvedSpec.model_validate(_as_asked(spec) | decided | sizes.as_rows())

@@ -125,6 +125,16 @@ def inputs_of(spec: JobSpec, features: Sequence[Column]) -> int:
     return len(features) - len(categories) + sum(levels) + indicators
 
 
+def numeric_feature_columns_of(spec: JobSpec, features: Sequence[Column], findings: Findings) -> list[str]:
+    """The columns that have `network.numeric_features`: all numeric ones; that there is none is noted."""
+    if spec.network.numeric_features is None:
+        return []
+    columns = [column.name for column in features if kind_of(spec, column) is Kind.NUMERIC]
+    if features and not columns:
+        findings.fault("network", "numeric_features", detail="No feature is numeric, so there is nothing to make them of.")
+    return columns
+
+
 def embeddings_of(spec: JobSpec, features: Sequence[Column]) -> list[Embedding]:
     """The tables that the spec asks for: of L levels min(50, round(1.6 · L^0.56)) wide, after fastai.
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from app.domain.front import Front
 from app.domain.resolve_findings import Findings
-from app.domain.spec import Embedding, JobSpec, Network
+from app.domain.spec import Embedding, JobSpec, Network, ParameterGroup
 
 
 def check_network(spec: JobSpec, findings: Findings) -> None:
@@ -16,6 +17,20 @@ def check_network(spec: JobSpec, findings: Findings) -> None:
     optimizer = spec.optimizer
     if optimizer.name == "sgd" and optimizer.nesterov and (not optimizer.momentum or optimizer.dampening):
         findings.fault("optimizer", "nesterov", detail="Nesterov needs momentum and no dampening.")
+    _check_groups(spec, findings)
+
+
+def _check_groups(spec: JobSpec, findings: Findings) -> None:
+    """Warns of factors for parameters that are not there."""
+    there = {"input_scaling": spec.network.input_scaling, "numeric_features": spec.network.numeric_features is not None}
+    for name, exists in there.items():
+        if not exists and getattr(spec.parameter_groups, name) != ParameterGroup():
+            findings.warn(f"parameter_groups.{name} changes nothing: the network has no {name}.")
+
+
+def features_of(network: Network, columns: Sequence[str]) -> int:
+    """How many inputs the numeric features of these columns are."""
+    return len(columns) * network.numeric_features.count if network.numeric_features else 0
 
 
 def layers_of(network: Network, *, inputs: int, outputs: int) -> list[int]:
@@ -23,8 +38,9 @@ def layers_of(network: Network, *, inputs: int, outputs: int) -> list[int]:
     return [inputs, *network.hidden_layers, outputs]
 
 
-def parameters_of(network: Network, layers: Sequence[int], embeddings: Sequence[Embedding]) -> int:
-    """Tables of embeddings, weights and biases, and the scale and shift of each normalized hidden layer."""
+def parameters_of(network: Network, layers: Sequence[int], embeddings: Sequence[Embedding], front: Front | None) -> int:
+    """What is trained: tables of embeddings, what stands before the first layer, weights and biases, scales and shifts."""
     tables = sum(embedding.size for embedding in embeddings)
-    linear = sum((above + 1) * below for above, below in pairwise(layers))
-    return tables + linear + (2 * sum(layers[1:-1]) if network.normalization != "none" else 0)
+    before, inputs = (front.parameters, front.inputs) if front else (0, layers[0])
+    linear = sum((above + 1) * below for above, below in pairwise([inputs, *layers[1:]]))
+    return tables + before + linear + (2 * sum(layers[1:-1]) if network.normalization != "none" else 0)

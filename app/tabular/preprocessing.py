@@ -10,6 +10,7 @@ from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn, o
 from app.domain.errors import InvalidData
 from app.domain.schema import Column, Kind, level_text
 from app.domain.spec import Preprocessing, ResolvedSpec
+from app.tabular.numeric_features import fill, fit_features
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -30,17 +31,21 @@ def fit(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -
 def transform(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> Matrix:
     """The inputs `[n, F + E]`, float64: for a number (x' - center) * scale, for a category its one-hot row.
 
-    Of each of the E embedded categories stands the code behind all of these: 0 for missing or unseen, 1 for the first level, ….
+    Behind all of these stand numeric features, then of each of the E embedded categories the code: 0 for missing or unseen, 1
+    for the first level, ….
     Raises InvalidData: a value is missing where the spec said `missing: "error"`.
     """
     widths = [own_width(column) for column in columns]
     embedded = sum(isinstance(column, CategoricalColumn) and column.embedding is not None for column in columns)
-    inputs = np.zeros((len(frame), sum(widths) + embedded))
-    blocks = np.split(inputs, np.cumsum(widths), axis=1)
-    codes = iter(blocks.pop().T)
-    for column, block in zip(columns, blocks, strict=True):
+    counts = [column.features.count for column in columns if isinstance(column, NumericColumn) and column.features]
+    inputs = np.zeros((len(frame), sum(widths) + sum(counts) + embedded))
+    blocks = np.split(inputs, np.cumsum([*widths, *counts]), axis=1)
+    codes, features = iter(blocks.pop().T), iter(blocks[len(widths) :])
+    for column, block in zip(columns, blocks[: len(widths)], strict=True):
         if isinstance(column, NumericColumn):
             _numbers(column, as_numbers(frame[column.name]), block)
+            if column.features:
+                fill(column.features, block[:, 0], next(features))
         elif column.embedding is None:
             _one_hot(column, as_text(frame[column.name]), block)
         else:
@@ -70,7 +75,11 @@ def fit_column(spec: ResolvedSpec, column: Column, training: pl.Series) -> Fitte
         widths = {embedding.column: embedding.width for embedding in spec.embeddings}
         return _fit_category(spec.preprocessing, column, training, embedding=widths.get(column.name))
     values = as_numbers(training)
-    return _fit_number(spec.preprocessing, column, values[~np.isnan(values)], boolean=kind is Kind.BOOLEAN)
+    seen = values[~np.isnan(values)]
+    fitted = _fit_number(spec.preprocessing, column, seen, boolean=kind is Kind.BOOLEAN)
+    if column.name not in spec.numeric_feature_columns:
+        return fitted
+    return fitted.model_copy(update={"features": fit_features(spec, fitted, _inputs(fitted, seen))})
 
 
 def _fit_category(
@@ -150,6 +159,13 @@ def _knots(values: Vector) -> list[float]:
     """Quantiles at equal steps; equal ones count once, so that they ascend strictly."""
     steps = min(QUANTILES, len(values) - 1)
     return [float(knot) for knot in np.unique(np.quantile(values, np.linspace(0, 1, steps + 1)))]
+
+
+def _inputs(column: NumericColumn, values: Vector) -> Vector:
+    """What a column's first input is for values that are there."""
+    block = np.zeros((len(values), own_width(column)))
+    _numbers(column, values, block)
+    return block[:, 0]
 
 
 def _numbers(column: NumericColumn, values: Vector, block: Matrix) -> None:

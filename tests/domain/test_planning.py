@@ -50,5 +50,18 @@ def test_embedded_columns_stand_behind_all_others_and_have_layers_of_their_own()
     assert sum(layer.parameters for layer in layers) == spec.parameters
 
 
+def test_what_stands_before_the_first_layer_has_layers_of_its_own() -> None:
+    network = {"numeric_features": {"kind": "periodic", "frequencies": 4}, "input_scaling": True, "hidden_layers": [5]}
+    columns = [labels("city", [f"c{i}" for i in range(8)]), *COLUMNS]
+    spec = resolved(columns, features=["city", "x"], preprocessing={"categorical": "embedding"}, network=network).spec
+
+    names, layers = columns_of(spec, columns, most=1000), layers_of(spec)
+
+    assert names[:5] == ["x", "x feature 0", "x feature 1", "x feature 2", "x feature 3"]
+    assert len(names) == spec.layers[0]
+    assert [layer.name for layer in layers] == ["embedding of city", "numeric_features", "input_scaling", "hidden_1", "output"]
+    assert sum(layer.parameters for layer in layers) == spec.parameters
+
+
 def test_the_last_step_may_have_fewer_rows() -> None:
     assert [steps_per_epoch(resolved(batch_size=size).spec) for size in (79, 80, "full")] == [2, 1, 1]

@@ -382,3 +382,34 @@ def test_the_limit_on_parameters_is_an_argument() -> None:
 
     with pytest.raises(Invalid, match=r"^/network/hidden_layers: The network has 4483 parameters; the limit is 4482"):
         resolve(spec, columns=COLUMNS, rows=ROWS, limits=CostLimits(parameters=4482))
+
+
+BINS = {"kind": "piecewise_linear", "bins": 8, "width": 2}
+
+
+def test_numeric_features_are_of_numeric_columns_alone_and_stand_before_the_embedded_ones() -> None:
+    columns = [numeric("n"), SMOKER, SPECIES, labels("c", [f"{i}" for i in range(8)]), numeric("m", missing=2)]
+    fields: dict[str, object] = {"features": None, "preprocessing": {"categorical": "embedding", "missing": "indicator"}}
+
+    plain = resolved(columns, **fields, network={"hidden_layers": [10]}).spec
+    spec = resolved(columns, **fields, network={"hidden_layers": [10], "numeric_features": BINS, "input_scaling": True}).spec
+
+    assert spec.numeric_feature_columns == ["n", "m"]
+    assert spec.layers[0] == plain.layers[0] + 2 * 8
+    trained = plain.layers[0] + 2 * 2
+    assert spec.parameters == plain.parameters + 2 * 2 * (8 + 1) + trained + 2 * 2 * 10
+
+
+def test_without_a_numeric_column_there_is_nothing_to_make_features_of() -> None:
+    found = faults([SMOKER, SPECIES], features=["smoker"], network={"numeric_features": BINS})
+
+    assert found == {"/network/numeric_features": "No feature is numeric, so there is nothing to make them of."}
+
+
+def test_factors_of_parameters_that_are_not_there_are_mentioned() -> None:
+    groups = {"bias": {"learning_rate_factor": 0.1}, "input_scaling": {"weight_decay_factor": 0.0}}
+
+    [warning] = resolved(parameter_groups=groups).warnings
+
+    assert warning.startswith("parameter_groups.input_scaling changes nothing")
+    assert resolved(parameter_groups=groups, network={"input_scaling": True}).warnings == []

@@ -18,7 +18,9 @@ from tests.engine.plain import member_of, spec_of
 from worker.engine.data import Member
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid", "identity")
-INITIALIZATIONS = ("default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal")
+INITIALIZATIONS = (
+    "default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "data_driven",
+)  # fmt: skip
 LOSSES = ("cross_entropy", "bce", "mse", "l1", "huber", "quantile", "poisson", "focal")
 OPTIMIZERS = ("sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau")
@@ -86,6 +88,19 @@ def schedules(name: str) -> st.SearchStrategy[Fields]:
     return st.fixed_dictionaries(fields).map(lambda found: {"name": name, **found})
 
 
+FEATURES = st.sampled_from(
+    [
+        None,
+        None,
+        {"kind": "piecewise_linear", "bins": 3, "width": 2},
+        {"kind": "periodic", "frequencies": 4, "width": 1},
+    ]
+)
+GROUP = st.fixed_dictionaries(
+    {"learning_rate_factor": st.sampled_from([0.0, 0.1, 1.0, 3.0]), "weight_decay_factor": st.sampled_from([0.0, 1.0, 2.0])}
+)
+NAMES = ("bias", "input_scaling", "numeric_features")
+GROUPS: st.SearchStrategy[Fields] = st.just({}) | st.fixed_dictionaries(dict.fromkeys(NAMES, GROUP))
 STOPPING = st.none() | st.fixed_dictionaries({"patience": st.integers(1, 6), "min_delta": st.sampled_from([0.0, 1e-3])})
 CLIPS = st.none() | st.sampled_from([0.01, 0.3, 5.0])
 
@@ -105,6 +120,9 @@ def shapes(draw: st.DrawFn) -> Fields:
         "inputs": draw(st.integers(1, 5)),
         "activation": draw(st.sampled_from(ACTIVATIONS)),
         "normalization": normalization,
+        "numeric_features": draw(FEATURES),
+        "featured": draw(st.integers(1, 3)),
+        "input_scaling": draw(st.booleans()),
         "loss": draw(st.sampled_from(LOSSES)),
         "optimizer": draw(st.sampled_from(OPTIMIZERS)),
         "lr_schedule": draw(st.sampled_from(SCHEDULES)),
@@ -120,6 +138,9 @@ def members(draw: st.DrawFn, shape: Fields) -> Member:
         "activation": shape["activation"],
         "normalization": shape["normalization"],
         "initialization": draw(st.sampled_from(INITIALIZATIONS)),
+        "parametrization": draw(st.sampled_from(["standard", "ntk"])),
+        "numeric_features": shape["numeric_features"],
+        "input_scaling": shape["input_scaling"],
         "dropout": [draw(rates) for _ in shape["hidden"]],
     }
     spec: ResolvedSpec = spec_of(
@@ -128,7 +149,9 @@ def members(draw: st.DrawFn, shape: Fields) -> Member:
         hidden=shape["hidden"],
         inputs=shape["inputs"],
         batch_size=shape["batch_size"],
+        featured=shape["featured"] if shape["numeric_features"] else 0,
         network=network,
+        parameter_groups=draw(GROUPS),
         loss=draw(losses(shape["loss"])),
         optimizer=draw(optimizers(shape["optimizer"])),
         lr_schedule=draw(schedules(shape["lr_schedule"])),

@@ -11,9 +11,11 @@ from torch.nn import functional
 
 from app.domain.spec import ResolvedSpec
 from app.domain.spec.losses import CrossEntropy, Focal, Huber, Quantile
+from tests.engine.explicit import explicit, groups_of, is_explicit
 from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.dropout import epoch_masks
-from worker.engine.network import initial_weights, sequential
+from worker.engine.initial import initial_weights
+from worker.engine.network import sequential
 from worker.engine.randomness import block_order, epoch_order, window_order
 
 DEFAULTS: dict[str, Any] = {
@@ -32,13 +34,17 @@ DEFAULTS: dict[str, Any] = {
 def spec_of(*, rows: int = 23, val: int = 7, hidden: tuple[int, ...] = (5, 4), inputs: int = 3, **fields: Any) -> ResolvedSpec:
     """A resolved spec; `loss` decides task and outputs where they are not given.
 
-    `target` may be a list of columns; `tables`: levels and widths of embeddings.
+    `target` may be a list of columns; `tables`: levels and widths of embeddings; `featured`: how many columns have
+    numeric features.
     """
     loss = fields.setdefault("loss", {"name": "cross_entropy"})["name"]
     fields["embeddings"] = [
         {"column": f"c{i}", "levels": levels, "width": width} for i, (levels, width) in enumerate(fields.pop("tables", []))
     ]
     inputs += sum(table["width"] for table in fields["embeddings"])
+    fields["numeric_feature_columns"] = [f"x{i}" for i in range(fields.pop("featured", 0))]
+    kind = fields.get("network", {}).get("numeric_features") or {}
+    inputs += len(fields["numeric_feature_columns"]) * kind.get("bins", kind.get("frequencies", 0))
     outputs = fields.pop("outputs", 3 if loss in ("cross_entropy", "focal") else 1)
     several = fields["target"] if isinstance(fields.get("target"), list) else None
     if several:
@@ -115,8 +121,18 @@ def optimizer_of(spec: ResolvedSpec, net: nn.Module) -> torch.optim.Optimizer:
     names = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam"}
     kind = getattr(torch.optim, names.get(fields["name"], {"rmsprop": "RMSprop", "adagrad": "Adagrad"}.get(fields["name"], "")))
     kept = {key: value for key, value in fields.items() if key not in ("name", "learning_rate")}
-    optimizer: torch.optim.Optimizer = kind(net.parameters(), lr=fields["learning_rate"], **kept)
+    optimizer: torch.optim.Optimizer = kind(groups_of(spec, net), lr=fields["learning_rate"], **kept)
     return optimizer
+
+
+def step(optimizer: torch.optim.Optimizer) -> None:
+    """One step, each group at its factor of the rate that the schedule says."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= group["factor"]
+    optimizer.step()
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
 
 
 def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: int) -> Any:
@@ -181,8 +197,11 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     """One job, as a textbook has it."""
     spec, arrays = member.spec, member.arrays
     assert isinstance(arrays, MemberArrays)
-    net = sequential(spec).to(dtype)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in initial_weights(spec).items()})
+    if is_explicit(spec):
+        net = explicit(spec, arrays.x_train).to(dtype)
+    else:
+        net = sequential(spec).to(dtype)
+        net.load_state_dict({name: torch.from_numpy(value) for name, value in initial_weights(spec).items()})
     for index, module in enumerate(net):
         if isinstance(module, nn.Dropout):
             net[index] = _Masked(module.p)
@@ -197,15 +216,16 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     ordered = spec if member.order_seed is None else spec.model_copy(update={"seed": member.order_seed})
     for epoch in range(1, spec.epochs + 1):
         if late and epoch <= after:
-            optimizer.param_groups[0]["lr"] = spec.optimizer.learning_rate * epoch / after
+            for group in optimizer.param_groups:
+                group["lr"] = spec.optimizer.learning_rate * epoch / after
             scheduler = scheduler_of(spec, optimizer, steps) if epoch == after else None
         found.rates.append(optimizer.param_groups[0]["lr"])
         order = order_of(ordered, epoch) if steps > 1 else torch.arange(len(x))
         masks, total = epoch_masks(spec, epoch), 0.0
-        for step in range(steps):
-            rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]
+        for batch in range(steps):
+            rows = order[batch * spec.batch_size : (batch + 1) * spec.batch_size]
             for module, mask in zip(
-                [m for m in net if isinstance(m, _Masked)], [m for m in masks[step] if m is not None], strict=True
+                [m for m in net if isinstance(m, _Masked)], [m for m in masks[batch] if m is not None], strict=True
             ):
                 module.mask = mask
             net.train()
@@ -214,7 +234,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             torch.autograd.backward((mean_of(losses) * w[rows]).sum() / w[rows].sum())
             if spec.gradient_clip_norm:
                 torch.nn.utils.clip_grad_norm_(net.parameters(), spec.gradient_clip_norm)
-            optimizer.step()
+            step(optimizer)
             total += (mean_of(losses.detach() * factor) * w[rows]).sum().item()
             if spec.lr_schedule.name == "one_cycle" and scheduler:
                 scheduler.step()

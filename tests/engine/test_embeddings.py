@@ -12,8 +12,8 @@ from tests.engine.test_parity import assert_same
 from tests.engine.test_resume import assert_identical, run_in_pieces
 from tests.engine.test_stack import assert_as_alone, pack
 from worker.engine.data import Member, MemberArrays
+from worker.engine.initial import initial_weights
 from worker.engine.layout import Layout
-from worker.engine.network import initial_weights
 from worker.engine.stack import Stack
 
 TABLES = [(7, 3), (4, 2), (30, 5)]

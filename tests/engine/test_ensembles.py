@@ -20,6 +20,18 @@ CASES: dict[str, dict[str, Any]] = {
     "regression": {"loss": {"name": "mse"}, "optimizer": {"name": "adamw", "learning_rate": 0.01}},
     "poisson": {"loss": {"name": "poisson"}, "batch_size": 8, "optimizer": {"name": "adam", "learning_rate": 0.01}},
     "batch normalization": {"batch_size": 8, "network": {"normalization": "batch"}},
+    "a front": {
+        "batch_size": 8,
+        "featured": 2,
+        "tables": [(5, 2)],
+        "parameter_groups": {"bias": {"learning_rate_factor": 0.1}},
+        "network": {
+            "numeric_features": {"kind": "periodic", "frequencies": 4, "width": 2},
+            "input_scaling": True,
+            "parametrization": "ntk",
+            "initialization": "data_driven",
+        },
+    },
     "labels": {"loss": {"name": "bce"}, "target": ["a", "b"], "batch_size": 8},
 }
 

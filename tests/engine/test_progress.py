@@ -11,7 +11,7 @@ from app.domain.schema import Task
 from tests.engine.plain import member_of, spec_of, train_plainly
 from tests.engine.running import run
 from worker.engine.data import Member, MemberArrays
-from worker.engine.network import initial_weights
+from worker.engine.initial import initial_weights
 from worker.engine.progress import Block, Progress
 from worker.engine.stack import Stack
 

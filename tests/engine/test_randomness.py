@@ -7,7 +7,7 @@ import torch
 
 from tests.engine.plain import spec_of
 from worker.engine.dropout import draw
-from worker.engine.network import initial_weights
+from worker.engine.initial import initial_weights
 from worker.engine.randomness import Use, dropout_mask, epoch_order, seeded
 
 

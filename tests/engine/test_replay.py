@@ -15,6 +15,11 @@ from worker.engine.data import Member
 from worker.engine.evaluation import _alike
 from worker.engine.replay import OneByOne, Piece
 
+FRONT: dict[str, Any] = {
+    "numeric_features": {"kind": "piecewise_linear", "bins": 4, "width": 2},
+    "input_scaling": True,
+    "parametrization": "ntk",
+}
 CASES: dict[str, dict[str, Any]] = {
     "full batch": {"optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9}},
     "full batch by autograd": {"network": {"normalization": "batch"}, "optimizer": {"name": "adam"}},
@@ -26,6 +31,8 @@ CASES: dict[str, dict[str, Any]] = {
     "embeddings by autograd": {"batch_size": 6, "tables": [(7, 3)], "network": {"normalization": "layer"}},
     "plateau": {"batch_size": 9, "lr_schedule": {"name": "plateau", "patience": 1, "factor": 0.5, "threshold": 0.1}},
     "one cycle": {"batch_size": 7, "lr_schedule": {"name": "one_cycle"}, "loss": {"name": "huber"}},
+    "a front": {"batch_size": 6, "featured": 2, "tables": [(5, 2)], "network": FRONT, "optimizer": {"name": "adamw"}},
+    "a front by autograd": {"featured": 2, "network": FRONT | {"normalization": "layer"}, "gradient_clip_norm": 0.4},
     "rounded products": {"batch_size": 6, "precision": "bf16"},
 }
 

@@ -8,7 +8,8 @@ import torch
 
 from tests.engine.plain import member_of, spec_of
 from tests.engine.running import run
-from worker.engine.network import initial_vector, named, vector_of
+from worker.engine.initial import initial_vector
+from worker.engine.network import named, vector_of
 from worker.engine.recovery import first_state
 from worker.engine.stack import Stack
 

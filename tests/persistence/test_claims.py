@@ -6,7 +6,7 @@ from sqlalchemy import update
 from app.domain.job import StopReason, devices_taken
 from app.domain.memory import estimate
 from app.domain.packing import most_members, pack_key
-from app.domain.spec import Embedding
+from app.domain.spec import Embedding, Periodic
 from app.persistence import claims, leases, line, recovery, workers
 from app.persistence.database import Database, now
 from app.persistence.leases import SECOND, Ending, Fence
@@ -203,6 +203,18 @@ def test_members_of_any_project_share_a_stack_but_never_a_key_of_another_dataset
     assert pack_key(packable, dataset_sha256="0") == pack_key(other_seed, dataset_sha256="0")
     assert pack_key(packable, dataset_sha256="0") != pack_key(packable, dataset_sha256="1")
     assert pack_key(RESOLVED, dataset_sha256="0") is None
+
+
+def test_networks_with_another_front_share_no_stack_and_those_with_other_rates_do() -> None:
+    packable = RESOLVED.model_copy(update={"pack": True})
+
+    def key(**network: object) -> str | None:
+        changed = packable.network.model_copy(update=network)
+        return pack_key(packable.model_copy(update={"network": changed}), dataset_sha256="0")
+
+    assert key(input_scaling=True) != key()
+    assert key(numeric_features=Periodic(kind="periodic")) != key(numeric_features=Periodic(kind="periodic", width=4)) != key()
+    assert key(parametrization="ntk") == key() == key(initialization="data_driven")
 
 
 def test_packing_stops_where_it_does_not_pay() -> None:

@@ -24,6 +24,13 @@ from app.services.resolver import Resolver
 from app.services.starts import Starts
 from tests.worker.yard import Killed, Yard, without_seconds
 
+FRONT = {
+    "hidden_layers": [4],
+    "numeric_features": {"kind": "piecewise_linear", "bins": 4, "width": 2},
+    "input_scaling": True,
+    "parametrization": "ntk",
+    "initialization": "data_driven",
+}
 # Every kind of state that a training goes on from.
 SPECS: dict[str, dict[str, Any]] = {
     "adam": {},
@@ -32,6 +39,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "plateau": {"lr_schedule": {"name": "plateau", "patience": 1}, "optimizer": {"name": "adam", "learning_rate": 0.1}},
     "dropout and batch normalization": {"network": {"hidden_layers": [4], "dropout": 0.2, "normalization": "batch"}},
     "patience": {"early_stopping": {"metric": "val_accuracy", "patience": 1000}, "optimizer": {"name": "nadam"}},
+    "a front and an NTK network": {"network": FRONT, "parameter_groups": {"bias": {"learning_rate_factor": 0.1}}},
     "thinned": {"record_every": 5, "checkpoints": {"every": 8}},
 }
 
@@ -136,6 +144,16 @@ def test_a_job_from_weights_begins_with_them_and_with_nothing_else(yard: Yard) -
     assert (yard.job(begun.id).start_epoch, yard.job(begun.id).start_checkpoint) == (0, yard.checkpoints(first)["last"].id)
 
 
+def test_a_front_begins_as_what_multiplies_to_the_weights(yard: Yard) -> None:
+    first = trained(yard, network=FRONT, batch_size="full", epochs=6)
+    longer = clone(yard, first, continues=True, set={"epochs": 7})
+    begun = clone(yard, first, set={"epochs": 2, "network.input_scaling": False})
+    yard.work()
+
+    assert yard.history(begun).train_loss[0] == pytest.approx(yard.history(longer).train_loss[6], rel=1e-5)
+    assert yard.job(begun.id).status is Status.SUCCEEDED
+
+
 def test_weights_of_the_best_epoch_start_a_job_too(yard: Yard) -> None:
     first = trained(yard, epochs=5)
 
@@ -201,6 +219,7 @@ def test_a_label_that_the_checkpoint_does_not_know_is_refused(yard: Yard) -> Non
     [
         ({"network.hidden_layers": [5]}, "/set/network.hidden_layers"),
         ({"network": {"hidden_layers": [4], "normalization": "layer"}}, "/set/network/normalization"),
+        ({"network.numeric_features": {"kind": "periodic"}}, "/set/network.numeric_features"),
         ({"features": ["b", "a"]}, "/set/features"),
         ({"features": ["a"]}, "/set/features"),
         ({"target": "a", "task": "regression", "features": ["b"]}, "/set/features /set/target /set/task"),
@@ -229,6 +248,7 @@ def test_what_does_not_fit_the_checkpoint_is_refused_where_it_is_set(yard: Yard,
         ({"epochs": 60, "split.validation": 0.3}, "/set/split.validation"),
         ({"epochs": 60, "optimizer": {"name": "sgd"}}, "/set/optimizer/name"),
         ({"epochs": 60, "network.activation": "tanh"}, "/set/network.activation"),
+        ({"epochs": 60, "network.input_scaling": True}, "/set/network.input_scaling"),
         ({"epochs": 60, "early_stopping": {"metric": "val_accuracy"}}, "/set/early_stopping"),
         ({"epochs": 60, "class_weights": "balanced"}, "/set/class_weights"),
         ({"epochs": 60, "record_every": 2}, "/set/record_every"),

@@ -18,7 +18,7 @@ class Adam(Optimizer):
         """Decay rates as weights of what is new."""
         self._beta1, self._beta2 = self.betas()
         self._new1, self._new2 = self.each(1 - self._beta1), self.each(1 - self._beta2)
-        self._eps = self.each("eps")
+        self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
         """-γ/(1 - β₁ᵗ) and 1/√(1 - β₂ᵗ)."""
@@ -38,22 +38,34 @@ class Adam(Optimizer):
         mean, square = self.learn(g)
         below = torch.sqrt(square, out=self._scratch)
         torch.addcmul(self._eps, below, c[1], out=below)
-        torch.addcdiv(p, torch.mul(mean, c[0], out=self._scratch2), below, out=out)
+        torch.addcdiv(p, self.paced(torch.mul(mean, c[0], out=self._scratch2)), below, out=out)
 
 
 class AdamW(Adam):
     """torch.optim.AdamW: p·(1 - γ·λ) first, then Adam's step."""
 
+    def prepare(self) -> None:
+        """A parameter's decay goes with its rate, whatever its unit."""
+        super().prepare()
+        scales = self._scales
+        self._shrinking = scales.placed(scales.rate * scales.decay, self._like) if scales else None
+
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
-        """Adam's, and 1 - γ·λ where any member decays."""
-        return [*super().coefficients(step, rate), *([1 - rate * self.values("weight_decay")] if self.decays else [])]
+        """Adam's, and where any member decays 1 - γ·λ; -γ·λ for parameters with factors of their own."""
+        lost = rate * self.values("weight_decay")
+        return [*super().coefficients(step, rate), *([1 - lost if self._scales is None else -lost] if self.decays else [])]
 
     def decay(self, p: Tensor, g: Tensor) -> None:
         """Nothing reaches the gradient."""
 
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """As above."""
-        super().update(torch.mul(p, c[2], out=out) if self.decays else p, g, out, c)
+        super().update(self._shrunk(p, out, c[2]) if self.decays else p, g, out, c)
+
+    def _shrunk(self, p: Tensor, out: Tensor, c: Tensor) -> Tensor:
+        if self._shrinking is None:
+            return torch.mul(p, c, out=out)
+        return torch.addcmul(p, torch.mul(p, self._shrinking, out=self._scratch), c, out=out)
 
 
 class NAdam(Adam):
@@ -93,11 +105,16 @@ class NAdam(Adam):
         mean, square = self.learn(g)
         below = torch.sqrt(square, out=self._scratch)
         torch.addcmul(self._eps, below, c[1], out=below)
-        torch.addcdiv(p, g.mul_(c[0]).addcmul_(mean, c[2]), below, out=out)
+        torch.addcdiv(p, self.paced(g.mul_(c[0]).addcmul_(mean, c[2])), below, out=out)
 
 
 class RAdam(Adam):
     """torch.optim.RAdam: rectified once ρₜ > 5; before that the step is not divided by √v."""
+
+    def prepare(self) -> None:
+        """What is added to √v goes against the unit, ε and 1 alike."""
+        super().prepare()
+        self._added = self._scales.placed(1 / self._scales.unit, self._like) if self._scales else None
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
         """Of m, of √v, and what is added to it: (rectified) -γ·r·√(1 - β₂ᵗ)/(1 - β₁ᵗ), 1, ε or -γ/(1 - β₁ᵗ), 0, 1."""
@@ -116,5 +133,8 @@ class RAdam(Adam):
             self.decay(p, g)
         mean, square = self.learn(g)
         below = torch.sqrt(square, out=self._scratch)
-        torch.addcmul(c[2], below, c[1], out=below)
-        torch.addcdiv(p, torch.mul(mean, c[0], out=self._scratch2), below, out=out)
+        if self._added is None:
+            torch.addcmul(c[2], below, c[1], out=below)
+        else:
+            below.mul_(c[1]).addcmul_(self._added, c[2])
+        torch.addcdiv(p, self.paced(torch.mul(mean, c[0], out=self._scratch2)), below, out=out)

@@ -22,6 +22,7 @@ from worker.engine.losses import Loss
 class Batch:
     """x [K, F + 1, b], its transpose, the loss's parts of the targets, where the logits [K, O, b] go.
 
+    Where the members share their rows x is [1, F + 1, b].
     factor [K, 1, 1]: what the gradient is multiplied with where the batch does not weigh what its table supposes.
     """
 
@@ -52,7 +53,7 @@ class Batches:
             self._shuffled, tables = self._source.all()
             self._tables = tables[None]
         else:
-            self._shuffled = like.new_ones(k, columns, parts[0].columns + 1)
+            self._shuffled = like.new_ones(1 if self._source.shared else k, columns, parts[0].columns + 1)
             self._tables = like.new_zeros(epochs, k, self._source.width, columns)
         self._logits = like.new_zeros(epochs, k, members[0].spec.layers[-1], columns)
         self.bench = self._epochs = epochs

@@ -6,20 +6,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from worker.engine.groups import Scales
+
 
 class Clipping:
-    """Scales gradients [K, P] whose 2-norm exceeds their member's limit; members without one have an infinite limit."""
+    """Scales gradients [K, P] whose 2-norm exceeds their member's limit; members without one have an infinite limit.
 
-    def __init__(self, limits: Sequence[float | None], like: Tensor) -> None:
+    Where parameters are trained in other units, `units` [K, P] or [P], the norm is of the gradient in these.
+    """
+
+    def __init__(self, limits: Sequence[float | None], like: Tensor, units: Tensor | None = None) -> None:
         numbers = [math.inf if limit is None else limit for limit in limits]
         self.limit = torch.tensor(numbers, dtype=like.dtype, device=like.device).view(*like.shape[:-1], 1)
+        self._units, self._own = units, None if units is None else torch.empty_like(like)
 
     def __call__(self, g: Tensor) -> None:
         """G · min(1, limit / (norm + 1e-6))."""
-        norm = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
+        own = g if self._units is None else torch.mul(g, self._units, out=self._own)
+        norm = torch.linalg.vector_norm(own, dim=-1, keepdim=True)
         g.mul_(torch.div(self.limit, norm.add_(1e-6)).clamp_(max=1.0))
 
 
-def of(limits: Sequence[float | None], like: Tensor) -> Clipping | None:
+def of(limits: Sequence[float | None], like: Tensor, scales: Scales | None = None) -> Clipping | None:
     """The clipping of these members, None where no one asked for it."""
-    return Clipping(limits, like) if any(limit is not None for limit in limits) else None
+    units = scales.placed(scales.unit, like) if scales else None
+    return Clipping(limits, like, units) if any(limit is not None for limit in limits) else None

@@ -154,6 +154,14 @@ def _part(x: Floats | None, y: Targets | None, w: Floats | None) -> Part | None:
     return None if x is None or y is None or len(y) == 0 else Part(x, y, w)
 
 
+def is_shared(members: Sequence[Member]) -> bool:
+    """True where members say that they see the same rows in the same order: then these are held once."""
+    arrays = [member.arrays for member in members if isinstance(member.arrays, MemberArrays)]
+    seeds = {member.order_seed for member in members}
+    same = all(one.x_train is arrays[0].x_train for one in arrays)
+    return len(arrays) == len(members) > 1 and None not in seeds and len(seeds) == 1 and same
+
+
 def sent(host: Tensor, device: torch.device) -> Tensor:
     """The same on a device; to a GPU it is on its way, from memory that stays as it is until it has arrived."""
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)

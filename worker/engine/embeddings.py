@@ -50,8 +50,8 @@ class Embeddings:
         return found.flatten(0, 1)
 
     def scatter_inputs(self, x: Tensor, g: Tensor, into: Tensor) -> None:
-        """The same from ∂L/∂inputs g [N, in + 1, n] of designs x [N, C + 1, n]."""
-        self.scatter(self.places(x), g.narrow(-2, self.beside, self.width).flatten(-2), into)
+        """The same from ∂L/∂inputs g [N, in + 1, n] of designs x [N, C + 1, n], or of one x for all."""
+        self.scatter(self.places(x).expand(len(g), -1), g.narrow(-2, self.beside, self.width).flatten(-2), into)
 
     def scatter(self, places: Tensor, g: Tensor, into: Tensor) -> None:
         """∂L/∂tables [..., T], from ∂L/∂embedded inputs g [..., D · n] and their places."""
@@ -86,8 +86,12 @@ class Lookup:
             partial(torch.gather, layer.tables, -1, self._places, out=self._vectors),
         ]
 
-    def backward(self, layer: LayerViews, g: Tensor, into: Tensor) -> list[Call]:
-        """Turn ∂L/∂z of the first layer, g [..., out, b], into ∂L/∂tables."""
+    def augmented(self, layer: LayerViews) -> Tensor:
+        """[..., out, in + 1] for these inputs."""
+        return layer.augmented
+
+    def backward(self, layer: LayerViews, x: Tensor, g: Tensor, *, dense: Tensor, into: Tensor) -> list[Call]:
+        """Turn ∂L/∂z of the first layer, g [..., out, b], into ∂L/∂tables; neither the design nor ∂L/∂weight is needed."""
         weight_t = layer.weight_t.narrow(-2, self._embeddings.beside, self._embeddings.width)
         return [
             partial(torch.matmul, weight_t, g, out=self._g),

@@ -105,7 +105,7 @@ class Pooled:
         else:
             groups = [[(i, split_of(member, part)) for i in range(len(networks))]]
         self._groups = [([i for i, _ in group], [rows for _, rows in group]) for group in groups]
-        self._logits = [Logits(spec, rows, layout, like=like) for _, rows in self._groups]
+        self._logits = [Logits(spec, rows if self._by_fold else rows[:1], layout, like=like) for _, rows in self._groups]
         judged = _joined([rows for _, group in self._groups for rows in group]) if self._by_fold else split_of(member, part)
         self._judge = Judge([member], [judged], like=like)
 

@@ -19,6 +19,7 @@ from worker.engine.dropout import Masks
 from worker.engine.embeddings import Lookup
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.losses import Loss
+from worker.engine.mixing import Mixing
 from worker.engine.precision import Affine, Exact, Mixed, Product
 
 
@@ -40,7 +41,7 @@ class _Workspace:
     hidden: list[_Hidden]
     logits: Tensor
     g: Tensor
-    lookup: Lookup | None
+    lookup: Lookup | Mixing | None
 
 
 class ByHand:
@@ -59,10 +60,11 @@ class ByHand:
             # A batched product falls back to one call a member unless what it writes is contiguous.
             self._parts = [torch.zeros_like(part, memory_format=torch.contiguous_format) for part in self._parts]
         self._flat_parts = [part.flatten(-2) for part in self._parts]
-        self._embeddings, self._tables = embeddings.of(layout, like), layout.embedded(self.flat)
-        if self._embeddings and not self._squeezed:
-            self._tables = torch.zeros_like(self._tables, memory_format=torch.contiguous_format)
-            self._flat_parts.insert(0, self._tables)
+        self._whole = torch.zeros_like(self._parts[0])
+        self._embeddings, self._before = embeddings.of(layout, like), self.flat[..., : layout.head]
+        if layout.head and not self._squeezed:
+            self._before = torch.zeros_like(self._before, memory_format=torch.contiguous_format)
+            self._flat_parts.insert(0, self._before)
         self._spaces: dict[int, _Workspace] = {}
 
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
@@ -75,16 +77,27 @@ class ByHand:
         forward, backward = self._forward(layers, batch, space, masks), self._backward(layers, batch, space, masks)
         return [*forward, *gradient, *scale, *backward, *joined]
 
+    def _product(self, a: Tensor, b: Tensor, out: Tensor) -> list[Call]:
+        """What writes a·b into out; of rows that members share as one product."""
+        if self._squeezed or len(a) == 1 or len(b) > 1:
+            return self._products.calls(a, b, out)
+        whole = self._whole if not a.is_contiguous() else a
+        copied = [] if whole is a else [partial(whole.copy_, a)]
+        return [*copied, *self._products.calls(whole.flatten(0, 1)[None], b, out.flatten(0, 1)[None])]
+
     def _forward(self, layers: Sequence[LayerViews], batch: Batch, space: _Workspace, masks: Masks) -> list[Call]:
         lookup = space.lookup
         calls, source = (lookup.forward(layers[0], batch.x), lookup.inputs) if lookup else (list[Call](), batch.x)
-        for layer, hidden, mask in zip(layers, space.hidden, masks, strict=False):
-            calls += self._products.calls(layer.augmented, source, hidden.z)
+        weights = [layer.augmented for layer in layers]
+        if lookup:
+            weights[0] = lookup.augmented(layers[0])
+        for weight, hidden, mask in zip(weights, space.hidden, masks, strict=False):
+            calls += self._product(weight, source, hidden.z)
             calls += self._activated(hidden, mask)
             source = hidden.source
         if self._squeezed or batch.logits.is_contiguous():
-            return [*calls, *self._products.calls(layers[-1].augmented, source, batch.logits)]
-        last = self._products.calls(layers[-1].augmented, source, space.logits)
+            return [*calls, *self._product(weights[-1], source, batch.logits)]
+        last = self._product(weights[-1], source, space.logits)
         return [*calls, *last, partial(batch.logits.copy_, space.logits)]
 
     def _activated(self, hidden: _Hidden, mask: Tensor | None) -> list[Call]:
@@ -108,8 +121,10 @@ class ByHand:
             dropped = mask is not None and not self._activation.needs_input
             calls.append(self._activation.backward(g, hidden.z, hidden.z if dropped else hidden.a))
         lookup = space.lookup
-        calls += self._products.calls(g, lookup.inputs_t if lookup else batch.x_t, self._parts[0])
-        return [*calls, *lookup.backward(layers[0], g, self._tables)] if lookup else calls
+        calls += self._product(g, lookup.inputs_t if lookup else batch.x_t, self._parts[0])
+        if lookup is None:
+            return calls
+        return [*calls, *lookup.backward(layers[0], batch.x, g, dense=self._parts[0], into=self._before)]
 
     def settled(self, layers: Sequence[LayerViews]) -> list[Call]:
         """Nothing but the gradient comes from a batch."""
@@ -119,9 +134,14 @@ class ByHand:
         widths, lead = self._layout.widths, self._like.shape[:-1]
         hidden = [self._hidden(width, rows, drops) for width, drops in zip(widths[1:-1], self._dropping, strict=True)]
         g = self._like.new_zeros(*lead, widths[-1], rows)
-        lookup = Lookup(self._embeddings, rows, like=self._like) if self._embeddings else None
-        self._spaces[rows] = _Workspace(hidden, torch.zeros_like(g), g, lookup)
+        self._spaces[rows] = _Workspace(hidden, torch.zeros_like(g), g, self._inputs(rows))
         return self._spaces[rows]
+
+    def _inputs(self, rows: int) -> Lookup | Mixing | None:
+        """What makes the first layer's inputs of a design that is not they."""
+        if self._layout.front:
+            return Mixing(self._layout, self._layout.front, self._embeddings, rows, like=self._like)
+        return Lookup(self._embeddings, rows, like=self._like) if self._embeddings else None
 
     def _hidden(self, width: int, rows: int, drops: bool) -> _Hidden:
         lead = self._like.shape[:-1]
@@ -182,8 +202,14 @@ class ByAutograd:
 
     def _outputs(self, layers: Sequence[LayerViews], leaves: list[list[Tensor]], x: Tensor, masks: Masks) -> Tensor:
         tracked = [_tracked(layer, group) for layer, group in zip(layers, leaves, strict=True)]
-        first, affine = self._product(tracked[0].augmented, x), self._affine
+        first, affine = self._first(tracked[0].augmented, x), self._affine
         return forward.outputs(first, tracked, normalize=self._normalize, activate=self._activate, masks=masks, affine=affine)
+
+    def _first(self, augmented: Tensor, x: Tensor) -> Tensor:
+        """The first layer's product [K, out, b]; of rows that members share as one."""
+        if len(x) == len(augmented):
+            return self._product(augmented, x)
+        return self._product(augmented.flatten(0, 1)[None], x).view(*augmented.shape[:2], -1)
 
 
 def _trained(layer: LayerViews) -> list[Tensor]:

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.engine import data, recovery
+from worker.engine.data import Member
+from worker.engine.data_driven import ROWS
 from worker.engine.ensembles import Seating, prefixed
+from worker.engine.initial import initial_vector
 from worker.engine.ledger import Ledger
-from worker.engine.network import Weights, initial_vector, named
+from worker.engine.network import Weights, named
 from worker.engine.progress import Progress
 from worker.engine.recovery import State
 from worker.engine.schedules import Rates
@@ -57,7 +60,7 @@ class Keeper:
         self._final: dict[int, State] = {}
         self.seconds = [0.0] * len(seating.members)
         for index, network in enumerate(seating.networks):
-            self._flat[0, index] = torch.from_numpy(initial_vector(network.spec)).to(self._flat)
+            self._flat[0, index] = torch.from_numpy(initial_vector(network.spec, _first_rows(network))).to(self._flat)
 
     def vector(self, position: int, which: Which) -> Tensor:
         """Parameters: `best` is `last` before the first epoch, `last` of a member that trains is of its last decided epoch."""
@@ -150,6 +153,14 @@ class Keeper:
 
     def _moments(self, position: int) -> State:
         return {f"optimizer.{name}": _array(moment) for name, moment in self._training.moments(self._seats[position]).items()}
+
+
+def _first_rows(member: Member) -> data.Inputs | None:
+    """What first weights are made of that data drive."""
+    if member.spec.network.initialization != "data_driven":
+        return None
+    part = data.train(member.arrays)
+    return part.x if isinstance(part, data.Part) else part.read([slice(0, min(ROWS, part.rows))]).x
 
 
 def _array(vector: Tensor) -> NDArray[Any]:

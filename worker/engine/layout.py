@@ -1,6 +1,7 @@
 """Where each parameter of a network stands in one flat vector, so that an optimizer is a handful of operations.
 
-First come the tables of embeddings, one after the other, each [levels + 1, width] (embeddings.py).
+First come the tables of embeddings, one after the other, each [levels + 1, width] (embeddings.py), then what the first layer's
+weight is multiplied with where there is such a front (front.py).
 A layer's weight and bias are one matrix [out, in + 1], the bias its last column: with a row of ones below the activations
 [in, n] the forward pass is one product, and the bias's gradient comes with the weight's. Running statistics of batch
 normalization stand behind all that is trained.
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from app.domain.front import front_of_spec
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
@@ -36,6 +39,10 @@ class LayerViews:
     variance: Tensor | None
     tables: Tensor | None = None
     """Of the first layer [..., tables]: the embeddings below it, where there are any."""
+    mixtures: Tensor | None = None
+    """Of the first layer [..., columns, width, features + 1], where there are numeric features: the last one is the bias."""
+    factors: Tensor | None = None
+    """Of the first layer [..., 1, in], where its inputs are scaled."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,17 @@ class Slot:
 
 
 class Layout:
-    """The flat vector of one network."""
+    """The flat vector of one network as it is trained; `plain` is that of the network as it is used, without a front."""
 
-    def __init__(self, spec: "ResolvedSpec") -> None:
-        widths, kind = spec.layers, spec.network.normalization
-        self.widths, self.embeddings = widths, tuple(spec.embeddings)
+    def __init__(self, spec: "ResolvedSpec", *, front: bool = True) -> None:
+        kind = spec.network.normalization
+        self.widths, self.embeddings = spec.layers, tuple(spec.embeddings)
         self.tables = sum(embedding.size for embedding in self.embeddings)
-        dense, end = [self.tables + start for start in _starts(_sizes(widths))], self.tables + sum(_sizes(widths))
+        self.front = front_of_spec(spec) if front else None
+        self.plain = Layout(spec, front=False) if self.front else self
+        widths = [self.front.inputs, *spec.layers[1:]] if self.front else spec.layers
+        self.head = head = self.tables + (self.front.parameters if self.front else 0)
+        dense, end = [head + start for start in _starts(_sizes(widths))], head + sum(_sizes(widths))
         hidden = widths[1:-1]
         norm = [end + 2 * start for start in _starts(hidden)]
         self.trained = end + (2 * sum(hidden) if kind != "none" else 0)
@@ -76,7 +87,21 @@ class Layout:
     def views(self, flat: Tensor) -> list[LayerViews]:
         """The layers of flat [..., total]."""
         layers = [_views(flat, slot) for slot in self.slots]
-        return [replace(layers[0], tables=self.embedded(flat)), *layers[1:]] if self.tables else layers
+        if not self.tables and not self.front:
+            return layers
+        mixtures, factors = self.fronted(flat)
+        tables = self.embedded(flat) if self.tables else None
+        return [replace(layers[0], tables=tables, mixtures=mixtures, factors=factors), *layers[1:]]
+
+    def fronted(self, flat: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Mixtures and factors of a flat vector, or of its first `head` numbers."""
+        front, lead = self.front, flat.shape[:-1]
+        if front is None:
+            return None, None
+        mixtures = flat.narrow(-1, self.tables, front.mixtures)
+        factors = flat.narrow(-1, self.tables + front.mixtures, front.inputs * front.scaled)
+        shape = (*lead, front.columns, front.width, front.features + 1)
+        return mixtures.view(shape) if front.columns else None, factors.unsqueeze(-2) if front.scaled else None
 
     def embedded(self, flat: Tensor) -> Tensor:
         """[..., tables] of a flat vector or gradient."""

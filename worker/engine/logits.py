@@ -9,6 +9,7 @@ from torch import Tensor
 from worker.engine import embeddings, forward
 from worker.engine.activations import ACTIVATIONS
 from worker.engine.data import AnyPart, Part
+from worker.engine.folding import folded
 from worker.engine.layout import LayerViews, Layout
 from worker.engine.sources import design
 
@@ -21,11 +22,11 @@ _GPU_CELLS, _GPU_PRODUCTS = 1 << 25, 1 << 38
 
 
 class Logits:
-    """Of K networks like that of `spec`, each on its own rows, equally many n."""
+    """Of K networks like that of `spec`, each on its own rows, equally many n; or all on the rows of one part."""
 
     def __init__(self, spec: "ResolvedSpec", parts: Sequence[AnyPart], layout: Layout, *, like: Tensor) -> None:
-        self._parts, self._layout, self._like = parts, layout, like
-        self._embeddings = embeddings.of(layout, like)
+        self._parts, self._trained, self._layout, self._like = parts, layout, layout.plain, like
+        self._embeddings = embeddings.of(self._layout, like)
         self._normalize = forward.evaluating(spec.network.normalization)
         self._activate = ACTIVATIONS[spec.network.activation].apply
         held = [part for part in parts if isinstance(part, Part)]
@@ -34,6 +35,7 @@ class Logits:
     def run(self, flat: Tensor) -> Iterator[None]:
         """Of parameters [K, C, total]; pauses after each slab of rows. Afterwards `found` holds [K, C, O, n]."""
         k, versions, _ = flat.shape
+        flat = folded(self._trained, flat)
         layers = self._layout.views(flat.reshape(k * versions, -1))
         first = self._layout.views(flat)[0].augmented.flatten(1, 2)
         z = flat.new_empty(k * versions, self._layout.widths[-1], self._rows)
@@ -49,15 +51,18 @@ class Logits:
         return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
     def _slab(self, columns: slice) -> Tensor:
-        """[K, F + 1, m]: inputs of some rows, from disk where they are stored there."""
+        """[K, F + 1, m], or [1, F + 1, m]: inputs of some rows, from disk where they are stored there."""
         if self._x is not None:
             return self._x[..., columns]
         return _inputs([part.read([columns]) for part in self._parts if not isinstance(part, Part)], self._like)
 
     def _first(self, shared: Tensor, layer: LayerViews, x: Tensor) -> Tensor:
-        """From `shared`, a member's first layers [K, C·out, F + 1]: [K, C·out, n]; where inputs are embedded [K·C, out, n]."""
+        """From `shared`, first layers [K, C·out, F + 1], their products; where inputs are embedded [K·C, out, n].
+
+        Else [K, C·out, n], of rows that all have in common [1, K·C·out, n].
+        """
         if self._embeddings is None or layer.tables is None:
-            return torch.bmm(shared, x)
+            return torch.bmm(shared, x) if len(x) == len(shared) else torch.bmm(shared.flatten(0, 1)[None], x)
         return torch.bmm(layer.augmented, self._embeddings.inputs(layer.tables, x))
 
     def _logits(self, first: Tensor, layers: Sequence[LayerViews]) -> Tensor:

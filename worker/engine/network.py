@@ -1,6 +1,5 @@
-"""A spec's network as torch's own modules, its first weights, and its weights by the names of a state_dict."""
+"""A spec's network as torch's own modules, and its weights by the names of a state_dict."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from worker.engine.layout import Layout, Slot
-from worker.engine.randomness import Use, seeded
+from worker.engine.folding import factored, folded
+from worker.engine.layout import Layout
 
 if TYPE_CHECKING:
     from app.domain.spec import Embedding, ResolvedSpec
 
 Weights = dict[str, NDArray[Any]]
-
-# The place of embeddings among the layers, which are counted from 0.
-_BELOW = -1
 
 _MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -72,41 +68,10 @@ def sequential(spec: "ResolvedSpec") -> nn.Sequential:
     return Embedded(spec.embeddings, modules) if spec.embeddings else nn.Sequential(*modules)
 
 
-def initial_weights(spec: "ResolvedSpec") -> Weights:
-    """The weights before the first epoch, float64: a pure function of seed and layer."""
-    return named(spec, initial_vector(spec), steps=0)
-
-
-def initial_vector(spec: "ResolvedSpec") -> NDArray[np.float64]:
-    """The weights before the first epoch as one flat vector [total]."""
-    layout = Layout(spec)
-    flat = torch.zeros(layout.total, dtype=torch.float64)
-    for index, (views, slot) in enumerate(zip(layout.views(flat), layout.slots, strict=True)):
-        weight, bias = _drawn(spec.network.initialization, slot, seeded(spec.seed, Use.WEIGHTS, index))
-        views.weight.copy_(weight)
-        views.bias.copy_(bias)
-        for part in (views.scale, views.variance):
-            _ = part if part is None else part.fill_(1)
-    for index, table in enumerate(layout.split(flat)):
-        table[1:].normal_(generator=seeded(spec.seed, Use.WEIGHTS, _BELOW, index))
-    return flat.numpy()
-
-
-def _drawn(name: str, slot: Slot, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """[out, in] by torch's initializer of that name with its own defaults, and nn.Linear's bias [out, 1]."""
-    weight = torch.empty(slot.outputs, slot.inputs, dtype=torch.float64)
-    if name == "default":
-        nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
-    else:
-        getattr(nn.init, f"{name}_")(weight, generator=generator)
-    bound = 1 / math.sqrt(slot.inputs)
-    return weight, torch.empty(slot.outputs, 1, dtype=torch.float64).uniform_(-bound, bound, generator=generator)
-
-
 def named(spec: "ResolvedSpec", flat: NDArray[np.floating], *, steps: int) -> Weights:
     """A flat vector [total] as the state_dict of `sequential(spec)`; `steps` is what batch normalization has counted."""
     layout, weights = Layout(spec), Weights()
-    for index, parts in _modules(spec, layout, torch.from_numpy(flat)):
+    for index, parts in _modules(spec, layout.plain, folded(layout, torch.from_numpy(flat))):
         weights |= {f"{index}.{name}": part.contiguous().numpy() for name, part in parts.items()}
         if "running_mean" in parts:
             weights[f"{index}.num_batches_tracked"] = np.asarray(steps)
@@ -116,11 +81,11 @@ def named(spec: "ResolvedSpec", flat: NDArray[np.floating], *, steps: int) -> We
 def vector_of(spec: "ResolvedSpec", weights: Weights) -> NDArray[np.float64]:
     """The way back, also from a network with other dropout, whose modules have other numbers: [total].
 
-    Raises ValueError: the shapes are not those of the spec's network.
+    A front begins as what multiplies to these weights. Raises ValueError: the shapes are not those of the spec's network.
     """
     layout = Layout(spec)
-    flat = torch.zeros(layout.total, dtype=torch.float64)
-    ours = list(_modules(spec, layout, flat))
+    flat = torch.zeros(layout.plain.total, dtype=torch.float64)
+    ours = list(_modules(spec, layout.plain, flat))
     theirs = sorted({name.rpartition(".")[0] for name in weights}, key=_order)
     if len(ours) != len(theirs):
         raise ValueError(f"These are the weights of {len(theirs)} modules, and the network has {len(ours)}.")
@@ -130,7 +95,7 @@ def vector_of(spec: "ResolvedSpec", weights: Weights) -> NDArray[np.float64]:
             if given.shape != part.shape:
                 raise ValueError(f"{prefix}.{name} is {list(given.shape)}, and the network has {list(part.shape)} there.")
             part.copy_(given)
-    return flat.numpy()
+    return factored(layout, flat).numpy()
 
 
 def _order(prefix: str) -> tuple[bool, int]:

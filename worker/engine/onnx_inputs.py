@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn, own_width
+from worker.engine.onnx_features import Block, feature_blocks, feature_places
 from worker.engine.onnx_graph import ML, Graph
 from worker.engine.onnx_layers import Dense
 
@@ -23,10 +24,6 @@ class Placed(Generic[Column]):
     column: Column
     number: int
     offset: int
-
-
-Block = tuple[str, list[int]]
-"""A tensor [n, width], and the inputs of the network that its columns are."""
 
 
 def add_first_layer(
@@ -46,8 +43,9 @@ def add_first_layer(
     numeric, categorical = place(columns)
     one_hot = [placed for placed in categorical if placed.column.embedding is None]
     weight, bias = layer.weight.T, graph.constant("bias", layer.bias.astype(np.float32))
-    blocks = [_number_block(graph, numeric, features=features)] if numeric else []
     beside = sum(map(own_width, columns))
+    blocks = _number_blocks(graph, numeric, features=features, beside=beside) if numeric else []
+    beside += sum(placed.column.features.count for placed in numeric if placed.column.features)
     for placed, table in zip((placed for placed in categorical if placed.column.embedding), tables, strict=True):
         blocks.append(_vector_block(graph, placed, table, text=texts[placed.number], offset=beside))
         beside += table.shape[1]
@@ -139,19 +137,21 @@ def _missing_row(placed: Placed[CategoricalColumn], weight: Array, at: dict[str,
     return row + weight[placed.offset + len(column.levels)] if flagged else row
 
 
-def _number_block(graph: Graph, numeric: list[Placed[NumericColumn]], *, features: str) -> Block:
-    """The scaled numbers, then the indicators."""
+def _number_blocks(graph: Graph, numeric: list[Placed[NumericColumn]], *, features: str, beside: int) -> list[Block]:
+    """The scaled numbers, then the indicators; and the features, which are inputs from `beside` on."""
+    starts = feature_places([placed.column for placed in numeric], first=beside)
     numeric = sorted(numeric, key=lambda placed: placed.column.quantiles is not None)
     missing = graph.add("IsNaN", features)
     numbers = _imputed(graph, numeric, features, missing)
-    inputs = graph.add("Cast", _scaled(graph, [placed.column for placed in numeric], numbers), to=TensorProto.FLOAT)
+    scaled = _scaled(graph, [placed.column for placed in numeric], numbers)
+    inputs = graph.add("Cast", scaled, to=TensorProto.FLOAT)
     places = [placed.offset for placed in numeric]
     flagged = [placed for placed in numeric if placed.column.indicator]
     if flagged:
         flags = _pick(graph, missing, [placed.number for placed in flagged], len(numeric))
         inputs = graph.add("Concat", inputs, graph.add("Cast", flags, to=TensorProto.FLOAT), axis=1)
         places += [placed.offset + 1 for placed in flagged]
-    return inputs, places
+    return [(inputs, places), *feature_blocks(graph, [placed.column for placed in numeric], scaled, starts)]
 
 
 def _pick(graph: Graph, block: str, numbers: list[int], width: int) -> str:

@@ -2,6 +2,8 @@
 
 What changes from step to step (learning rates, bias corrections) is a table of coefficients [S, c, K], computed on the host in
 float64 for S steps at a time. Parameters p, gradient g and moments are [K, P], hyperparameters [K, 1]; with K = 1: [P] and [1].
+
+Where parameters have factors of their own (groups.py) some hyperparameters are as long as the parameters.
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from worker.engine.groups import Scales
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
@@ -24,13 +28,16 @@ class Optimizer(ABC):
     """One optimizer; `update` writes p's successor into out, which may be p. A step is counted from 1."""
 
     moments: tuple[str, ...] = ()
+    units_of_step = 1
+    """How a step grows with a parameter's unit: 1 where the gradient is divided by its own size, else 2."""
 
-    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor) -> None:
-        self._like = like
+    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, scales: Scales | None = None) -> None:
+        self._like, self._scales = like, scales
         self._specs = [vars(spec.optimizer) for spec in specs]
         self.state = {name: torch.zeros_like(like) for name in self.moments}
         self._scratch, self._scratch2 = torch.empty_like(like), torch.empty_like(like)
-        self.weight_decay = self.each("weight_decay")
+        self.weight_decay = self.each("weight_decay", scales.decay / scales.unit**2 if scales else None)
+        self._rate = scales.placed(scales.rate * scales.unit**self.units_of_step, like) if scales else None
         self.decays = bool(self.values("weight_decay").any())
         self.prepare()
 
@@ -46,9 +53,11 @@ class Optimizer(ABC):
         pairs = np.array([spec["betas"] for spec in self._specs], dtype=np.float64)
         return pairs[:, 0], pairs[:, 1]
 
-    def each(self, values: str | Floats) -> Tensor:
-        """A hyperparameter, by name or as [K], as it broadcasts over the parameters."""
+    def each(self, values: str | Floats, factors: Tensor | None = None) -> Tensor:
+        """A hyperparameter, by name or as [K], as it broadcasts over the parameters; with factors [K, P] for each of them."""
         numbers = self.values(values) if isinstance(values, str) else values
+        if factors is not None:
+            return Scales.placed(torch.from_numpy(numbers)[:, None] * factors, self._like)
         return torch.from_numpy(numbers).to(self._like)[..., None].view(*self._like.shape[:-1], 1)
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
@@ -58,6 +67,15 @@ class Optimizer(ABC):
     def decay(self, p: Tensor, g: Tensor) -> None:
         """L2: g + λ·p, in g."""
         g.addcmul_(p, self.weight_decay)
+
+    def paced(self, step: Tensor) -> Tensor:
+        """A step times each parameter's own rate, in `step`."""
+        return step if self._rate is None else step.mul_(self._rate)
+
+    def _step(self, p: Tensor, direction: Tensor, out: Tensor, rate: Tensor) -> None:
+        """P + rate · direction, which stays as it is."""
+        paced = direction if self._rate is None else torch.mul(direction, self._rate, out=self._scratch)
+        torch.addcmul(p, paced, rate, out=out)
 
     @abstractmethod
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:

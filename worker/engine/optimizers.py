@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.adam import Adam, AdamW, NAdam, RAdam
+from worker.engine.groups import Scales
 from worker.engine.optimizer import Floats, Optimizer
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class Sgd(Optimizer):
     """torch.optim.SGD: v = μ·v + (1 - τ)·g; p - γ·v, or with Nesterov p - γ·(g + μ·v)."""
+
+    units_of_step = 2
 
     def prepare(self) -> None:
         """Momentum is kept when a member has any; without it, dampening does not apply, as in torch."""
@@ -45,7 +48,7 @@ class Sgd(Optimizer):
                 g.mul_(self._of_gradient).addcmul_(velocity, self._of_velocity)
             else:
                 g = velocity
-        torch.addcmul(p, g, c[0], out=out)
+        self._step(p, g, out, c[0])
 
 
 class RmsProp(Optimizer):
@@ -56,7 +59,7 @@ class RmsProp(Optimizer):
     def prepare(self) -> None:
         """A member's own flags become factors of 0 and 1."""
         self._new = self.each(1 - self.values("alpha"))
-        self._eps = self.each("eps")
+        self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
         self._momentum = self.each("momentum")
         self._centered = self.each(-self.values("centered"))
         self._moves, self._centers = bool(self.values("momentum").any()), bool(self.values("centered").any())
@@ -74,9 +77,9 @@ class RmsProp(Optimizer):
         below = torch.sqrt(square, out=self._scratch).add_(self._eps)
         if self._moves:
             velocity = self.state["velocity"].mul_(self._momentum).addcdiv_(g, below)
-            torch.addcmul(p, velocity, c[0], out=out)
+            self._step(p, velocity, out, c[0])
         else:
-            torch.addcdiv(p, g.mul_(c[0]), below, out=out)
+            torch.addcdiv(p, self.paced(g.mul_(c[0])), below, out=out)
 
 
 class Adagrad(Optimizer):
@@ -86,8 +89,8 @@ class Adagrad(Optimizer):
 
     def prepare(self) -> None:
         """The sum starts at initial_accumulator_value."""
-        self._eps = self.each("eps")
-        self.state["sum"].add_(self.each("initial_accumulator_value"))
+        self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
+        self.state["sum"].add_(self.each("initial_accumulator_value", 1 / self._scales.unit**2 if self._scales else None))
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
         """-γ/(1 + (t - 1)·η)."""
@@ -99,7 +102,7 @@ class Adagrad(Optimizer):
             self.decay(p, g)
         total = self.state["sum"].addcmul_(g, g)
         below = torch.sqrt(total, out=self._scratch).add_(self._eps)
-        torch.addcdiv(p, g.mul_(c[0]), below, out=out)
+        torch.addcdiv(p, self.paced(g.mul_(c[0])), below, out=out)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -113,6 +116,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def of(specs: Sequence["ResolvedSpec"], like: Tensor) -> Optimizer:
+def of(specs: Sequence["ResolvedSpec"], like: Tensor, scales: Scales | None = None) -> Optimizer:
     """The optimizer that the specs share, for parameters like `like` [K, P] (or [P])."""
-    return OPTIMIZERS[specs[0].optimizer.name](specs, like)
+    return OPTIMIZERS[specs[0].optimizer.name](specs, like, scales)

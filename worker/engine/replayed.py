@@ -36,7 +36,7 @@ class Replayed(Training):
         self._recorder = recorder
         self._pieces: dict[tuple[object, ...], Piece] = {}
         self._leaps = self._steps == 1 and not self._drops
-        products = len(members) * (layout.total - layout.tables) * self.batches.size
+        products = len(members) * (layout.plain.total - layout.tables) * self.batches.size
         self._longest = max(1, min(_LONGEST, _PRODUCTS // (3 * products)))
         self._fixed = self.coefficients.buffer(self._longest)
         self._rows = [list(row.unbind(0)) for row in self._fixed.view(*self._fixed.shape[:2], *self.coefficients.shape)]

@@ -18,11 +18,13 @@ from worker.engine.windows import Windows
 class Source(ABC):
     """Rows of K members as x [K, n, F + 1] with ones in the last column, tables [K, T, n] and weights [K, n].
 
+    Where the members share their rows x is [1, n, F + 1].
     Weights stand in `units`, [K]: a batch's sum of them is 1 where it weighs what is usual.
     """
 
     width: int
     """T."""
+    shared = False
 
     @abstractmethod
     def all(self) -> tuple[Tensor, Tensor]:
@@ -48,8 +50,8 @@ class Held(Source):
         self, members: Sequence[Member], parts: Sequence[Part], loss: Loss, *, units: NDArray[np.float64], like: Tensor
     ) -> None:
         self._seeds = [member.spec.seed if member.order_seed is None else member.order_seed for member in members]
-        self._rows = parts[0].rows
-        self._x = torch.stack([design(part.x, like) for part in parts])
+        self._rows, self.shared = parts[0].rows, data.is_shared(members)
+        self._x = torch.stack([design(part.x, like) for part in (parts[:1] if self.shared else parts)])
         self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]
         targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]
         self._table = torch.stack(targets).to(like)
@@ -68,7 +70,10 @@ class Held(Source):
     def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
         """See Source."""
         self._chosen = order = self._order[:, start:stop]
-        if _at_once(order):
+        if self.shared:
+            torch.index_select(self._x[0], 0, order[0], out=x[0])
+            torch.index_select(self._table, 2, order[0], out=tables)
+        elif _at_once(order):
             torch.gather(self._x, 1, order[:, :, None].expand(-1, -1, x.shape[-1]), out=x)
             torch.gather(self._table, 2, order[:, None].expand(-1, self.width, -1), out=tables)
         else:

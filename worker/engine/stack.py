@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.domain.front import front_of_spec
 from app.domain.job import StopReason
 from app.domain.metrics import of_task
 from worker.engine import data, recovery, replay, tape
@@ -259,7 +260,8 @@ def _check(members: Sequence[Member]) -> None:
         spec, network = member.spec, member.spec.network
         kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size, spec.precision)
         rows = data.train(member.arrays)
-        return (spec.layers, spec.embeddings, network.activation, network.normalization, *kinds, rows.rows, rows.columns)
+        front = front_of_spec(spec)
+        return (spec.layers, spec.embeddings, front, network.activation, network.normalization, *kinds, rows.rows, rows.columns)
 
     if any(shape(member) != shape(members[0]) for member in members):
         raise ValueError("The members of a stack differ in task, shape, loss, optimizer, schedule or batch size.")

@@ -77,8 +77,9 @@ def capacity(
     if spec.lr_schedule.name == "plateau":
         return 1
     outputs, steps = spec.layers[-1], -(-rows // spec.batch_size)
-    cells = layout.total + rows * outputs * (1 if steps == 1 else 3) + validation_rows * (max(spec.layers[1:]) + outputs)
-    seconds = steps * limits.step + members * layout.total * rows * limits.product
+    parameters = layout.total + (layout.plain.total if layout.front else 0)
+    cells = parameters + rows * outputs * (1 if steps == 1 else 3) + validation_rows * (max(spec.layers[1:]) + outputs)
+    seconds = steps * limits.step + members * layout.plain.total * rows * limits.product
     fitting = min(_LONGEST, limits.cells // (members * cells), int(_SECONDS / seconds))
     return 1 << max(0, fitting.bit_length() - 1)
 

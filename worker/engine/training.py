@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.engine import clipping, data, losses, optimizers, tape
+from worker.engine import clipping, data, groups, losses, optimizers, tape
 from worker.engine.activations import Call
 from worker.engine.batches import Batch, Batches
 from worker.engine.data import Member
 from worker.engine.dropout import Dropout
 from worker.engine.ensembles import Seat, places
+from worker.engine.front import Fronted
 from worker.engine.gradients import ByAutograd, ByHand
 from worker.engine.layout import Layout
 from worker.engine.optimizer import Floats, Optimizer
@@ -115,15 +116,21 @@ class Training:
         self.batches = Batches(members, loss, like=like, epochs=epochs, window=window, squeezed=squeezed)
         self._dropout = Dropout(specs, like, squeezed=squeezed)
         shape = torch.empty_like(self.tape.slots[0].trained, memory_format=torch.contiguous_format)
-        self._gradient: ByHand | ByAutograd
+        # Where the batch is one for all, mixtures of it are cheaper than to fold them.
+        fronted = layout if by_hand and (squeezed or data.is_shared(members)) else layout.plain
+        plain = shape.new_empty(*shape.shape[:-1], fronted.trained)
+        gradient: ByHand | ByAutograd
         if by_hand:
             dropping = self._dropout.active
-            self._gradient = ByHand(layout, loss, activation=network.activation, like=shape, dropping=dropping, mixed=mixed)
+            gradient = ByHand(fronted, loss, activation=network.activation, like=plain, dropping=dropping, mixed=mixed)
         else:
             kinds = {"activation": network.activation, "normalization": network.normalization}
-            self._gradient = ByAutograd(layout, loss, **kinds, like=shape, mixed=mixed)
-        self.optimizer: Optimizer = optimizers.of(specs, shape)
-        self._clipping = clipping.of([spec.gradient_clip_norm for spec in specs], shape)
+            gradient = ByAutograd(layout.plain, loss, **kinds, like=plain, mixed=mixed)
+        folds = layout.front if fronted is not layout else None
+        self._gradient = Fronted(layout, folds, gradient, like=shape) if folds else gradient
+        scales = groups.of(specs, layout)
+        self.optimizer: Optimizer = optimizers.of(specs, shape, scales)
+        self._clipping = clipping.of([spec.gradient_clip_norm for spec in specs], shape, scales)
         self.rates = [Rates(spec, steps=self.batches.steps) for spec in specs]
         self.coefficients = Coefficients(self.optimizer, self.rates, shape)
         self.by_hand = by_hand

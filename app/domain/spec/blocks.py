@@ -1,4 +1,4 @@
-"""The small blocks of a spec: data, network, stopping, checkpoints."""
+"""The small blocks of a spec: data, stopping, checkpoints."""
 
 from typing import Annotated, Literal
 
@@ -34,10 +34,6 @@ MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=MOST), WHOLE]
 CountOrZero = Annotated[int, Field(ge=0, le=MOST), WHOLE]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
-Width = Annotated[int, Field(ge=1, le=65_536), WHOLE]
-Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid", "identity"]
-Initialization = Literal["default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal"]
 
 
 class Block(BaseModel):
@@ -84,16 +80,6 @@ class Split(Block):
     method: Literal["random", "column", "time", "group"] = "random"
     stratify: Literal["auto"] | bool = "auto"
     column: str | None = None
-
-
-class Network(Block):
-    """The multilayer perceptron: `hidden_layers` are widths; none is a linear model."""
-
-    hidden_layers: Annotated[list[Width], Field(max_length=1000)] = [64, 64]
-    activation: Activation = "relu"
-    dropout: Dropout | list[Dropout] = 0.0
-    normalization: Literal["none", "batch", "layer"] = "none"
-    initialization: Initialization = "default"
 
 
 class Ensemble(Block):

@@ -14,12 +14,13 @@ from app.domain.spec.blocks import (
     EarlyStopping,
     Embedding,
     Ensemble,
-    Network,
     Preprocessing,
     Split,
     Window,
 )
+from app.domain.spec.front import ParameterGroups
 from app.domain.spec.losses import Auto, Loss
+from app.domain.spec.network import Network
 from app.domain.spec.optimizers import Adam, Optimizer
 from app.domain.spec.schedules import Constant, LrSchedule
 
@@ -50,6 +51,7 @@ class JobSpec(Block):
     loss: Loss = Auto()
     optimizer: Optimizer = Adam(name="adam")
     lr_schedule: LrSchedule = Constant(name="constant")
+    parameter_groups: ParameterGroups = ParameterGroups()
     epochs: Epochs = 200
     batch_size: Count | Literal["full", "auto"] = 64
     early_stopping: EarlyStopping | None = None
@@ -86,8 +88,10 @@ class ResolvedSpec(JobSpec):
     """Widths from the input after preprocessing and embedding to the output, both included."""
     embeddings: list[Embedding] = []
     """In the order of the features; their vectors are the network's last inputs."""
+    numeric_feature_columns: list[str] = []
+    """The columns with `network.numeric_features`, in their order; these are inputs behind all but the embeddings."""
     parameters: int
-    """Of all networks."""
+    """All that is trained, of all networks."""
     streaming: bool = False
     """True where the rows do not fit into memory: they are read from disk, epoch by epoch."""
     window: Window | None = None
