@@ -39,6 +39,7 @@ def _spec(*hidden: int, batch: int | str, network: dict[str, object] | None = No
 
 
 _EMBEDDED = {"categorical": "embedding"}
+_FRONT: dict[str, object] = {"numeric_features": {"kind": "piecewise_linear"}, "input_scaling": True}
 SHAPES = {
     "200 000×50-64-64-2": Shape(rows=200_000, numbers=50, spec=_spec(64, 64, batch=1024)),
     "1 000 000×10-32-2": Shape(rows=1_000_000, numbers=10, spec=_spec(32, batch=1024)),
@@ -59,6 +60,12 @@ SHAPES = {
     "100 000×20-64-100": Shape(rows=100_000, numbers=20, classes=100, spec=_spec(64, batch=1024)),
     "100 000×50-128-1, fp64": Shape(rows=100_000, numbers=50, classes=0, spec=_spec(128, batch=1024, precision="fp64")),
     "16 × 20 000×50-64-2": Shape(rows=20_000, numbers=50, members=16, spec=_spec(64, batch=256)),
+    "50 000×20-64-64, numeric features": Shape(
+        rows=50_000, numbers=20, classes=0, spec=_spec(64, 64, batch=256, network=_FRONT)
+    ),
+    "500×100-2048-2048-2, ntk": Shape(
+        rows=500, numbers=100, spec=_spec(2048, 2048, batch=64, network={"parametrization": "ntk"})
+    ),
     "8 × 200×50-512-512-2": Shape(rows=200, numbers=50, members=8, spec=_spec(512, 512, batch=32)),
 }
 

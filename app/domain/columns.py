@@ -4,6 +4,8 @@ The same description drives the training arrays (app/tabular/preprocessing.py, n
 and the parsing of prediction requests; it stands in `model.json`.
 """
 
+from itertools import pairwise
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +35,12 @@ class Bins(BaseModel):
     def count(self) -> int:
         """How many features a number has."""
         return len(self.knots) - 1
+
+    @property
+    def slopes(self) -> list[float]:
+        """1 / the width of each bin; 0 where that is nothing that can be divided by."""
+        found = [1 / (high - low) if high > low else 0.0 for low, high in pairwise(self.knots)]
+        return [slope if isfinite(slope) else 0.0 for slope in found]
 
 
 class Waves(BaseModel):

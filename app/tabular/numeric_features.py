@@ -40,17 +40,8 @@ def _waves(count: int, sigma: float, place: tuple[int, int]) -> Waves:
 def fill(features: Bins | Waves, values: Vector, block: Matrix) -> None:
     """Writes the features of scaled values [n] into `block` [n, count]."""
     if isinstance(features, Bins):
-        low, slope = slopes(features)
-        np.clip(np.multiply(np.subtract.outer(values, low), slope, out=block), 0.0, 1.0, out=block)
+        np.multiply(np.subtract.outer(values, np.array(features.knots[:-1])), np.array(features.slopes), out=block)
+        np.clip(block, 0.0, 1.0, out=block)
     else:
         np.multiply.outer(2 * np.pi * values, np.array(features.frequencies), out=block)
         np.cos(block + np.array(features.phases), out=block)
-
-
-def slopes(features: Bins) -> tuple[Vector, Vector]:
-    """Where each bin begins, and 1 / its width; 0 where that is nothing that can be divided by."""
-    knots = np.array(features.knots)
-    widths = np.diff(knots)
-    with np.errstate(divide="ignore"):
-        slope = 1 / widths
-    return knots[:-1], np.where(np.isfinite(slope), slope, 0.0)

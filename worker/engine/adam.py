@@ -53,7 +53,7 @@ class AdamW(Adam):
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
         """Adam's, and where any member decays 1 - γ·λ; -γ·λ for parameters with factors of their own."""
         lost = rate * self.values("weight_decay")
-        return [*super().coefficients(step, rate), *([1 - lost if self._scales is None else -lost] if self.decays else [])]
+        return [*super().coefficients(step, rate), *([1 - lost if self._shrinking is None else -lost] if self.decays else [])]
 
     def decay(self, p: Tensor, g: Tensor) -> None:
         """Nothing reaches the gradient."""

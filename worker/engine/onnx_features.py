@@ -7,7 +7,6 @@ import numpy as np
 from onnx import TensorProto
 
 from app.domain.columns import Bins, NumericColumn, Waves
-from app.tabular.numeric_features import slopes
 from worker.engine.onnx_graph import Graph
 
 Block = tuple[str, list[int]]
@@ -47,7 +46,7 @@ def _numbers(column: NumericColumn) -> range:
 
 def _bins(graph: Graph, values: str, columns: Sequence[Bins]) -> str:
     """clip((z - low) · slope, 0, 1)."""
-    low, slope = (np.array(side) for side in zip(*map(slopes, columns), strict=True))
+    low, slope = np.array([column.knots[:-1] for column in columns]), np.array([column.slopes for column in columns])
     part = graph.add("Mul", graph.add("Sub", values, graph.constant("low", low)), graph.constant("slope", slope))
     return graph.add("Clip", part, graph.constant("zero", np.array(0.0)), graph.constant("one", np.array(1.0)))
 

@@ -40,6 +40,7 @@ class Optimizer(ABC):
         self._rate = scales.placed(scales.rate * scales.unit**self.units_of_step, like) if scales else None
         self.decays = bool(self.values("weight_decay").any())
         self.prepare()
+        self._scales = None  # a long vector each, and made use of
 
     def prepare(self) -> None:  # noqa: B027 - an optimizer may have no hyperparameters of its own
         """Set what the optimizer's own hyperparameters decide."""
