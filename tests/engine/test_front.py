@@ -19,7 +19,9 @@ from worker.engine.initial import initial_vector
 from worker.engine.layout import Layout
 from worker.engine.network import named, sequential, vector_of
 from worker.engine.recovery import first_state
+from worker.engine.training import Training
 
+LIKE = torch.empty(0, dtype=torch.float64)
 BINS, WAVES = {"kind": "piecewise_linear", "bins": 5, "width": 2}, {"kind": "periodic", "frequencies": 4, "width": 3}
 FRONTS: dict[str, dict[str, Any]] = {
     "features": {"featured": 2, "network": {"numeric_features": BINS}},
@@ -187,8 +189,9 @@ def test_members_that_share_their_rows_learn_what_they_learn_of_copies(
         for m, w in zip(members, weighted, strict=True)
     ]
 
-    assert is_shared(members)
-    assert not is_shared(copies)
+    assert [is_shared(members), is_shared(copies), is_shared(members[:1])] == [True, False, False]
+    held = [Training(of, Layout(first.spec), epochs=1, window=1, like=LIKE).batches.batch(0, 0).x for of in (members, copies)]
+    assert [len(x) for x in held] == [1, 3]
     for ours, theirs in zip(run(members)[1], run(copies)[1], strict=True):
         np.testing.assert_allclose(ours.columns.train_loss, theirs.columns.train_loss, rtol=1e-10)
         np.testing.assert_allclose(np.array(ours.columns.val_loss, float), np.array(theirs.columns.val_loss, float), rtol=1e-10)
