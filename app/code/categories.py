@@ -1,4 +1,4 @@
-"""The functions that turn categorical columns into inputs: one-hot, or codes for embeddings."""
+"""The functions that turn categorical columns into inputs: one-hot, a sign, or codes for embeddings."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,19 @@ from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 
 
-def one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+def functions(spec: ResolvedSpec, columns: Sequence[Column]) -> list[list[str]]:
+    """Those that the columns need."""
+    made = {"one_hot": _one_hot, "sign": _sign, "code": _code}
+    return [make(spec, [column for column in columns if _function(spec, column) == name]) for name, make in made.items()]
+
+
+def _function(spec: ResolvedSpec, column: Column) -> str:
+    if column.name in {table.column for table in spec.embeddings}:
+        return "code"
+    return "sign" if spec.preprocessing.is_signed(len(column.levels or ())) else "one_hot"
+
+
+def _one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
     """`one_hot(name, levels)` [rows, levels], where columns need it."""
     if not columns:
         return []
@@ -25,7 +37,23 @@ def one_hot(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def code(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+def _sign(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
+    """`sign(name, levels)` [rows], where columns need it."""
+    if not columns:
+        return []
+    return [
+        "def sign(name, levels):",
+        '    """-1 for the first level, 1 for the second."""',
+        "    signs = dict(zip(levels, (-1.0, 1.0)))",
+        *(
+            [*_filled(spec, columns), "    return np.array([signs.get(cell or common, 0.0) for cell in cells])"]
+            if _is_filled(spec, columns)
+            else ["    return np.array([signs.get(row[name], 0.0) for row in rows])"]
+        ),
+    ]
+
+
+def _code(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
     """`code(name, levels)` [rows], where columns are embedded."""
     if not columns:
         return []
@@ -41,8 +69,9 @@ def code(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def call(function: str, column: Column) -> str:
-    """A call of one of them, on several lines where the levels are many."""
+def call(spec: ResolvedSpec, column: Column) -> str:
+    """The call of its function, on several lines where the levels are many."""
+    function = _function(spec, column)
     levels = (literal(cell_text(level, column)) for level in column.levels or ())
     return "\n    ".join(wrapped(f"{function}({literal(column.name)}, [", levels, "])"))
 

@@ -27,6 +27,15 @@ _SCALING = {
             "return (x - median) / spread",
         ],
     ),
+    "robust_clip": (
+        "Scaled by median and quartiles of the training rows, then clipped smoothly within -3 and 3",
+        [
+            "first, median, third = np.quantile(seen, [0.25, 0.5, 0.75])",
+            "spread = third - first or np.ptp(seen) / 2 or np.inf  # a constant column becomes 0",
+            "z = (x - median) / spread",
+            "return z / np.sqrt(1 + (z / 3) ** 2)",
+        ],
+    ),
     "quantile": (
         "The rank among the training rows, from 0 to 1",
         [
@@ -41,6 +50,7 @@ _FILLS = {
     "mean": ["fill = seen.mean()"],
     "indicator": ["fill = seen.mean()"],
     "median": ["fill = np.median(seen)"],
+    "median_indicator": ["fill = np.median(seen)"],
     "most_frequent": ["values, counts = np.unique(seen, return_counts=True)", "fill = values[counts.argmax()]"],
 }
 
@@ -50,15 +60,10 @@ def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column], *, indica
 
     `indicated`: the columns that have a missing indicator.
     """
-    columns, tables = [described[name] for name in spec.features], {table.column for table in spec.embeddings}
+    columns = [described[name] for name in spec.features]
     numeric = [column for column in columns if not _is_categorical(spec, column)]
     categorical = [column for column in columns if _is_categorical(spec, column)]
-    functions = [
-        _number(spec, numeric),
-        categories.one_hot(spec, [column for column in categorical if column.name not in tables]),
-        categories.code(spec, [column for column in categorical if column.name in tables]),
-        _MISSING if indicated else [],
-    ]
+    functions = [_number(spec, numeric), *categories.functions(spec, categorical), _MISSING if indicated else []]
     return [*functions, _joined(spec, columns, indicated) if categorical or indicated else _plain(spec)]
 
 
@@ -114,8 +119,8 @@ def _joined(spec: ResolvedSpec, columns: Sequence[Column], indicated: Collection
         if not _is_categorical(spec, column):
             calls.append(f"number({literal(column.name)})")
         elif column.name not in embedded:
-            calls.append(categories.call("one_hot", column))
+            calls.append(categories.call(spec, column))
         if column.name in indicated:
             calls.append(f"missing({literal(column.name)})")
-    codes = [categories.call("code", column) for column in columns if column.name in embedded]
+    codes = [categories.call(spec, column) for column in columns if column.name in embedded]
     return stacked("x = np.column_stack([", calls + codes, "])")

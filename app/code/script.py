@@ -50,7 +50,7 @@ def script_of(
 
 def _data(spec: ResolvedSpec, own: Mapping[str, Column], read: Mapping[str, Column]) -> list[list[str]]:
     """The rows as tensors; which columns have a missing indicator their own dataset decides."""
-    indicator = spec.preprocessing.missing == "indicator"
+    indicator = spec.preprocessing.has_indicators
     return [
         *reading(spec, read),
         *splitting(spec, own),

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.schema import StorageType
 
+FARTHEST = 1e150
+"""Where a number that is clipped smoothly is cut before: its square must be a number, too."""
+
 
 class _Fitted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,7 +65,7 @@ class NumericColumn(_Fitted):
     """z = (x' - center) * scale with x' = impute where x is missing; then 1 if missing else 0, where `indicator`.
 
     With `quantiles` (strictly ascending, q + 1 of them, at the ranks i / q) z = the piecewise-linear rank of x' in [0, 1]
-    instead, before center and scale.
+    instead, before center and scale. With `clip` z / √(1 + (z / clip)²) stands for z: within ±clip, and z itself near 0.
     A constant or wholly missing column has scale 0: it contributes nothing. Booleans are read as 0 and 1.
     """
 
@@ -73,6 +76,7 @@ class NumericColumn(_Fitted):
     center: float = 0.0
     scale: float = 1.0
     quantiles: list[float] | None = None
+    clip: float | None = None
     features: Annotated[Bins | Waves, Field(discriminator="kind")] | None = None
     """More inputs of the network, behind those of all columns but the embedded ones."""
     minimum: float | None = None
@@ -88,6 +92,7 @@ class NumericColumn(_Fitted):
 class CategoricalColumn(_Fitted):
     """One-hot: a column of 0 and 1 for each level, in order; missing becomes `impute`'s level, or all zeros where it is None.
 
+    Where it is `signed` one column for its two levels, -1 for the first and 1 for the second.
     A level never seen is all zeros. With `indicator` one more input says that the value was missing. With `embedding` the level
     has a trained vector of that width instead, which is zeros wherever the one-hot columns would be.
     """
@@ -98,13 +103,14 @@ class CategoricalColumn(_Fitted):
     impute: str | None = None
     refuse_missing: bool = False
     indicator: bool = False
+    signed: bool = False
     embedding: int | None = None
     """The width of its embedding; None: one-hot."""
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column becomes."""
-        return (self.embedding or len(self.levels)) + self.indicator
+        return (self.embedding or (1 if self.signed else len(self.levels))) + self.indicator
 
 
 FittedColumn = Annotated[NumericColumn | CategoricalColumn, Field(discriminator="kind")]

@@ -48,8 +48,9 @@ def steps_per_epoch(spec: ResolvedSpec) -> int:
 def columns_of(spec: ResolvedSpec, columns: Sequence[Column], *, most: int) -> list[str]:
     """The first `most` columns after preprocessing: a number's own name, `name=level` for each level of a category.
 
-    Where missing values have an indicator it stands behind its column's own, as `name is missing`. Behind all of
-    these stand numeric features, as `name feature 0` and so on, and then embedded columns, as `name[0]`, `name[1]` and so on.
+    Of a category that is signed there is the second level alone. Where missing values have an indicator it stands behind its
+    column's own, as `name is missing`. Behind all of these stand numeric features, as `name feature 0` and so on, and then
+    embedded columns, as `name[0]`, `name[1]` and so on.
     """
     described = {column.name: column for column in columns}
     beside = (_names(spec, described[name]) for name in spec.features)
@@ -60,11 +61,12 @@ def columns_of(spec: ResolvedSpec, columns: Sequence[Column], *, most: int) -> l
 
 
 def _names(spec: ResolvedSpec, column: Column) -> Iterator[str]:
+    levels = [level_text(level) for level in column.levels or ()]
     if column.name in {table.column for table in spec.embeddings}:
         pass
     elif spec.columns.get(column.name, column.kind) is Kind.CATEGORICAL:
-        yield from (f"{column.name}={level_text(level)}" for level in column.levels or ())
+        yield from (f"{column.name}={level}" for level in levels[spec.preprocessing.is_signed(len(levels)) :])
     else:
         yield column.name
-    if spec.preprocessing.missing == "indicator" and column.missing:
+    if spec.preprocessing.has_indicators and column.missing:
         yield f"{column.name} is missing"

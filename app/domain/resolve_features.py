@@ -118,11 +118,13 @@ def kind_of(spec: JobSpec, column: Column) -> Kind:
 
 def inputs_of(spec: JobSpec, features: Sequence[Column]) -> int:
     """How many inputs of the network the features become: levels one-hot or embedded, numbers one each, missing indicators."""
+    preprocessing = spec.preprocessing
     embedded = {embedding.column: embedding.width for embedding in embeddings_of(spec, features)}
-    indicators = sum(column.missing > 0 for column in features) if spec.preprocessing.missing == "indicator" else 0
+    indicators = sum(column.missing > 0 for column in features) if preprocessing.has_indicators else 0
     categories = [column for column in features if kind_of(spec, column) is Kind.CATEGORICAL]
-    levels = [embedded.get(column.name, len(column.levels or ())) for column in categories]
-    return len(features) - len(categories) + sum(levels) + indicators
+    levels = {column.name: len(column.levels or ()) for column in categories}
+    widths = [embedded.get(name, 1 if preprocessing.is_signed(count) else count) for name, count in levels.items()]
+    return len(features) - len(categories) + sum(widths) + indicators
 
 
 def numeric_feature_columns_of(spec: JobSpec, features: Sequence[Column], findings: Findings) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn, own_width
+from app.domain.columns import FARTHEST, CategoricalColumn, FittedColumn, NumericColumn, own_width
 from app.domain.errors import InvalidData
 from app.domain.schema import Column, Kind, level_text
 from app.domain.spec import Preprocessing, ResolvedSpec
@@ -16,6 +16,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 QUANTILES = 100
 """Steps of the piecewise-linear rank, at most."""
+CLIP = 3.0
+"""Where `robust_clip` ends: three interquartile ranges from the median count nearly as infinitely many."""
 
 
 def fit(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -> list[FittedColumn]:
@@ -29,7 +31,7 @@ def fit(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataFrame) -
 
 
 def transform(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> Matrix:
-    """The inputs `[n, F + E]`, float64: for a number (x' - center) * scale, for a category its one-hot row.
+    """The inputs `[n, F + E]`, float64: for a number (x' - center) * scale, clipped or not, for a category its one-hot row.
 
     Behind all of these stand numeric features, then of each of the E embedded categories the code: 0 for missing or unseen, 1
     for the first level, ….
@@ -93,7 +95,8 @@ def _fit_category(
         levels=levels,
         impute=_commonest(as_text(training), levels) if preprocessing.missing == "most_frequent" else None,
         refuse_missing=preprocessing.missing == "error",
-        indicator=preprocessing.missing == "indicator" and column.missing > 0,
+        indicator=preprocessing.has_indicators and column.missing > 0,
+        signed=preprocessing.is_signed(len(levels)),
         embedding=embedding,
     )
 
@@ -113,10 +116,11 @@ def _fit_number(preprocessing: Preprocessing, column: Column, values: Vector, *,
         type=column.type,
         kind="boolean" if boolean else "numeric",
         impute=None if refuse else _typical(preprocessing.missing, values) if seen else 0.0,
-        indicator=preprocessing.missing == "indicator" and column.missing > 0,
+        indicator=preprocessing.has_indicators and column.missing > 0,
         center=center,
         scale=scale,
         quantiles=quantiles,
+        clip=CLIP if preprocessing.numeric == "robust_clip" else None,
         minimum=float(values.min()) if seen else None,
         maximum=float(values.max()) if seen else None,
     )
@@ -124,7 +128,7 @@ def _fit_number(preprocessing: Preprocessing, column: Column, values: Vector, *,
 
 def _typical(missing: str, values: Vector) -> float:
     """What stands in for a missing value; of equally frequent ones the smallest."""
-    if missing == "median":
+    if missing in ("median", "median_indicator"):
         return float(np.median(values))
     if missing == "most_frequent":
         found, counts = np.unique(values, return_counts=True)
@@ -143,9 +147,10 @@ def _scaling(numeric: str, values: Vector) -> tuple[float, float, list[float] | 
         return 0.0, 1.0, _knots(values)
     if numeric == "minmax":
         return low, _inverse(high - low), None
-    if numeric == "robust":
+    if numeric.startswith("robust"):
         first, median, third = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
-        return median, _inverse(third - first or float(values.std())), None
+        spread = third - first or ((high - low) / 2 if numeric == "robust_clip" else float(values.std()))
+        return median, _inverse(spread), None
     return float(values.mean()), _inverse(float(values.std())), None
 
 
@@ -177,7 +182,15 @@ def _numbers(column: NumericColumn, values: Vector, block: Matrix) -> None:
         block[:, 1] = missing
     filled = np.where(missing, column.impute or 0.0, values)
     ranked = filled if column.quantiles is None else _rank(filled, np.array(column.quantiles))
-    block[:, 0] = (ranked - column.center) * column.scale
+    z = (ranked - column.center) * column.scale
+    block[:, 0] = z if column.clip is None else _clipped(z, column.clip)
+
+
+def _clipped(z: Vector, limit: float) -> Vector:
+    """Within ±limit, smoothly; model.onnx takes the same steps, so that both have the same bits."""
+    near: Vector = z.clip(-FARTHEST, FARTHEST)
+    clipped: Vector = near / np.sqrt(1 + np.square(near / limit))
+    return clipped
 
 
 def _rank(values: Vector, knots: Vector) -> Vector:
@@ -191,7 +204,10 @@ def _one_hot(column: CategoricalColumn, text: pl.Series, block: Matrix) -> None:
     """Fills `block`, `[n, width]`, which is all 0."""
     codes = _codes(column, text, block)
     rows = np.flatnonzero(codes >= 0)
-    block[rows, codes[rows]] = 1.0
+    if column.signed:
+        block[rows, 0] = 2.0 * codes[rows] - 1
+    else:
+        block[rows, codes[rows]] = 1.0
 
 
 def _codes(column: CategoricalColumn, text: pl.Series, block: Matrix) -> NDArray[np.int64]:

@@ -67,6 +67,14 @@ CASES: list[dict[str, Any]] = [
     {"record_every": 7},
     *({"preprocessing": {"numeric": name, "missing": "median"}} for name in ("minmax", "robust", "quantile", "none")),
     *({"preprocessing": {"missing": name}} for name in ("mean", "most_frequent", "indicator")),
+    *(
+        {
+            "columns": {"flag": "categorical"},
+            "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": name},
+        }
+        for name in ("median_indicator", "most_frequent")
+    ),
+    {"columns": {"pair": "categorical"}, "features": ["pair", "same"], "preprocessing": {"categorical": "one_hot_signed"}},
     {"preprocessing": {"missing": "error", "numeric": "none"}, "features": ["number", "same", "code"]},
     {"columns": {"code": "categorical", "flag": "categorical"}, "preprocessing": {"missing": "most_frequent"}},
     {"columns": {"code": "categorical", "level": "categorical"}, "features": ["code", "level"]},

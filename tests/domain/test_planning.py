@@ -36,6 +36,17 @@ def test_columns_are_named_as_they_stand_before_the_network() -> None:
     assert columns_of(spec, COLUMNS, most=2) == names[:2]
 
 
+def test_a_column_of_two_levels_that_is_signed_is_named_for_its_second() -> None:
+    preprocessing = {"categorical": "one_hot_signed", "missing": "median_indicator"}
+    columns = [labels("side", ["left", "right"], missing=2), *COLUMNS]
+    spec = resolved(columns, target="smoker", features=["side", "species", "x"], preprocessing=preprocessing).spec
+
+    names = columns_of(spec, columns, most=1000)
+
+    assert names == ["side=right", "side is missing", "species=a", "species=b", "species=c", "x"]
+    assert len(names) == spec.layers[0]
+
+
 def test_embedded_columns_stand_behind_all_others_and_have_layers_of_their_own() -> None:
     preprocessing = {"categorical": "embedding", "missing": "indicator"}
     columns = [labels("city", [f"c{i}" for i in range(8)], missing=1), *COLUMNS]

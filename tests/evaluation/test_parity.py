@@ -38,6 +38,11 @@ CASES: dict[str, dict[str, Any]] = {
     "huber of two": {**NUMBERS, "loss": {"name": "huber", "delta": 0.5}},
     "quantile of two": {**NUMBERS, "loss": {"name": "quantile", "q": 0.3}},
     "embeddings and indicators": {**CLASSES, "preprocessing": {"categorical": "embedding", "missing": "indicator"}},
+    "clipped numbers and signs": {
+        **CLASSES,
+        "columns": {"flag": "categorical"},
+        "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},
+    },
     "ranks": {**CLASSES, "preprocessing": {"numeric": "quantile", "missing": "most_frequent"}},
     "batch normalization": {"target": "price", "network": {**NORMALIZED, "normalization": "batch"}},
     "layer normalization": {"target": "price", "network": {**NORMALIZED, "normalization": "layer"}},

@@ -38,6 +38,9 @@ COLUMNS: list[FittedColumn] = [
     NUMBER(name="shares", impute=0.2, quantiles=[0.0, 0.5]),
     TEXT(name="grade", levels=["A", "B"], impute="B", indicator=True),
     TEXT(name="tone", levels=["x", "y"]),
+    NUMBER(name="income", impute=900.0, center=1000.0, scale=0.002, clip=3.0, indicator=True),
+    TEXT(name="side", levels=["left", "right"], signed=True, indicator=True),
+    TEXT(name="sort", levels=["", "red"], signed=True, impute="red"),
 ]
 
 FRAME = pl.DataFrame(
@@ -52,6 +55,9 @@ FRAME = pl.DataFrame(
         "shares": [0.0, 0.25, 0.5, 0.7, None],
         "grade": ["A", "B", "C", None, "A"],
         "tone": ["y", None, "x", "z", "x"],
+        "income": [None, 1e300, -200.0, 1100.0, 5e4],
+        "side": ["left", "right", None, "middle", "left"],
+        "sort": ["", "red", "red", "blue", ""],
     }
 )
 

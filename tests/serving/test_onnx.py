@@ -185,6 +185,20 @@ def test_numbers_that_differ_beyond_single_precision_are_told_apart_before_they_
     assert p[0].tolist() != p[1].tolist()
 
 
+def test_numbers_are_clipped_in_model_onnx_as_in_training() -> None:
+    columns: list[FittedColumn] = [NUMBER(name="a", center=0.7, scale=1.3, clip=3.0)]
+    spec = resolved(task=Task.REGRESSION, inputs=1, outputs=1, loss="mse", hidden_layers=[])
+    weights: Weights = {"0.weight": np.ones((1, 1)), "0.bias": np.zeros(1)}
+    cells = np.concatenate([np.random.default_rng(0).normal(scale=9.0, size=2000), [-1e300, 1e300, 1e9, 0.7]])
+
+    target = FittedTarget(name="y", type=StorageType.FLOAT64)
+    (label,) = run(to_onnx(columns=columns, target=target, spec=spec, weights=weights), {"features": cells[:, None]})
+
+    expected = transform(columns, pl.DataFrame({"a": cells}))[:, 0]
+    assert label.tolist() == expected.astype(np.float32).tolist()
+    assert expected[-4:].tolist() == [-3.0, 3.0, pytest.approx(3.0), 0.0]
+
+
 def test_columns_named_like_tensors_get_names_of_their_own() -> None:
     columns: list[FittedColumn] = [
         TEXT(name=name, levels=["A"]) for name in ("features", "label", "probabilities", "", "weight", "gemm", "_")

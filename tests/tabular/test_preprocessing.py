@@ -57,19 +57,23 @@ def test_scaling_is_that_of_scikit_learn(numeric: str) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-@given(values=arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6)), numeric=st.sampled_from(list(SCALERS)))
+@given(
+    values=arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6)),
+    numeric=st.sampled_from([*SCALERS, "robust_clip"]),
+)
 def test_any_training_values_give_finite_inputs(values: NDArray[np.float64], numeric: str) -> None:
     frame = pl.DataFrame({"x": values})
 
     inputs = transform([_number(frame, numeric=numeric)], frame)
 
     assert np.isfinite(inputs).all()
+    assert numeric != "robust_clip" or np.abs(inputs).max() <= 3
     if numeric in ("minmax", "quantile"):
         assert (inputs >= 0).all()
         assert (inputs <= 1 + 1e-12).all()
 
 
-@pytest.mark.parametrize("numeric", SCALERS)
+@pytest.mark.parametrize("numeric", [*SCALERS, "robust_clip"])
 def test_a_constant_column_contributes_nothing(numeric: str) -> None:
     column = _number(pl.DataFrame({"x": [0.1, 0.1, 0.1]}), numeric=numeric)
 
@@ -82,7 +86,7 @@ def test_unscaled_numbers_stay_as_they_are() -> None:
     assert transform([column], pl.DataFrame({"x": [5.0, -1.5]})).tolist() == [[5.0], [-1.5]]
 
 
-@pytest.mark.parametrize("missing", ["mean", "median", "most_frequent", "indicator"])
+@pytest.mark.parametrize("missing", ["mean", "median", "most_frequent", "indicator", "median_indicator"])
 def test_a_column_without_training_values_contributes_zeros(missing: str) -> None:
     whole = pl.DataFrame({"x": [None, None, 3.0]})
 
@@ -203,6 +207,49 @@ def test_robust_scaling_falls_back_to_the_deviation_where_half_the_values_are_eq
 
     assert column.center == 0.0
     assert column.scale == pytest.approx(1 / 3.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "center", "scale"),
+    [
+        ([1.0, 2.0, 3.0, 4.0, 9.0], 3.0, 1 / 2.0),
+        ([5.0, 5.0, 5.0, 5.0, 5.0, 9.0], 5.0, 2 / 4.0),
+        ([5.0, 5.0, 5.0], 5.0, 0.0),
+    ],
+    ids=["quartiles", "equal quartiles", "constant"],
+)
+def test_smooth_clipping_scales_by_quartiles_or_the_range_and_ends_at_three(
+    values: list[float], center: float, scale: float
+) -> None:
+    column = _number(pl.DataFrame({"x": values}), numeric="robust_clip")
+    cells = np.array([*values, center + 1e-9, -1e300, 1e300])
+
+    found = transform([column], pl.DataFrame({"x": cells}))[:, 0]
+
+    z = (cells[:-2] - center) * scale
+    assert (column.center, column.scale, column.clip) == (center, scale, 3.0)
+    np.testing.assert_allclose(found[:-2], z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-15)
+    assert found[-2:].tolist() == ([-3.0, 3.0] if scale else [0.0, 0.0])
+
+
+def test_missing_values_can_be_the_median_with_an_indicator() -> None:
+    whole = pl.DataFrame({"x": [1.0, 2.0, 9.0, None], "word": ["a", "b", None, "a"]})
+
+    columns = _fitted(whole, missing="median_indicator", numeric="none")
+
+    assert transform(columns, whole[2:]).tolist() == [[9.0, 0.0, 0.0, 0.0, 1.0], [2.0, 1.0, 1.0, 0.0, 0.0]]
+
+
+def test_a_column_of_two_levels_can_be_a_sign_and_has_none_where_it_is_missing_or_unseen() -> None:
+    whole = pl.DataFrame({"x": ["no", "yes", None], "three": ["a", "b", "c"]})
+
+    columns = _fitted(whole, categorical="one_hot_signed", missing="indicator")
+
+    assert [column.width for column in columns] == [2, 3]
+    cells = pl.DataFrame({"x": ["no", "yes", None, "perhaps"], "three": ["a", "d", "c", "b"]})
+    signed = [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    one_hot = [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    assert transform(columns, cells).tolist() == [one + other for one, other in zip(signed, one_hot, strict=True)]
 
 
 def test_equal_quantiles_count_once() -> None:

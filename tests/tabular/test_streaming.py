@@ -46,6 +46,9 @@ CASES: dict[str, dict[str, Any]] = {
     "embedded, most frequent": {"preprocessing": {"categorical": "embedding", "missing": "most_frequent"}},
     "quantiles and medians": {"preprocessing": {"numeric": "quantile", "missing": "median"}},
     "robust, with indicators": {"preprocessing": {"numeric": "robust", "missing": "indicator"}},
+    "clipped, with medians and signs": {
+        "preprocessing": {"numeric": "robust_clip", "missing": "median_indicator", "categorical": "one_hot_signed"}
+    },
     "weights": {"class_weights": "balanced", "sample_weight": "w"},
     "regression": {"target": "z", "sample_weight": "w"},
     "several targets": {"target": ["z", "v"]},

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn, own_width
+from app.domain.columns import FARTHEST, CategoricalColumn, FittedColumn, NumericColumn, own_width
 from worker.engine.onnx_features import Block, feature_blocks, feature_places
 from worker.engine.onnx_graph import ML, Graph
 from worker.engine.onnx_layers import Dense
@@ -122,19 +122,20 @@ def _level_part(graph: Graph, categorical: list[Placed[CategoricalColumn]], weig
 def _level_rows(placed: Placed[CategoricalColumn], weight: Array) -> tuple[list[str], Array]:
     """The texts that have a row, "" (missing) last; their rows, and one more of zeros for a text never seen."""
     column, offset = placed.column, placed.offset
-    at = {level: offset + index for index, level in enumerate(column.levels)}
+    rows = [-weight[offset], weight[offset]] if column.signed else weight[offset : offset + len(column.levels)]
+    of = dict(zip(column.levels, rows, strict=True))
     levels = [level for level in column.levels if level]
-    missing, unseen = _missing_row(placed, weight, at), np.zeros(weight.shape[1])
-    return [*levels, ""], np.vstack([*(weight[at[level]] for level in levels), missing, unseen])
+    missing, unseen = _missing_row(placed, weight, of), np.zeros(weight.shape[1])
+    return [*levels, ""], np.vstack([*(of[level] for level in levels), missing, unseen])
 
 
-def _missing_row(placed: Placed[CategoricalColumn], weight: Array, at: dict[str, int]) -> Array:
+def _missing_row(placed: Placed[CategoricalColumn], weight: Array, of: dict[str, Array]) -> Array:
     """What "" stands for: itself where it is a level, else the imputed level and the indicator."""
     column = placed.column
-    level = "" if "" in at else column.impute
-    row: Array = np.zeros(weight.shape[1]) if level is None else weight[at[level]]
-    flagged = column.indicator and "" not in at
-    return row + weight[placed.offset + len(column.levels)] if flagged else row
+    level = "" if "" in of else column.impute
+    row: Array = np.zeros(weight.shape[1]) if level is None else of[level]
+    flagged = column.indicator and "" not in of
+    return row + weight[placed.offset + column.width - 1] if flagged else row
 
 
 def _number_blocks(graph: Graph, numeric: list[Placed[NumericColumn]], *, features: str, beside: int) -> list[Block]:
@@ -179,11 +180,23 @@ def _imputed(graph: Graph, numeric: list[Placed[NumericColumn]], features: str, 
 
 
 def _scaled(graph: Graph, columns: list[NumericColumn], values: str) -> str:
-    """(x - center) * scale, float64."""
+    """(x - center) * scale, float64, clipped smoothly where a column is."""
     centers, scales = np.array([column.center for column in columns]), np.array([column.scale for column in columns])
     if centers.any():
         values = graph.add("Sub", values, graph.constant("center", centers))
-    return graph.add("Mul", values, graph.constant("scale", scales)) if (scales != 1).any() else values
+    if (scales != 1).any():
+        values = graph.add("Mul", values, graph.constant("scale", scales))
+    limits = np.array([np.inf if column.clip is None else column.clip for column in columns])
+    return _clipped(graph, values, limits) if np.isfinite(limits).any() else values
+
+
+def _clipped(graph: Graph, z: str, limits: Array) -> str:
+    """A number far below its limit stays as it is; where the limit is infinite, every number to the last bit."""
+    lowest, highest = graph.constant("lowest", np.array(-FARTHEST)), graph.constant("highest", np.array(FARTHEST))
+    z = graph.add("Clip", z, lowest, highest)
+    part = graph.add("Div", z, graph.constant("limit", limits))
+    below = graph.add("Sqrt", graph.add("Add", graph.add("Mul", part, part), graph.constant("one", np.array(1.0))))
+    return graph.add("Div", z, below)
 
 
 def _ranks(graph: Graph, quantiles: list[list[float]], values: str) -> str:

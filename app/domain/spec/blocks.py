@@ -45,13 +45,24 @@ class Block(BaseModel):
 class Preprocessing(Block):
     """How columns become inputs; statistics come from training rows only.
 
-    With `categorical: "embedding"` each categorical column of four levels or more has a table of trained vectors.
+    With `categorical: "embedding"` each categorical column of four levels or more has a table of trained vectors;
+    with `"one_hot_signed"` one of two levels is a single input of -1 and 1.
+    `missing: "indicator"` fills in the mean, `"median_indicator"` the median, and both have an input that says so.
     """
 
-    numeric: Literal["standard", "minmax", "robust", "quantile", "none"] = "standard"
-    categorical: Literal["one_hot", "embedding"] = "one_hot"
-    missing: Literal["mean", "median", "most_frequent", "indicator", "error"] = "mean"
+    numeric: Literal["standard", "minmax", "robust", "robust_clip", "quantile", "none"] = "standard"
+    categorical: Literal["one_hot", "one_hot_signed", "embedding"] = "one_hot"
+    missing: Literal["mean", "median", "most_frequent", "indicator", "median_indicator", "error"] = "mean"
     target: Literal["auto", "standard", "none"] = "auto"
+
+    @property
+    def has_indicators(self) -> bool:
+        """True where columns with missing values have an input that says which are."""
+        return self.missing in ("indicator", "median_indicator")
+
+    def is_signed(self, levels: int) -> bool:
+        """True where a categorical column of so many levels is one input of -1 and 1."""
+        return self.categorical == "one_hot_signed" and levels == 2
 
 
 class Embedding(Block):
