@@ -3,8 +3,9 @@
 from app.code.losses import is_by_column, is_weighted, loss_of, reported, reported_sum
 from app.code.network import dropout_rates
 from app.code.order import is_shuffled, order
+from app.code.regularization import decay, decays_by_step
 from app.code.texts import indented, literal
-from app.code.training import makes_later, warming
+from app.code.training import makes_later, steps_by_batch, warming
 from app.code.watching import watched
 from app.domain.metrics import lower_is_better
 from app.domain.spec import ResolvedSpec
@@ -41,8 +42,9 @@ def _step(spec: ResolvedSpec, rows: str) -> list[str]:
         f"loss = {loss_of(spec, rows)}",
         f"loss{'.mean()' if is_by_column(spec) else ''}.backward()",
         *([f"nn.utils.clip_grad_norm_(net.parameters(), {literal(clip)})"] if clip else []),
+        *decay(spec, whole=not is_shuffled(spec)),
         "optimizer.step()",
-        *(_scheduled(spec, "scheduler.step()") if spec.lr_schedule.name == "one_cycle" else []),
+        *(_scheduled(spec, "scheduler.step()") if steps_by_batch(spec) else []),
     ]
 
 
@@ -56,7 +58,7 @@ def _whole(spec: ResolvedSpec) -> list[str]:
 
 
 def _batches(spec: ResolvedSpec) -> list[str]:
-    drops, weighted = any(dropout_rates(spec)), is_weighted(spec)
+    counts, weighted = any(dropout_rates(spec)) or decays_by_step(spec), is_weighted(spec)
     split = f"order.split({spec.batch_size})"
     single = spec.network.normalization == "batch" and spec.train_rows % spec.batch_size == 1
     weight, whole = (
@@ -69,7 +71,7 @@ def _batches(spec: ResolvedSpec) -> list[str]:
     ]
     return [
         f"order, total = {order(spec)}, 0.0",
-        f"for step, batch in enumerate({split}):" if drops else f"for batch in {split}:",
+        f"for step, batch in enumerate({split}):" if counts else f"for batch in {split}:",
         *indented(inner),
         f"train_loss = {reported_sum(spec, f'total / {whole}')}",
     ]
@@ -92,7 +94,7 @@ def _validation(spec: ResolvedSpec) -> list[str]:
 
 def _scheduling(spec: ResolvedSpec) -> list[str]:
     schedule = spec.lr_schedule
-    if schedule.name == "one_cycle" or (schedule.name == "constant" and not schedule.warmup_epochs):
+    if steps_by_batch(spec) or (schedule.name == "constant" and not schedule.warmup_epochs):
         return []
     if schedule.name != "plateau":
         return ["scheduler.step()"]

@@ -44,17 +44,22 @@ class Dropout(nn.Module):
         if not self.training:
             return a
         block, place = divmod(step, self.shape[0])
-        cells, kept = math.prod(self.shape), min(65535, round((1 - self.rate) * 65536)) - 32768
+        rate = self.rate
+        cells, kept = math.prod(self.shape), min(65535, round((1 - rate) * 65536)) - 32768
         bits = torch.empty((cells + 3) // 4, dtype=torch.int64)
         bits.random_(-(2**63), None, generator=generator(DROPOUT, epoch, self.layer, block))
         mask = bits.view(torch.int16)[:cells].view(self.shape)[place, :, : len(a)].T < kept
-        return a * mask / (1 - self.rate)
+        return a * mask / (1 - rate)
 '''.strip().split("\n")
 
 
 def dropout(spec: ResolvedSpec) -> list[str]:
     """The Dropout module, where the network has one."""
-    return _DROPOUT if any(dropout_rates(spec)) else []
+    if not any(dropout_rates(spec)):
+        return []
+    scheduled = spec.regularization_schedule != "constant"
+    rate = f"self.rate * share((epoch - 1) / {spec.epochs})" if scheduled else "self.rate"
+    return [line.replace("rate = self.rate", f"rate = {rate}") for line in _DROPOUT]
 
 
 def dropout_rates(spec: ResolvedSpec) -> list[float]:

@@ -11,6 +11,7 @@ from app.code.loop import loop
 from app.code.losses import criterion, has_columns, is_choice, is_weighted
 from app.code.network import GENERATOR, dropout, dropout_rates, network
 from app.code.order import is_shuffled, uses, windows
+from app.code.regularization import is_scheduled, share
 from app.code.rows import reading
 from app.code.splitting import is_dealt, splitting
 from app.code.targets import is_several, standardizing, weighing
@@ -36,6 +37,7 @@ def script_of(
         _constants(spec),
         GENERATOR,
         *_data(spec, described, with_gaps_of(validation, described)),
+        share(spec),
         dropout(spec),
         embedded(spec),
         network(spec),
@@ -86,7 +88,7 @@ def _imports(spec: ResolvedSpec) -> list[str]:
     used = {
         "import collections": is_dealt(spec) and spec.split.method == "group",
         "import csv": True,
-        "import math": any(dropout_rates(spec)),
+        "import math": any(dropout_rates(spec)) or is_scheduled(spec) or spec.lr_schedule.name == "log_cosine",
         "import sys": True,
         "from importlib.metadata import entry_points": is_custom(spec.loss.name),
     }

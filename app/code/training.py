@@ -2,7 +2,7 @@
 
 from app.code.texts import keywords, literal, wrapped
 from app.domain.spec import ResolvedSpec
-from app.domain.spec.schedules import OneCycle, Plateau
+from app.domain.spec.schedules import LogCosine, OneCycle, Plateau
 
 _OPTIMIZERS = {
     "sgd": "SGD",
@@ -53,7 +53,12 @@ def schedule(spec: ResolvedSpec) -> list[str]:
 
 def makes_later(spec: ResolvedSpec) -> bool:
     """True where torch's SequentialLR cannot put a warm-up before the schedule."""
-    return spec.lr_schedule.warmup_epochs > 0 and isinstance(spec.lr_schedule, OneCycle | Plateau)
+    return spec.lr_schedule.warmup_epochs > 0 and isinstance(spec.lr_schedule, OneCycle | LogCosine | Plateau)
+
+
+def steps_by_batch(spec: ResolvedSpec) -> bool:
+    """True where the scheduler steps after each batch, not after each epoch."""
+    return isinstance(spec.lr_schedule, OneCycle | LogCosine)
 
 
 def warming(spec: ResolvedSpec) -> list[str]:
@@ -74,11 +79,14 @@ def _scheduler(spec: ResolvedSpec) -> list[str]:
     if block.name == "constant":
         return []
     left = max(1, spec.epochs - block.warmup_epochs)
+    steps = -(-spec.train_rows // spec.batch_size)
+    if block.name == "log_cosine":
+        rate = f"0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + {2**block.cycles - 1} * step / {left * steps}))"
+        return ["scheduler = torch.optim.lr_scheduler.LambdaLR(", f"    optimizer, lambda step: {rate}", ")"]
     fields = block.model_dump(exclude={"name", "warmup_epochs"})
     if block.name == "cosine":
         fields = {"T_max": left, **fields}
     if block.name == "one_cycle":
-        steps = -(-spec.train_rows // spec.batch_size)
         fields = {"max_lr": spec.optimizer.learning_rate, "total_steps": left * steps, "cycle_momentum": False, **fields}
     name = _SCHEDULES[block.name]
     return wrapped(f"scheduler = torch.optim.lr_scheduler.{name}(", ["optimizer", *keywords(fields)], ")")

@@ -59,10 +59,25 @@ CASES: list[dict[str, Any]] = [
         {"name": "cosine", "warmup_epochs": 30},
         {"name": "one_cycle"},
         {"name": "one_cycle", "warmup_epochs": 5, "div_factor": 4.0},
+        {"name": "log_cosine"},
+        {"name": "log_cosine", "cycles": 2, "warmup_epochs": 5},
         PLATEAU,
         {**PLATEAU, "warmup_epochs": 5},
     ),
     {"lr_schedule": PLATEAU, "split": {"validation": 0.0}},
+    {"lr_schedule": {"name": "log_cosine"}, "batch_size": "full"},
+    *named(
+        "optimizer",
+        {"name": "sgd", "learning_rate": 0.05, "weight_decay": 0.05},
+        {"name": "adamw", "weight_decay": 0.1},
+        {"name": "adam"},
+        regularization_schedule="flat_cosine",
+        network={"hidden_layers": [5, 4], "dropout": [0.3, 0.0]},
+    ),
+    *(
+        {"regularization_schedule": "flat_cosine", "optimizer": {"name": "adamw", "weight_decay": 0.3}, "batch_size": size}
+        for size in (8, "full")
+    ),
     {"gradient_clip_norm": 0.05},
     {"record_every": 7},
     *({"preprocessing": {"numeric": name, "missing": "median"}} for name in ("minmax", "robust", "quantile", "none")),

@@ -23,7 +23,7 @@ INITIALIZATIONS = (
 )  # fmt: skip
 LOSSES = ("cross_entropy", "bce", "mse", "l1", "huber", "quantile", "poisson", "focal")
 OPTIMIZERS = ("sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad")
-SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau")
+SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "log_cosine", "plateau")
 IN_UNITS = ("mse", "l1", "huber", "quantile")
 NARROWEST, FEWEST_ROWS = 4, 8
 
@@ -82,6 +82,7 @@ def schedules(name: str) -> st.SearchStrategy[Fields]:
         "exponential": {"gamma": st.sampled_from([0.8, 0.97])},
         "cosine": {"eta_min": st.sampled_from([0.0, 1e-4])},
         "one_cycle": {"pct_start": st.sampled_from([0.3, 0.5]), "div_factor": st.sampled_from([5.0, 25.0])},
+        "log_cosine": {"cycles": st.integers(1, 4)},
         "plateau": {"factor": st.just(0.5), "patience": st.integers(0, 3), "threshold": st.sampled_from([1e-4, 0.05])},
     }
     fields = {"warmup_epochs": st.integers(0, 6), **own.get(name, {})}
@@ -155,6 +156,7 @@ def members(draw: st.DrawFn, shape: Fields) -> Member:
         loss=draw(losses(shape["loss"])),
         optimizer=draw(optimizers(shape["optimizer"])),
         lr_schedule=draw(schedules(shape["lr_schedule"])),
+        regularization_schedule=draw(st.sampled_from(["constant", "flat_cosine"])),
         epochs=draw(st.integers(20, 30)),
         early_stopping=draw(STOPPING) if val else None,
         gradient_clip_norm=draw(CLIPS),

@@ -1,5 +1,6 @@
 """The textbook loop that the engine is compared with: plain modules, torch.optim, torch's schedulers, one job."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,10 @@ from tests.engine.explicit import explicit, groups_of, is_explicit
 from worker.engine.data import Floats, Member, MemberArrays
 from worker.engine.dropout import epoch_masks
 from worker.engine.initial import initial_weights
-from worker.engine.network import sequential
+from worker.engine.network import dropout_rates, sequential
 from worker.engine.randomness import block_order, epoch_order, window_order
 
+BY_STEP = ("one_cycle", "log_cosine")
 DEFAULTS: dict[str, Any] = {
     "dataset": "ds_1",
     "target": "y",
@@ -144,6 +146,9 @@ def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: in
         "step": lambda: torch.optim.lr_scheduler.StepLR(optimizer, **fields),
         "exponential": lambda: torch.optim.lr_scheduler.ExponentialLR(optimizer, **fields),
         "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=rest, **fields),
+        "log_cosine": lambda: torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: log_cosine(step / (rest * steps), fields["cycles"])
+        ),
         "plateau": lambda: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **fields),
         "one_cycle": lambda: torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=spec.optimizer.learning_rate, total_steps=rest * steps, cycle_momentum=False, **fields
@@ -157,7 +162,17 @@ def scheduler_of(spec: ResolvedSpec, optimizer: torch.optim.Optimizer, steps: in
 
 def comes_late(spec: ResolvedSpec) -> bool:
     """True where the warm-up is set by hand and the scheduler made at its end."""
-    return spec.lr_schedule.warmup_epochs > 0 and spec.lr_schedule.name in ("plateau", "one_cycle")
+    return spec.lr_schedule.warmup_epochs > 0 and spec.lr_schedule.name in ("plateau", *BY_STEP)
+
+
+def log_cosine(t: float, cycles: int) -> float:
+    """The share of the learning rate."""
+    return (1 - math.cos(2 * math.pi * math.log2(1 + (2**cycles - 1) * t))) / 2
+
+
+def flat_cosine(t: float) -> float:
+    """The share of weight decay and dropout."""
+    return 1.0 if t < 0.5 else (1 + math.cos(math.pi * (2 * t - 1))) / 2
 
 
 @dataclass
@@ -222,6 +237,8 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
         found.rates.append(optimizer.param_groups[0]["lr"])
         order = order_of(ordered, epoch) if steps > 1 else torch.arange(len(x))
         masks, total = epoch_masks(spec, epoch), 0.0
+        for module, rate in zip([m for m in net if isinstance(m, _Masked)], filter(None, dropout_rates(spec)), strict=True):
+            module.rate = rate * (flat_cosine((epoch - 1) / spec.epochs) if spec.regularization_schedule != "constant" else 1)
         for batch in range(steps):
             rows = order[batch * spec.batch_size : (batch + 1) * spec.batch_size]
             for module, mask in zip(
@@ -229,6 +246,10 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             ):
                 module.mask = mask
             net.train()
+            if spec.regularization_schedule != "constant":
+                share = flat_cosine(((epoch - 1) * steps + batch) / (spec.epochs * steps))
+                for group in optimizer.param_groups:
+                    group["weight_decay"] = group.setdefault("whole_decay", group["weight_decay"]) * share
             optimizer.zero_grad()
             losses = losses_of(spec, net(x[rows]), y[rows], arrays.target_scale)
             torch.autograd.backward((mean_of(losses) * w[rows]).sum() / w[rows].sum())
@@ -236,7 +257,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
                 torch.nn.utils.clip_grad_norm_(net.parameters(), spec.gradient_clip_norm)
             step(optimizer)
             total += (mean_of(losses.detach() * factor) * w[rows]).sum().item()
-            if spec.lr_schedule.name == "one_cycle" and scheduler:
+            if spec.lr_schedule.name in BY_STEP and scheduler:
                 scheduler.step()
         found.train.append(total / w.sum().item())
         if arrays.x_val is not None and arrays.y_val is not None:
@@ -247,7 +268,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             found.val.append(losses.sum().item() / wv.sum().item())
         if spec.lr_schedule.name == "plateau":
             _ = scheduler and scheduler.step(found.val[-1] if found.val else found.train[-1])
-        elif spec.lr_schedule.name != "one_cycle" and scheduler:
+        elif spec.lr_schedule.name not in BY_STEP and scheduler:
             scheduler.step()
     return found
 

@@ -25,6 +25,7 @@ def sixteen(**fields: Any) -> list[Member]:
             "optimizer": optimizer | {"learning_rate": rate, "weight_decay": 0.01 * (i % 3)},
             "network": {"activation": "elu", "dropout": [0.0, 0.2 * (i % 2)]},
             "early_stopping": {"patience": 1 + i % 4, "min_delta": 0.002} if i % 3 == 0 else None,
+            "regularization_schedule": "flat_cosine" if i % 4 == 2 else "constant",
             "gradient_clip_norm": 0.3 if i % 5 == 1 else None,
         }
         spec = spec_of(**own, epochs=20 + i, seed=i, val=[7, 0, 9][i % 3], **fields)

@@ -41,6 +41,8 @@ SCHEDULES: list[dict[str, Any]] = [
     {"name": "exponential", "gamma": 0.97},
     {"name": "cosine", "eta_min": 1e-3},
     {"name": "one_cycle"},
+    {"name": "log_cosine"},
+    {"name": "log_cosine", "cycles": 2},
     {"name": "plateau", "factor": 0.5, "patience": 2, "threshold": 1e-2},
 ]
 
@@ -93,6 +95,20 @@ WARMED = [schedule | {"warmup_epochs": 5} for schedule in [{"name": "constant"},
 def test_every_schedule_follows_torch(schedule: dict[str, Any], batch_size: int) -> None:
     fields: dict[str, Any] = {"lr_schedule": schedule, "epochs": 100, "batch_size": batch_size}
     assert_same(member_of(spec_of(optimizer={"name": "adam", "learning_rate": 0.05}, **fields)))
+
+
+@pytest.mark.parametrize("batch_size", [23, 8])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: "-".join(map(str, o.values())))
+def test_weight_decay_follows_its_schedule_in_every_optimizer(optimizer: dict[str, Any], batch_size: int) -> None:
+    decaying = optimizer | {"weight_decay": 0.05}
+    assert_same(member_of(spec_of(optimizer=decaying, regularization_schedule="flat_cosine", epochs=40, batch_size=batch_size)))
+
+
+@pytest.mark.parametrize("batch_size", [23, 8])
+@pytest.mark.parametrize("normalization", ["none", "layer"])
+def test_dropout_follows_its_schedule(normalization: str, batch_size: int) -> None:
+    network = {"dropout": [0.4, 0.2], "normalization": normalization}
+    assert_same(member_of(spec_of(network=network, regularization_schedule="flat_cosine", epochs=40, batch_size=batch_size)))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.25])

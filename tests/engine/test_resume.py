@@ -25,6 +25,17 @@ CASES: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "rmsprop", "centered": True, "momentum": 0.5},
     },
     "several target columns": {"batch_size": 6, "loss": {"name": "mse"}, "target": ["a", "b"]},
+    "schedules of rate, dropout and decay": {
+        "batch_size": 7,
+        "lr_schedule": {"name": "log_cosine", "cycles": 3},
+        "regularization_schedule": "flat_cosine",
+        "network": {"dropout": 0.4},
+        "optimizer": {"name": "adamw", "weight_decay": 0.3},
+    },
+    "a decay that is part of the gradient and falls": {
+        "regularization_schedule": "flat_cosine",
+        "optimizer": {"name": "adam", "weight_decay": 0.3},
+    },
     "thinned history": {"batch_size": 8, "record_every": 7, "optimizer": {"name": "adagrad", "learning_rate": 0.1}},
 }
 

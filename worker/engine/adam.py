@@ -34,7 +34,7 @@ class Adam(Optimizer):
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """As above."""
         if self.decays:
-            self.decay(p, g)
+            self.decay(p, g, c)
         mean, square = self.learn(g)
         below = torch.sqrt(square, out=self._scratch)
         torch.addcmul(self._eps, below, c[1], out=below)
@@ -44,6 +44,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """torch.optim.AdamW: p·(1 - γ·λ) first, then Adam's step."""
 
+    decoupled = True
+
     def prepare(self) -> None:
         """A parameter's decay goes with its rate, whatever its unit."""
         super().prepare()
@@ -52,10 +54,10 @@ class AdamW(Adam):
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
         """Adam's, and where any member decays 1 - γ·λ; -γ·λ for parameters with factors of their own."""
-        lost = rate * self.values("weight_decay")
+        lost = rate * self.values("weight_decay") * self.shares(step)
         return [*super().coefficients(step, rate), *([1 - lost if self._shrinking is None else -lost] if self.decays else [])]
 
-    def decay(self, p: Tensor, g: Tensor) -> None:
+    def decay(self, p: Tensor, g: Tensor, c: Sequence[Tensor]) -> None:
         """Nothing reaches the gradient."""
 
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
@@ -101,7 +103,7 @@ class NAdam(Adam):
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """P + (c₀·g + c₂·m) / (√v·c₁ + ε)."""
         if self.decays:
-            self.decay(p, g)
+            self.decay(p, g, c)
         mean, square = self.learn(g)
         below = torch.sqrt(square, out=self._scratch)
         torch.addcmul(self._eps, below, c[1], out=below)
@@ -130,7 +132,7 @@ class RAdam(Adam):
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """P + c₀·m / (√v·c₁ + c₂)."""
         if self.decays:
-            self.decay(p, g)
+            self.decay(p, g, c)
         mean, square = self.learn(g)
         below = torch.sqrt(square, out=self._scratch)
         if self._added is None:

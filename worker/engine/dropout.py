@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from worker.engine import data
 from worker.engine.network import dropout_rates
 from worker.engine.randomness import Use, dropout_mask, seeded
+from worker.engine.schedules import regularization
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
@@ -25,9 +27,15 @@ def block_of(width: int, batch_size: int) -> int:
     return 1 << max(1, min(_BLOCK // (width * batch_size), MASKS_OF_ONE_DRAW)).bit_length() - 1
 
 
+def rates_of(spec: "ResolvedSpec", epoch: int) -> list[float]:
+    """The rate of each hidden layer in an epoch (from 1): that of its first step, so that an epoch's masks are drawn alike."""
+    share = float(regularization(spec, np.array((epoch - 1) / spec.epochs)))
+    return [rate * share for rate in dropout_rates(spec)]
+
+
 def draw(spec: "ResolvedSpec", *, epoch: int, layer: int, block: int) -> Tensor:
     """Booleans [batches of the block, width, batch_size] of a hidden layer (from 0) in an epoch (from 1)."""
-    width, rate = spec.network.hidden_layers[layer], dropout_rates(spec)[layer]
+    width, rate = spec.network.hidden_layers[layer], rates_of(spec, epoch)[layer]
     shape = (block_of(width, spec.batch_size), width, spec.batch_size)
     return dropout_mask(seeded(spec.seed, Use.DROPOUT, epoch, layer, block), rate, shape)
 
@@ -59,7 +67,7 @@ class _LayerMasks:
     def _draw(self, epoch: int, block: int) -> None:
         self._drawn = (epoch, block)
         for position, spec in enumerate(self._specs):
-            rate = dropout_rates(spec)[self._layer]
+            rate = rates_of(spec, epoch)[self._layer]
             if rate > 0:
                 kept = draw(spec, epoch=epoch, layer=self._layer, block=block)
                 self._masks[position].copy_(data.sent(kept, self._masks.device)).div_(1 - rate)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.engine.groups import Scales
+from worker.engine.schedules import regularization
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
@@ -30,15 +31,20 @@ class Optimizer(ABC):
     moments: tuple[str, ...] = ()
     units_of_step = 1
     """How a step grows with a parameter's unit: 1 where the gradient is divided by its own size, else 2."""
+    decoupled = False
+    """True where the decay is no part of the gradient."""
 
     def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, scales: Scales | None = None) -> None:
-        self._like, self._scales = like, scales
+        self._like, self._scales, self._whole = like, scales, specs
         self._specs = [vars(spec.optimizer) for spec in specs]
         self.state = {name: torch.zeros_like(like) for name in self.moments}
         self._scratch, self._scratch2 = torch.empty_like(like), torch.empty_like(like)
         self.weight_decay = self.each("weight_decay", scales.decay / scales.unit**2 if scales else None)
         self._rate = scales.placed(scales.rate * scales.unit**self.units_of_step, like) if scales else None
         self.decays = bool(self.values("weight_decay").any())
+        # The share of a decay that changes from step to step is the last of the coefficients.
+        scheduled = any(spec.regularization_schedule != "constant" for spec in specs)
+        self.scheduled = self.decays and scheduled and not self.decoupled
         self.prepare()
         self._scales = None  # a long vector each, and made use of
 
@@ -62,12 +68,26 @@ class Optimizer(ABC):
         return torch.from_numpy(numbers).to(self._like)[..., None].view(*self._like.shape[:-1], 1)
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
-        """What `update` gets as c: arrays [S, K] of the steps [S, 1] with learning rates [S, K]."""
+        """What `update` gets as c before the decay: arrays [S, K] of the steps [S, 1] with learning rates [S, K]."""
         return [-rate]
 
-    def decay(self, p: Tensor, g: Tensor) -> None:
+    def shares(self, step: Floats) -> Floats:
+        """What the weight decay is multiplied by: [S, K] of the steps [S, 1]."""
+        totals = [spec.epochs * -(-spec.train_rows // spec.batch_size) for spec in self._whole]
+        done = (step - 1) / np.array(totals, dtype=np.float64)
+        return np.stack([regularization(spec, column) for spec, column in zip(self._whole, done.T, strict=True)], 1)
+
+    def table(self, step: Floats, rate: Floats) -> list[Floats]:
+        """All that `update` gets as c."""
+        found = self.coefficients(step, rate)
+        return [*found, self.shares(step)] if self.scheduled else found
+
+    def decay(self, p: Tensor, g: Tensor, c: Sequence[Tensor]) -> None:
         """L2: g + λ·p, in g."""
-        g.addcmul_(p, self.weight_decay)
+        if self.scheduled:
+            g.addcmul_(torch.mul(p, self.weight_decay, out=self._scratch), c[-1])
+        else:
+            g.addcmul_(p, self.weight_decay)
 
     def paced(self, step: Tensor) -> Tensor:
         """A step times each parameter's own rate, in `step`."""

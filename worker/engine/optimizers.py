@@ -40,7 +40,7 @@ class Sgd(Optimizer):
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """As above."""
         if self.decays:
-            self.decay(p, g)
+            self.decay(p, g, c)
         if self._moves:
             velocity = self.state["velocity"]
             velocity.mul_(self._momentum).addcmul_(g, c[1])
@@ -69,7 +69,7 @@ class RmsProp(Optimizer):
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """As above."""
         if self.decays:
-            self.decay(p, g)
+            self.decay(p, g, c)
         square = self.state["square"].lerp_(torch.mul(g, g, out=self._scratch), self._new)
         if self._centers:
             average = self.state["average"].lerp_(g, self._new)
@@ -99,7 +99,7 @@ class Adagrad(Optimizer):
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
         """As above."""
         if self.decays:
-            self.decay(p, g)
+            self.decay(p, g, c)
         total = self.state["sum"].addcmul_(g, g)
         below = torch.sqrt(total, out=self._scratch).add_(self._eps)
         torch.addcdiv(p, self.paced(g.mul_(c[0])), below, out=out)

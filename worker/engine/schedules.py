@@ -1,4 +1,4 @@
-"""The learning rate of every step, as torch's schedulers have it, in closed form.
+"""The learning rate of every step, as torch's schedulers have it, in closed form, and the share of the regularization.
 
 A warm-up of W epochs is torch's LinearLR from 1 / (W + 1), followed by the schedule itself (SequentialLR at milestone W).
 OneCycle moves the learning rate alone, not the momentum.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
-    from app.domain.spec.schedules import OneCycle, Plateau
+    from app.domain.spec.schedules import LogCosine, OneCycle, Plateau
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -56,6 +56,8 @@ class Rates:
             return schedule.eta_min + (base - schedule.eta_min) * (1 + np.cos(np.pi * epoch / last)) / 2
         if schedule.name == "one_cycle":
             return _one_cycle(schedule, base, step, last * self._steps)
+        if schedule.name == "log_cosine":
+            return _log_cosine(schedule, base, step / (last * self._steps))
         return np.full(step.shape, self.plateau.rate if self.plateau else base)
 
 
@@ -66,6 +68,17 @@ def _one_cycle(schedule: "OneCycle", peak: float, step: Steps, total: int) -> Fl
     up = _cosine(start, peak, np.asarray(step / top)) if top > 0 else np.full(step.shape, peak)
     down = _cosine(peak, start / schedule.final_div_factor, np.asarray((step - top) / (end - top)))
     return np.where(step <= top, up, down)
+
+
+def _log_cosine(schedule: "LogCosine", peak: float, t: Floats) -> Floats:
+    return np.asarray(peak * (0.5 - 0.5 * np.cos(2 * np.pi * np.log2(1 + (2**schedule.cycles - 1) * t))))
+
+
+def regularization(spec: "ResolvedSpec", t: Floats) -> Floats:
+    """What dropout rate and weight decay are multiplied by when the part t of the training is done."""
+    if spec.regularization_schedule == "constant":
+        return np.ones_like(t)
+    return np.where(t < 0.5, 1.0, 0.5 + 0.5 * np.cos(np.pi * (2 * t - 1)))
 
 
 def _cosine(start: float, end: float, fraction: Floats) -> Floats:

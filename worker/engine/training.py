@@ -96,7 +96,7 @@ class Coefficients:
         with np.errstate(all="ignore"):
             rates = np.stack([rate.at(steps) for rate in self._rates], 1)
             rates[:, list(self._ended)] = 0
-            columns = self._optimizer.coefficients(steps[:, None].astype(np.float64) + 1, rates)
+            columns = self._optimizer.table(steps[:, None].astype(np.float64) + 1, rates)
         return np.stack([np.broadcast_to(column, rates.shape) for column in columns], 1)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.domain.spec.blocks import Block, Count, CountOrZero
+from app.domain.spec.blocks import WHOLE, Block, Count, CountOrZero
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -52,6 +52,13 @@ class OneCycle(_Schedule):
     final_div_factor: Positive = 1e4
 
 
+class LogCosine(_Schedule):
+    """By step ½ - ½·cos(2π·log₂(1 + (2^cycles - 1)·t)) of the rate, t from 0 to 1 after the warm-up."""
+
+    name: Literal["log_cosine"]
+    cycles: Annotated[int, Field(ge=1, le=16), WHOLE] = 4
+
+
 class Plateau(_Schedule):
     """torch's ReduceLROnPlateau on `val_loss` (`train_loss` without a validation split)."""
 
@@ -62,4 +69,5 @@ class Plateau(_Schedule):
     min_lr: NotNegative = 0.0
 
 
-LrSchedule = Annotated[Constant | Step | Exponential | Cosine | OneCycle | Plateau, Field(discriminator="name")]
+RegularizationSchedule = Literal["constant", "flat_cosine"]
+LrSchedule = Annotated[Constant | Step | Exponential | Cosine | OneCycle | LogCosine | Plateau, Field(discriminator="name")]

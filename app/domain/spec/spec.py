@@ -22,7 +22,7 @@ from app.domain.spec.front import ParameterGroups
 from app.domain.spec.losses import Auto, Loss
 from app.domain.spec.network import Network
 from app.domain.spec.optimizers import Adam, Optimizer
-from app.domain.spec.schedules import Constant, LrSchedule
+from app.domain.spec.schedules import Constant, LrSchedule, RegularizationSchedule
 
 Metadata = Annotated[dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)]
 Epochs = Annotated[int, Field(ge=1, le=10_000_000), WHOLE]
@@ -52,6 +52,12 @@ class JobSpec(Block):
     optimizer: Optimizer = Adam(name="adam")
     lr_schedule: LrSchedule = Constant(name="constant")
     parameter_groups: ParameterGroups = ParameterGroups()
+    regularization_schedule: Annotated[
+        RegularizationSchedule,
+        Field(
+            description="What dropout and weight decay are multiplied by: `flat_cosine` is 1 up to the middle, then falls to 0."
+        ),
+    ] = "constant"
     epochs: Epochs = 200
     batch_size: Count | Literal["full", "auto"] = 64
     early_stopping: EarlyStopping | None = None
