@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.domain.inheritance import UNFIT
 from app.domain.manifest import Manifest
 from app.domain.resolve_findings import Findings
-from app.domain.spec import ResolvedSpec
+from app.domain.spec import EarlyStopping, ResolvedSpec
 
 # What is computed from these changes with them: the numbers before and after would not be of one training.
 SAME = (
@@ -74,9 +74,21 @@ def _check_end(resolved: ResolvedSpec, known: ResolvedSpec, standing: Standing, 
     if _watched(resolved) != _watched(known):
         detail = f"The best epoch so far was chosen by {_watched(known)}."
         findings.fault("early_stopping", detail=detail, code=UNFIT)
-    elif resolved.early_stopping and standing.waited >= resolved.early_stopping.patience:
-        detail = f"The training has waited {standing.waited} epochs already: set more patience, or early_stopping to null."
+    elif resolved.early_stopping and known.early_stopping and _by_cycle(resolved) != _by_cycle(known):
+        _differs(findings, "early_stopping", "patience")
+    elif resolved.early_stopping and standing.waited >= most_waited(resolved.early_stopping):
+        waited = "for a cycle" if _by_cycle(resolved) else f"{standing.waited} epochs"
+        detail = f"The training has waited {waited} already: set more patience, or early_stopping to null."
         findings.fault("early_stopping", detail=detail, code=UNFIT)
+
+
+def most_waited(rule: EarlyStopping) -> int:
+    """The epochs, or cycles, that may bring nothing."""
+    return 1 if rule.patience == "cycle" else rule.patience
+
+
+def _by_cycle(spec: ResolvedSpec) -> bool:
+    return spec.early_stopping is not None and spec.early_stopping.patience == "cycle"
 
 
 def _watched(spec: ResolvedSpec) -> str:

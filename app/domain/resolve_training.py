@@ -36,6 +36,10 @@ def check_stopping(spec: JobSpec, target: Target | None, findings: Findings, *, 
     """Notes early stopping without validation, or on a metric that the task does not report."""
     if spec.early_stopping is None:
         return
+    schedule = spec.lr_schedule
+    if spec.early_stopping.patience == "cycle" and (schedule.name != "log_cosine" or schedule.cycles < 3):
+        detail = "Cycles are those of the schedule log_cosine, at least three: the first and the last are not judged."
+        findings.fault("early_stopping", "patience", detail=detail)
     if not validated:
         findings.fault("early_stopping", detail="Early stopping needs a validation split.")
     if target is None:

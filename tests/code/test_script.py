@@ -102,6 +102,14 @@ CASES: list[dict[str, Any]] = [
 STOPPING: list[dict[str, Any]] = [
     {"record_every": 7, "optimizer": {"name": "sgd", "learning_rate": 0.5}, "early_stopping": {"patience": 3}},
     {"optimizer": {"name": "sgd", "learning_rate": 0.3}, "early_stopping": {"patience": 2, "min_delta": 0.01}},
+    *(
+        {
+            "optimizer": {"name": "adam", "learning_rate": 0.1},
+            "lr_schedule": {"name": "log_cosine", "cycles": 5},
+            "early_stopping": {"metric": metric, "patience": "cycle", "min_delta": 0.02},
+        }
+        for metric in ("val_loss", "val_accuracy")
+    ),
     *({"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}} for name in WATCHED),
     *({"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}, "target": "pair"} for name in WATCHED),
     *(

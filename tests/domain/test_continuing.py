@@ -37,6 +37,20 @@ def test_without_the_optimizers_state_a_training_does_not_go_on_unless_it_has_no
     assert faults(ENDLESS.model_copy(update=plain), RESOLVED.model_copy(update=plain), moments=False) == []
 
 
+def test_patience_of_cycles_and_of_epochs_are_not_counted_alike() -> None:
+    schedule = {"lr_schedule": {"name": "log_cosine"}, "epochs": 60}
+    dump = RESOLVED.model_dump() | schedule
+    by_cycle, by_epoch, without = (
+        ResolvedSpec.model_validate(dump | {"early_stopping": rule}) for rule in ({"patience": "cycle"}, {"patience": 9}, None)
+    )
+
+    assert [fault.pointer for fault in faults(by_cycle, by_epoch)] == ["/early_stopping/patience"]
+    assert [fault.pointer for fault in faults(by_epoch, by_cycle)] == ["/early_stopping/patience"]
+    assert faults(by_cycle, by_cycle) == faults(by_cycle, without) == faults(without, by_cycle, waited=1) == []
+    [fault] = faults(by_cycle, by_cycle, waited=1)
+    assert (fault.pointer, fault.detail[:40]) == ("/early_stopping", "The training has waited for a cycle alre")
+
+
 @pytest.mark.parametrize("part", ["dataset", "validation_dataset", "test_dataset"])
 def test_rows_of_other_bytes_are_another_training(part: str) -> None:
     findings, manifest = Findings(), Manifest.model_construct(spec=RESOLVED, provenance={"dataset_sha256": "0"})

@@ -154,6 +154,12 @@ def test_the_loss_decides_the_outputs_of_two_classes(loss: str, outputs: int) ->
         ({"target": "price", "split": {"stratify": True}}, "/split/stratify", "Only a classification"),
         ({"split": {"validation": 0}, "early_stopping": {}}, "/early_stopping", "needs a validation split"),
         ({"early_stopping": {"metric": "val_rmse"}}, "/early_stopping/metric", "val_accuracy"),
+        ({"early_stopping": {"patience": "cycle"}}, "/early_stopping/patience", "log_cosine"),
+        (
+            {"early_stopping": {"patience": "cycle"}, "lr_schedule": {"name": "log_cosine", "cycles": 2}},
+            "/early_stopping/patience",
+            "at least three",
+        ),
         ({"target": "price", "class_weights": "balanced"}, "/class_weights", "go with classification"),
         ({"class_weights": {"a": 2.0, "z/z": 1.0}}, "/class_weights/z~1z", "no such class"),
         ({"sample_weight": "nope"}, "/sample_weight", "is not in the dataset"),

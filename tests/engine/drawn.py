@@ -82,7 +82,7 @@ def schedules(name: str) -> st.SearchStrategy[Fields]:
         "exponential": {"gamma": st.sampled_from([0.8, 0.97])},
         "cosine": {"eta_min": st.sampled_from([0.0, 1e-4])},
         "one_cycle": {"pct_start": st.sampled_from([0.3, 0.5]), "div_factor": st.sampled_from([5.0, 25.0])},
-        "log_cosine": {"cycles": st.integers(1, 4)},
+        "log_cosine": {"cycles": st.integers(1, 5)},
         "plateau": {"factor": st.just(0.5), "patience": st.integers(0, 3), "threshold": st.sampled_from([1e-4, 0.05])},
     }
     fields = {"warmup_epochs": st.integers(0, 6), **own.get(name, {})}
@@ -102,7 +102,9 @@ GROUP = st.fixed_dictionaries(
 )
 NAMES = ("bias", "input_scaling", "numeric_features")
 GROUPS: st.SearchStrategy[Fields] = st.just({}) | st.fixed_dictionaries(dict.fromkeys(NAMES, GROUP))
-STOPPING = st.none() | st.fixed_dictionaries({"patience": st.integers(1, 6), "min_delta": st.sampled_from([0.0, 1e-3])})
+DELTAS = st.sampled_from([0.0, 1e-3])
+STOPPING = st.none() | st.fixed_dictionaries({"patience": st.integers(1, 6), "min_delta": DELTAS})
+BY_CYCLE = st.fixed_dictionaries({"patience": st.just("cycle"), "min_delta": DELTAS})
 CLIPS = st.none() | st.sampled_from([0.01, 0.3, 5.0])
 
 
@@ -144,6 +146,8 @@ def members(draw: st.DrawFn, shape: Fields) -> Member:
         "input_scaling": shape["input_scaling"],
         "dropout": [draw(rates) for _ in shape["hidden"]],
     }
+    schedule = draw(schedules(shape["lr_schedule"]))
+    stopping = STOPPING | BY_CYCLE if schedule.get("cycles", 0) > 2 else STOPPING
     spec: ResolvedSpec = spec_of(
         rows=shape["rows"],
         val=val,
@@ -155,10 +159,10 @@ def members(draw: st.DrawFn, shape: Fields) -> Member:
         parameter_groups=draw(GROUPS),
         loss=draw(losses(shape["loss"])),
         optimizer=draw(optimizers(shape["optimizer"])),
-        lr_schedule=draw(schedules(shape["lr_schedule"])),
+        lr_schedule=schedule,
         regularization_schedule=draw(st.sampled_from(["constant", "flat_cosine"])),
         epochs=draw(st.integers(20, 30)),
-        early_stopping=draw(STOPPING) if val else None,
+        early_stopping=draw(stopping) if val else None,
         gradient_clip_norm=draw(CLIPS),
         seed=draw(st.integers(0, 2**63 - 1)),
     )

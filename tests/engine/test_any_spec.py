@@ -1,10 +1,14 @@
 """Whatever a spec says, the engine learns what the textbook loop learns, and a packed member what it learns alone."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.job import StopReason
+from app.domain.spec import ResolvedSpec
 from tests.engine.drawn import members, packs, shapes
 from tests.engine.plain import train_plainly
 from tests.engine.running import History, run, run_and_stop
@@ -32,11 +36,30 @@ def assert_close(found: History, train: list[float], val: list[float]) -> None:
 def last_epoch(member: Member, val: list[float]) -> int:
     """Where early stopping ends the textbook's curve."""
     rule, best, waited = member.spec.early_stopping, np.inf, 0
+    if rule and rule.patience == "cycle":
+        return end_of_a_cycle_for_nothing(member.spec, rule.min_delta, val)
     for epoch, loss in enumerate(val, start=1):
         best, waited = (loss, 0) if rule and loss < best - rule.min_delta else (best, waited + 1)
-        if rule and waited >= rule.patience:
+        if rule and rule.patience != "cycle" and waited >= rule.patience:
             return epoch
     return member.spec.epochs
+
+
+def end_of_a_cycle_for_nothing(spec: ResolvedSpec, min_delta: float, val: list[float]) -> int:
+    """The zeros of the schedule are at (2^i - 1) / (2^cycles - 1) of the epochs behind the warm-up."""
+    warmup, cycles = spec.lr_schedule.warmup_epochs, getattr(spec.lr_schedule, "cycles", 0)
+    zeros = [Fraction(2**i - 1, 2**cycles - 1) for i in range(cycles)]
+    done = [Fraction(epoch - warmup, spec.epochs - warmup) for epoch in range(1, spec.epochs + 1)]
+    for start, end in pairwise(zeros[1:]):
+        first, last = first_beyond(done, start), first_beyond(done, end)
+        if first < last and min(val[first:last]) >= min(val[:first]) - min_delta:
+            return last
+    return spec.epochs
+
+
+def first_beyond(done: list[Fraction], zero: Fraction) -> int:
+    """The first epoch at whose end the schedule has passed a zero."""
+    return next(epoch for epoch, t in enumerate(done, start=1) if t >= zero)
 
 
 @bounded(60)

@@ -8,11 +8,14 @@ import pytest
 from app.domain import metrics
 from app.domain.job import StopReason
 from app.domain.schema import Task
+from app.domain.spec.schedules import LogCosine
 from tests.engine.plain import member_of, spec_of, train_plainly
 from tests.engine.running import run
 from worker.engine.data import Member, MemberArrays
 from worker.engine.initial import initial_weights
 from worker.engine.progress import Block, Progress
+from worker.engine.recovery import host_state, restore_host
+from worker.engine.schedules import Rates
 from worker.engine.stack import Stack
 
 
@@ -48,6 +51,77 @@ def test_patience_counts_epochs_without_an_improvement_of_more_than_min_delta() 
     verdict = member.take(block([1.0] * 8, [9.0, 8.0, 7.6, 7.55, 7.51, 1.0, 1.0, 1.0]))
     assert member.finished is StopReason.EARLY_STOPPING
     assert (member.epoch, verdict.last, verdict.best) == (5, 4, 4)
+
+
+CYCLES = {"epochs": 15, "lr_schedule": {"name": "log_cosine", "cycles": 4}}
+
+
+def restored(member: Progress) -> Progress:
+    """Another that goes on from its state."""
+    rates, other = Rates(member.spec, steps=1), Progress(member.spec, position=0, validated=True)
+    restore_host(host_state(member, rates), other, rates)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("losses", "end"),
+    [
+        ([5, 6, 7], 3),
+        ([5, 6, 5], 3),
+        ([5, 6, 4, 9, 9, 9, 9], 7),
+        ([5, 6, 4, 9, 9, 3.5, 9, *[9] * 8], 15),
+        ([5, 6, 4, 3, 9, 9, 9, 9, *[1] * 7], 15),
+        ([5, 4, 6, 3.5, 9, 9, 9, *[1] * 8], 15),
+    ],
+    ids=[
+        "the second brings nothing",
+        "equals are nothing",
+        "the third brings nothing",
+        "all bring something",
+        "early in it",
+        "the last",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 15])
+def test_patience_of_a_cycle_ends_with_the_first_cycle_but_one_that_brings_nothing(
+    losses: list[float], end: int, size: int
+) -> None:
+    member, left = progress(early_stopping={"patience": "cycle"}, **CYCLES), [float(loss) for loss in losses]
+    while left and member.finished is None:
+        assert member.ended() is None
+        member = restored(member)
+        member.take(block([1.0] * len(left[:size]), left[:size]))
+        left = left[size:]
+    stopped = StopReason.EARLY_STOPPING if end < 15 else StopReason.MAX_EPOCHS
+    assert (member.epoch, member.finished, member.ended()) == (end, stopped, stopped)
+
+
+def test_the_first_cycle_is_not_judged_where_its_metric_is_undefined() -> None:
+    rule = {"patience": "cycle", "metric": "val_accuracy"}
+    member = progress(early_stopping=rule, **CYCLES)
+    member.take(block([1.0] * 15, [1.0] * 15, val_accuracy=[np.nan, np.nan, 0.5, *[0.4] * 12]))
+    assert (member.epoch, member.finished) == (7, StopReason.EARLY_STOPPING)
+
+
+def test_a_cycle_must_bring_more_than_min_delta() -> None:
+    member = progress(early_stopping={"patience": "cycle", "min_delta": 1.0}, **CYCLES)
+    member.take(block([1.0] * 15, [5.0, 4.5, 4.1, *[1.0] * 12]))
+    assert (member.epoch, member.finished) == (3, StopReason.EARLY_STOPPING)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "ends"),
+    [
+        (15, 0, {1: False, 3: True, 7: True}),
+        (64, 0, {5: False, 13: True, 30: True}),
+        (18, 3, {4: False, 6: True, 10: True}),
+        (4, 0, {1: False, 2: True}),
+        (1, 0, {1: False}),
+        (5, 9, {10: False}),
+    ],
+)
+def test_a_cycle_ends_with_the_epoch_that_passes_its_zero(epochs: int, warmup: int, ends: dict[int, bool]) -> None:
+    assert LogCosine(name="log_cosine", warmup_epochs=warmup).ends(epochs) == ends
 
 
 def test_a_metric_that_should_grow_is_watched_upwards() -> None:

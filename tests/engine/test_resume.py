@@ -32,6 +32,13 @@ CASES: dict[str, dict[str, Any]] = {
         "network": {"dropout": 0.4},
         "optimizer": {"name": "adamw", "weight_decay": 0.3},
     },
+    "cycles that bring something and one that does not": {
+        "batch_size": 9,
+        "epochs": 30,
+        "lr_schedule": {"name": "log_cosine", "cycles": 5},
+        "early_stopping": {"patience": "cycle"},
+        "optimizer": {"name": "adam", "learning_rate": 0.05},
+    },
     "a decay that is part of the gradient and falls": {
         "regularization_schedule": "flat_cosine",
         "optimizer": {"name": "adam", "weight_decay": 0.3},

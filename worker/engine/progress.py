@@ -10,7 +10,7 @@ from app.domain import metrics
 from app.domain.job import StopReason
 from worker.engine.network import Weights
 from worker.engine.reports import EpochColumns, EpochLosses, MemberReport
-from worker.engine.stopping import Stopper, first_true, lower, watched
+from worker.engine.stopping import first_true, lower, stopper_of, watched
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
@@ -60,7 +60,7 @@ class Progress:
         self.spec, self.position, self.validated = spec, position, validated
         self.watch = watched(spec, validated=validated)
         self.names = metrics.of_epochs(spec.task, watched=self.watch) if validated else ()
-        self.stopper = Stopper()
+        self.stopper = stopper_of(spec)
         self.latest: Row | None = None
         self.best: EpochLosses | None = None
         self.last: EpochLosses | None = None
@@ -82,7 +82,7 @@ class Progress:
         diverged = first_true(~self._finite(block)[:count])
         good = count if diverged is None else diverged
         values = lower(self._watched(block)[:good], self.watch)
-        stop = self.stopper.take(values, self.spec.early_stopping) if self.spec.early_stopping and self.validated else None
+        stop = self.stopper.take(values, first=first) if self.spec.early_stopping and self.validated else None
         if stop is not None:
             good, diverged = stop + 1, None
         accepted = good + (diverged is not None)
@@ -113,10 +113,10 @@ class Progress:
         """Why a restored member has nothing left to do: it was interrupted between its end and the telling of it."""
         if self.latest is None:
             return None
-        rule, losses = self.spec.early_stopping, self.latest.losses
+        losses = self.latest.losses
         if not np.isfinite([losses.train_loss, losses.val_loss or 0.0]).all():
             return StopReason.NON_FINITE_LOSS
-        if rule and self.stopper.wait >= rule.patience:
+        if self.spec.early_stopping and self.stopper.is_over:
             return StopReason.EARLY_STOPPING
         return StopReason.MAX_EPOCHS if self.epoch >= self.spec.epochs else None
 

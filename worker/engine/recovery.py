@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from worker.engine.progress import Progress, Row
 from worker.engine.reports import EpochLosses
 from worker.engine.schedules import PlateauState, Rates
-from worker.engine.stopping import Stopper
 
 State = dict[str, NDArray[Any]]
 
@@ -17,7 +16,7 @@ State = dict[str, NDArray[Any]]
 def host_state(progress: Progress, rates: Rates) -> State:
     """What is decided on the host: latest and best epoch, stopper, schedule."""
     state: State = {
-        "stopper": np.array([progress.stopper.best, progress.stopper.wait], dtype=np.float64),
+        "stopper": np.array(progress.stopper.numbers(), dtype=np.float64),
     }
     if progress.latest:
         state["latest"] = np.array([*_numbers(progress.latest.losses), progress.latest.rate, progress.latest.seconds])
@@ -30,8 +29,7 @@ def host_state(progress: Progress, rates: Rates) -> State:
 
 def restore_host(state: State, progress: Progress, rates: Sequence[Rates]) -> None:
     """Put back what `host_state` took."""
-    best, wait = _floats(state["stopper"])
-    progress.stopper = Stopper(best, int(wait))
+    progress.stopper.restore(_floats(state["stopper"]))
     if "latest" in state:
         *numbers, rate, seconds = _floats(state["latest"])
         progress.latest = Row(_losses(numbers, progress), rate, seconds)

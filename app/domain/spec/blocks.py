@@ -105,10 +105,13 @@ class Ensemble(Block):
 
 
 class EarlyStopping(Block):
-    """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs."""
+    """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs.
+
+    `patience: "cycle"` goes with the schedule `log_cosine`: stop where one of its cycles, but the first, ends without that.
+    """
 
     metric: str = "val_loss"
-    patience: Count = 10
+    patience: Count | Literal["cycle"] = 10
     min_delta: Annotated[float, Field(ge=0)] = 0.0
 
 

@@ -58,6 +58,17 @@ class LogCosine(_Schedule):
     name: Literal["log_cosine"]
     cycles: Annotated[int, Field(ge=1, le=16), WHOLE] = 4
 
+    def ends(self, epochs: int) -> dict[int, bool]:
+        """The last epoch of each cycle but the last, and whether early stopping judges that cycle: the first it does not.
+
+        A cycle that is over before another epoch is has none.
+        """
+        left, found = max(1, epochs - self.warmup_epochs), dict[int, bool]()
+        for cycle in range(1, self.cycles):
+            last = -(-(2**cycle - 1) * left // (2**self.cycles - 1))
+            found.setdefault(self.warmup_epochs + last, cycle > 1)
+        return found
+
 
 class Plateau(_Schedule):
     """torch's ReduceLROnPlateau on `val_loss` (`train_loss` without a validation split)."""
