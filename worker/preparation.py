@@ -31,7 +31,7 @@ from worker.engine.ensembles import apart, folds_of
 from worker.engine.network import Weights, vector_of
 from worker.engine.recovery import State, first_state, is_state
 from worker.plugins import load_loss
-from worker.stored_rows import of_outputs, store
+from worker.stored_rows import of_outputs, range_of, store
 
 log = structlog.get_logger()
 
@@ -84,6 +84,7 @@ def arrays_of(loaded: Loaded) -> MemberArrays:
         w_test=_writable(loaded.w_test),
         target_center=of_outputs(loaded.target.center),
         target_scale=of_outputs(loaded.target.scale),
+        target_range=range_of(loaded.target),
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from app.domain.bundles import TEST, TRAIN, VALIDATION
+from app.domain.columns import AnyTarget
 from app.domain.spec import ResolvedSpec
 from app.tabular.streaming import Piece, Streamed
-from worker.engine.data import Floats, Part, StoredRows, Targets
+from worker.engine.data import Floats, Part, Range, StoredRows, Targets
 
 
 def store(streamed: Streamed, spec: ResolvedSpec) -> StoredRows:
@@ -29,12 +30,18 @@ def store(streamed: Streamed, spec: ResolvedSpec) -> StoredRows:
         test=parts.get(TEST),
         target_center=of_outputs(target.center),
         target_scale=of_outputs(target.scale),
+        target_range=range_of(target),
     )
 
 
 def of_outputs(values: float | list[float]) -> float | Floats:
     """One number, or those of several outputs [O]."""
     return np.array(values) if isinstance(values, list) else values
+
+
+def range_of(target: AnyTarget) -> Range | None:
+    """What predictions are clipped to."""
+    return target.range and (of_outputs(target.range[0]), of_outputs(target.range[1]))
 
 
 class StoredSplit:

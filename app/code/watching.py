@@ -93,4 +93,6 @@ def _given(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
     if spec.classes is not None:
         return [f"p, y, w = z.sigmoid().double(), y_val.double(), {w}.double()"]
     y = "y_val" if is_several(spec) else f"y_val{column}"
-    return [f"fitted, y, w = {'z.exp()' if spec.loss.name == 'poisson' else 'z'}, {y}, {w}"]
+    fitted = "z.exp()" if spec.loss.name == "poisson" else "z"
+    clip = ".clamp(y_train.amin(0), y_train.amax(0))" if spec.clip_predictions else ""
+    return [f"fitted, y, w = {fitted}{clip}, {y}, {w}"]

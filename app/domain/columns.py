@@ -124,7 +124,10 @@ def own_width(column: FittedColumn) -> int:
 
 
 class FittedTarget(BaseModel):
-    """How the target was read: labels for classification, center and scale for regression (trained on (y - center) / scale)."""
+    """How the target was read: labels for classification, center and scale for regression (trained on (y - center) / scale).
+
+    Predictions are clipped to `minimum` and `maximum`, the range of the training rows, where it is given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -133,6 +136,13 @@ class FittedTarget(BaseModel):
     classes: list[bool | int | float | str] | None = None
     center: float = 0.0
     scale: float = 1.0
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """What a prediction is clipped to."""
+        return None if self.minimum is None or self.maximum is None else (self.minimum, self.maximum)
 
 
 class FittedTargets(BaseModel):
@@ -161,6 +171,13 @@ class FittedTargets(BaseModel):
     def scale(self) -> list[float]:
         """Of each column."""
         return [column.scale for column in self.columns]
+
+    @property
+    def range(self) -> tuple[list[float], list[float]] | None:
+        """Of each column."""
+        found = [column.range for column in self.columns]
+        ranges = [one for one in found if one is not None]
+        return ([low for low, _ in ranges], [high for _, high in ranges]) if len(ranges) == len(found) else None
 
 
 AnyTarget = FittedTarget | FittedTargets

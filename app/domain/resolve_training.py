@@ -49,6 +49,12 @@ def check_stopping(spec: JobSpec, target: Target | None, findings: Findings, *, 
         findings.fault("early_stopping", "metric", detail=f"A {target.task} job reports {', '.join(known)}.")
 
 
+def check_clipping(spec: JobSpec, target: Target | None, findings: Findings) -> None:
+    """Notes a range for what are no numbers."""
+    if spec.clip_predictions and target is not None and target.task.is_classification:
+        findings.fault("clip_predictions", detail=f"A {target.task} job predicts no numbers.")
+
+
 def check_class_weights(spec: JobSpec, target: Target | None, findings: Findings) -> None:
     """Notes class weights of a regression, and of labels that the target does not have."""
     if spec.class_weights is None or target is None:

@@ -29,13 +29,22 @@ class Sums(Protocol):
 class Evaluation:
     """Takes at most `rows` rows of what a checkpoint made of them; `scale` [O] is that of the target.
 
-    What all rows are needed for goes to files in `folder`.
+    Predictions are clipped to `limits`, two of [O] in trained units. What all rows are needed for goes to files in `folder`.
     """
 
-    def __init__(self, spec: ResolvedSpec, *, scale: Array, rows: int, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        spec: ResolvedSpec,
+        *,
+        scale: Array,
+        rows: int,
+        limits: tuple[Array, Array] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._losses = row_losses(spec, scale)
         self._type, self._output = type_of(spec.precision), output_activation(spec)
-        self._sums = _sums_of(spec, scale=scale, rows=rows, folder=folder)
+        numbers = spec.task is Task.REGRESSION
+        self._sums: Sums = NumberSums(scale, limits=limits) if numbers else _sums_of(spec, rows=rows, folder=folder)
         self._lost = 0.0
         self.rows, self.weight = 0, 0.0
 
@@ -71,10 +80,8 @@ class Evaluation:
             return self._sums.metrics(alive=alive)
 
 
-def _sums_of(spec: ResolvedSpec, *, scale: Array, rows: int, folder: Path | None) -> Sums:
+def _sums_of(spec: ResolvedSpec, *, rows: int, folder: Path | None) -> Sums:
     type = type_of(spec.precision)
-    if spec.task is Task.REGRESSION:
-        return NumberSums(scale)
     if spec.task is Task.MULTILABEL:
         return LabelSums(spec.layers[-1], rows=rows, type=type, folder=folder)
     return ClassSums(max(2, spec.layers[-1]), binary=spec.task is Task.BINARY, rows=rows, type=type, folder=folder)

@@ -8,17 +8,17 @@ from app.evaluation.probabilities import Array, Targets
 
 
 class NumberSums:
-    """In trained units, each [O]; `scale` [O] makes them the target's own."""
+    """In trained units, each [O]; `scale` [O] makes them the target's own. Predictions are clipped to `limits`, two of [O]."""
 
-    def __init__(self, scale: Array) -> None:
-        self._scale = scale
+    def __init__(self, scale: Array, *, limits: tuple[Array, Array] | None = None) -> None:
+        self._scale, self._limits = scale, limits
         self._rows, self._weight = 0, 0.0
         self._squares, self._distances, self._mean, self._spread = (np.zeros_like(scale) for _ in range(4))
         self._low, self._high = np.full_like(scale, np.inf), np.full_like(scale, -np.inf)
 
     def add(self, z: Array, y: Targets, w: Array) -> None:
         """More rows: z and y [n, O], w [n]."""
-        residual = z - y
+        residual = (z if self._limits is None else z.clip(*self._limits)) - y
         self._rows += len(y)
         self._squares += w @ np.square(residual)
         self._distances += w @ np.abs(residual)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from app.domain.columns import AnyTarget
 from app.domain.errors import Invalid
 from app.domain.manifest import Manifest
 from app.domain.numbers import JsonNumber, to_json
 from app.evaluation.evaluation import Evaluation
+from app.evaluation.probabilities import Array
 from app.services.row_inputs import RowInputs
 from app.serving.logits import Logits
 from app.serving.predict import CHUNK
@@ -44,7 +46,8 @@ class Scoring:
         self._spec, self._target, self._logits, self._alive = manifest.spec, manifest.target, logits, alive
         self._inputs = RowInputs(manifest.columns)
         self._by_class = _class_weights(manifest)
-        self._evaluation = Evaluation(self._spec, scale=np.atleast_1d(self._target.scale), rows=rows, folder=folder)
+        scale, limits = np.atleast_1d(self._target.scale), _limits(self._target)
+        self._evaluation = Evaluation(self._spec, scale=scale, limits=limits, rows=rows, folder=folder)
         self._step = max(1, min(CHUNK, _CELLS // len(manifest.columns)))
         self._left_out = 0
         self.columns = columns_read(self._spec)
@@ -97,6 +100,14 @@ class Scoring:
         if self._weights_are_unknown:
             detail = "The checkpoint is older than the record of its class weights: no loss, and classes weigh alike."
             yield EvaluationWarning("class_weights_unknown", detail)
+
+
+def _limits(target: AnyTarget) -> tuple[Array, Array] | None:
+    """What predictions are clipped to, in trained units."""
+    if target.range is None:
+        return None
+    low, high = ((np.atleast_1d(end) - target.center) / target.scale for end in target.range)
+    return low, high
 
 
 def _class_weights(manifest: Manifest) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:

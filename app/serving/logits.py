@@ -11,8 +11,9 @@ from app.domain.manifest import Manifest
 from app.serving.predict import Inputs, open_session
 
 _LABEL, _PROBABILITIES = "label", "probabilities"
-# What stands between the network's last number and the label of a regression, last first; only poisson has the Exp.
-_NUMBER = ("Add", "Mul", "Exp", "Cast")
+# What stands between the network's last number and the label of a regression, last first; only poisson has the Exp, and only
+# predictions that are clipped have the ends of a range.
+_NUMBER = ("Min", "Max", "Add", "Mul", "Exp", "Cast")
 
 
 class Logits:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +13,16 @@ from app.domain.schema import Column
 from app.domain.spec import ResolvedSpec
 from app.tabular.preprocessing import Matrix, Vector, fit, transform
 from app.tabular.split import Indices, split
-from app.tabular.target import Codes, class_weights, describe_target, encode_target, fit_target, row_weights, target_columns
+from app.tabular.target import (
+    Codes,
+    class_weights,
+    describe_target,
+    encode_target,
+    fit_target,
+    row_weights,
+    target_columns,
+    with_range,
+)
 
 Source = bytes | Path
 """A stored dataset."""
@@ -76,6 +85,7 @@ def load(
     codes = encode_target(given.target if given else describe_target(spec, columns), frame)
     parts = split(spec, codes, frame)
     learned = given or _learned(spec, columns, frame[parts.train])
+    learned = replace(learned, target=with_range(spec, learned.target, frame[parts.train]))
     by_class = class_weights(spec, codes[parts.train])
 
     def arrays(rows: Indices, own: Source | None = None) -> tuple[Matrix, Codes | Vector, Vector | None]:

@@ -20,7 +20,16 @@ from app.tabular.loading import Fitted, as_list, check_weight, columns_read
 from app.tabular.preprocessing import Matrix, Vector, fit_column, transform
 from app.tabular.row_groups import row_groups
 from app.tabular.split import assign
-from app.tabular.target import Codes, class_weights, describe_target, encode_target, fit_target, row_weights, target_columns
+from app.tabular.target import (
+    Codes,
+    class_weights,
+    describe_target,
+    encode_target,
+    fit_target,
+    row_weights,
+    target_columns,
+    with_range,
+)
 
 _LEFT_OUT = 255
 # Cells of inputs that are transformed at once.
@@ -57,7 +66,7 @@ class Streamed:
         target = self._split(columns, given)
         described = {column.name: column for column in columns}
         fitted = given or Fitted([self._fit(described[name]) for name in spec.features], target)
-        self.fitted = replace(fitted, class_weights=as_list(self._by_class))
+        self.fitted = replace(fitted, target=target, class_weights=as_list(self._by_class))
 
     def pieces(self) -> Iterator[Piece]:
         """All rows of all parts; each part's come in file order.
@@ -85,9 +94,9 @@ class Streamed:
         self._part_of = np.full(len(known), _LEFT_OUT, np.uint8)
         self._part_of[known] = parts
         self._alive()
-        if given or target.classes is not None or spec.preprocessing.target == "none":
-            return target
-        return fit_target(spec, columns, self._training(target_columns(spec)))
+        unfitted = given is None and target.classes is None and spec.preprocessing.target != "none"
+        training = self._training(target_columns(spec)) if unfitted or spec.clip_predictions else pl.DataFrame()
+        return with_range(spec, fit_target(spec, columns, training) if unfitted else target, training)
 
     def _labels(self, target: AnyTarget) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         """Which rows have a target, and the class codes of those, in a type as small as can be; zeros where there are none."""

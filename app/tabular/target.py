@@ -1,6 +1,6 @@
 """The target and the weights of rows: labels to codes, numbers standardized, one weight a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -28,9 +28,27 @@ def fit_target(spec: ResolvedSpec, columns: Sequence[Column], training: pl.DataF
     described = describe_target(spec, columns)
     if described.classes is not None or spec.preprocessing.target != "standard":
         return described
-    if isinstance(described, FittedTarget):
-        return _standardized(described, training)
-    return FittedTargets(columns=[_standardized(column, training) for column in described.columns])
+    return _of_each(described, lambda column: _standardized(column, training))
+
+
+def with_range(spec: ResolvedSpec, fitted: AnyTarget, training: pl.DataFrame) -> AnyTarget:
+    """The same with the range of the training rows where predictions are clipped to it, else without one.
+
+    It is the job's own, also where the rest was learned elsewhere.
+    """
+    if not spec.clip_predictions:
+        return _of_each(fitted, lambda column: column.model_copy(update={"minimum": None, "maximum": None}))
+    return _of_each(fitted, lambda column: _ranged(column, as_numbers(training[column.name])))
+
+
+def _of_each(target: AnyTarget, change: Callable[[FittedTarget], FittedTarget]) -> AnyTarget:
+    if isinstance(target, FittedTarget):
+        return change(target)
+    return FittedTargets(columns=[change(column) for column in target.columns])
+
+
+def _ranged(target: FittedTarget, values: Vector) -> FittedTarget:
+    return target.model_copy(update={"minimum": float(values.min()), "maximum": float(values.max())})
 
 
 def describe_target(spec: ResolvedSpec, columns: Sequence[Column]) -> AnyTarget:

@@ -120,6 +120,12 @@ STOPPING: list[dict[str, Any]] = [
         {"early_stopping": {"metric": f"val_{name}", "patience": 3, "min_delta": 0.03}, **NUMBER}
         for name in ("rmse", "mae", "r2")
     ),
+    {
+        "early_stopping": {"metric": "val_mae", "patience": 3, "min_delta": 0.03},
+        "clip_predictions": True,
+        "optimizer": {"name": "sgd", "learning_rate": 0.3},
+        **NUMBER,
+    },
     {"early_stopping": {"metric": "val_rmse", "patience": 3, "min_delta": 0.03}, "loss": {"name": "poisson"}, **COUNT},
 ]
 

@@ -29,6 +29,9 @@ SPECS: dict[str, ResolvedSpec] = {
     "labels": spec_of(loss={"name": "bce"}, target=["y", "z"]),
     "numbers": spec_of(loss={"name": "mse"}, target=["y", "z"], preprocessing={"target": "standard"}),
 }
+SPECS |= {
+    f"{name}, clipped": SPECS[name].model_copy(update={"clip_predictions": True}) for name in ("number", "numbers", "count")
+}
 LINKS: dict[str, Any] = {
     "softmax": lambda z: z.softmax(-1),
     "sigmoid": torch.sigmoid,
@@ -54,17 +57,20 @@ def test_a_watched_metric_is_the_engines(kind: str, name: str, weight: str | Non
     z, y = torch.from_numpy(draw.normal(size=(ROWS, spec.layers[-1]))), truth(spec, draw)
     z[::3] = z[0]  # ties
     w = torch.from_numpy(draw.uniform(0.2, 2.0, ROWS)) if weight else None
-    scale = np.array([2.0, 300.0]) if kind == "numbers" else 3.0 if is_standardized(spec) else 1.0
+    scale = np.array([2.0, 300.0]) if kind.startswith("numbers") else 3.0 if is_standardized(spec) else 1.0
+    columns = y.double() if is_several(spec) else y.double()[:, None]
     given = {
+        "y_train": columns[2:5],
         "torch": torch,
         "nn": torch.nn,
         "scale": torch.tensor(scale),
-        "y_val": y if is_choice(spec) else y.double() if is_several(spec) else y.double()[:, None],
+        "y_val": y if is_choice(spec) else columns,
         "w_val": w if w is None or is_choice(spec) else w[:, None],
     }
 
     exec("\n".join(metric(spec, weighted=is_weighted(spec))), given)
 
     outputs = LINKS[output_activation(spec)](z)[None]
-    expected = evaluate(spec.task, outputs, y, w, scale=scale, names=[name])[name]
+    limits = (y[2:5].amin(0).numpy() * scale, y[2:5].amax(0).numpy() * scale) if spec.clip_predictions else None
+    expected = evaluate(spec.task, outputs, y, w, scale=scale, limits=limits, names=[name])[name]
     assert float(given["metric"](z)) == pytest.approx(expected.item(), rel=1e-12)  # type: ignore[operator]

@@ -160,6 +160,7 @@ def test_the_loss_decides_the_outputs_of_two_classes(loss: str, outputs: int) ->
             "/early_stopping/patience",
             "at least three",
         ),
+        ({"clip_predictions": True}, "/clip_predictions", "predicts no numbers"),
         ({"target": "price", "class_weights": "balanced"}, "/class_weights", "go with classification"),
         ({"class_weights": {"a": 2.0, "z/z": 1.0}}, "/class_weights/z~1z", "no such class"),
         ({"sample_weight": "nope"}, "/sample_weight", "is not in the dataset"),

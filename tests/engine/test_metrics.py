@@ -91,6 +91,17 @@ def test_a_metric_of_numbers_is_that_of_scikit_learn_in_the_units_of_the_target(
     assert found.tolist() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", metrics.REGRESSION)
+def test_predictions_of_numbers_are_clipped_in_the_units_of_the_target(name: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    trained, y = torch.randn(EPOCHS, ROWS, 1, generator=generator), torch.randn(ROWS, generator=generator)
+
+    found = evaluate(Task.REGRESSION, trained, y, None, center=100.0, scale=7.0, limits=(98.0, 101.0), names=[name])[name]
+
+    fitted, truth = (trained[..., 0].double().numpy() * 7 + 100).clip(98, 101), y.double().numpy() * 7 + 100
+    assert found.tolist() == pytest.approx([REFERENCES[name](truth, fitted[epoch], None) for epoch in range(EPOCHS)], rel=1e-6)
+
+
 def test_without_names_every_metric_of_the_task_is_given() -> None:
     p, y = rounded_probabilities(CLASSES, seed=1), targets(CLASSES, seed=2)
 

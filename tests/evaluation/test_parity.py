@@ -10,6 +10,8 @@ CLASSES: dict[str, Any] = {"target": "level", "task": "multiclass"}
 NUMBERS: dict[str, Any] = {"target": ["price", "mass"]}
 NORMALIZED = {"hidden_layers": [6, 4], "dropout": 0.2, "activation": "gelu"}
 
+JUMPING = {"optimizer": {"name": "adam", "learning_rate": 2.0}, "network": {"hidden_layers": []}, "epochs": 1}
+
 CASES: dict[str, dict[str, Any]] = {
     "cross entropy": CLASSES,
     "label smoothing": {**CLASSES, "loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
@@ -35,6 +37,16 @@ CASES: dict[str, dict[str, Any]] = {
     "poisson": {"target": "visits", "task": "regression", "loss": {"name": "poisson"}},
     "numbers as they are": {"target": "mass", "preprocessing": {"target": "none"}},
     "two numbers": NUMBERS,
+    "clipped": {"target": "price", "clip_predictions": True, **JUMPING},
+    "clipped counts": {
+        "target": "visits",
+        "task": "regression",
+        "loss": {"name": "poisson"},
+        "clip_predictions": True,
+        **JUMPING,
+        "early_stopping": {"metric": "val_mae", "patience": 9},
+    },
+    "two clipped": {**NUMBERS, "clip_predictions": True, **JUMPING},
     "huber of two": {**NUMBERS, "loss": {"name": "huber", "delta": 0.5}},
     "quantile of two": {**NUMBERS, "loss": {"name": "quantile", "q": 0.3}},
     "embeddings and indicators": {**CLASSES, "preprocessing": {"categorical": "embedding", "missing": "indicator"}},

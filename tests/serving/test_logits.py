@@ -30,6 +30,8 @@ TASKS: dict[str, tuple[Task, str, AnyTarget, int]] = {
     "regression": (Task.REGRESSION, "mse", NUMBERS, 1),
     "counts": (Task.REGRESSION, "poisson", NUMBERS, 1),
     "several numbers": (Task.REGRESSION, "huber", SEVERAL, 2),
+    "clipped": (Task.REGRESSION, "mse", NUMBERS.model_copy(update={"minimum": 50.0, "maximum": 50.5}), 1),
+    "clipped counts": (Task.REGRESSION, "poisson", NUMBERS.model_copy(update={"minimum": 54.0, "maximum": 54.1}), 1),
     "several counts": (Task.REGRESSION, "poisson", SEVERAL, 2),
 }
 

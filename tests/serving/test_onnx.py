@@ -141,6 +141,21 @@ def test_a_regression_answers_doubles_and_no_probabilities() -> None:
     assert label.shape == (3,)
 
 
+@pytest.mark.parametrize("loss", ["mse", "poisson"])
+def test_predictions_lie_within_the_range_of_the_target(loss: str) -> None:
+    columns, cells = [NUMBER(name="a")], np.linspace(-9, 9, 200)[:, None]
+    spec = resolved(task=Task.REGRESSION, inputs=1, outputs=1, loss=loss)
+    weights = state(network_of(spec))
+    (free,) = run(to_onnx(columns=columns, target=NUMBERS, spec=spec, weights=weights), {"features": cells})
+    low, high = np.quantile(free, (0.3, 0.6)).tolist()
+
+    target = NUMBERS.model_copy(update={"minimum": low, "maximum": high})
+    (label,) = run(to_onnx(columns=columns, target=target, spec=spec, weights=weights), {"features": cells})
+
+    assert label.tolist() == free.clip(low, high).tolist()
+    assert len(set(label.tolist())) > 10
+
+
 def test_a_missing_value_counts_as_the_imputed_one() -> None:
     columns = [NUMBER(name="a", impute=5.1, center=3.0, scale=0.7)]
 

@@ -49,6 +49,20 @@ def test_numbers_are_those_of_torch_in_the_units_of_each_column(loss: str, norma
     assert [(put.name, put.type, put.shape) for put in session.get_outputs()] == [("label", "tensor(double)", ["n", 3])]
 
 
+def test_numbers_lie_within_the_range_of_each_column() -> None:
+    spec = resolved(task=Task.REGRESSION, inputs=WIDTH, outputs=3, loss="mse", target=NUMBERS.name)
+    network = network_of(spec)
+    free = network(torch.from_numpy(transform(COLUMNS, FRAME)).float()).detach().double().numpy()
+    free = free * np.array(NUMBERS.scale) + np.array(NUMBERS.center)
+    ends = [{"minimum": low, "maximum": high} for low, high in np.quantile(free, (0.3, 0.7), axis=0).T.tolist()]
+    target = FittedTargets(columns=[one.model_copy(update=two) for one, two in zip(NUMBERS.columns, ends, strict=True)])
+
+    session = open_session(to_onnx(columns=COLUMNS, target=target, spec=spec, weights=state(network)))
+
+    (label,) = session.run(None, feed(COLUMNS, FRAME))
+    np.testing.assert_allclose(label, free.clip(*np.array([list(end.values()) for end in ends]).T), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("loss", ["bce", "focal"])
 def test_labels_are_those_of_torch_and_the_likely_ones_are_named(loss: str) -> None:
     spec = resolved(task=Task.MULTILABEL, inputs=WIDTH, outputs=2, loss=loss, target=TWO.name)
@@ -127,4 +141,12 @@ def test_the_description_of_one_target_is_as_it_was() -> None:
 
     told = json.loads(files(FEATURES, one).content["model.json"])["target"]
 
-    assert told == {"name": "y", "type": "float64", "classes": None, "center": 1.0, "scale": 2.0}
+    assert told == {
+        "name": "y",
+        "type": "float64",
+        "classes": None,
+        "center": 1.0,
+        "scale": 2.0,
+        "minimum": None,
+        "maximum": None,
+    }

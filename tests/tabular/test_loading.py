@@ -70,6 +70,21 @@ def test_a_target_that_is_not_standardized_stays_as_it_is(spec: dict[str, object
     assert (loaded.target.center, loaded.target.scale) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("standardizing", ["standard", "none"])
+def test_the_range_of_the_training_rows_is_kept_where_predictions_are_clipped_to_it(standardizing: str) -> None:
+    frame = pl.DataFrame({"x": np.arange(50.0), "y": np.arange(50.0) ** 2 + 0.5, "z": -np.arange(50.0) - 0.5})
+    spec = {"split": {"validation": 0.4}, "preprocessing": {"target": standardizing}, "features": ["x"]}
+
+    clipped = _loaded(frame, **spec, clip_predictions=True)
+    several = _loaded(frame, **spec, clip_predictions=True, target=["y", "z"])
+
+    y = clipped.y_train * np.array(clipped.target.scale) + clipped.target.center
+    assert clipped.target.range == pytest.approx((y.min(), y.max()))
+    assert _loaded(frame, **spec).target.range is None
+    ends = several.y_train * np.array(several.target.scale) + several.target.center
+    assert np.array(several.target.range) == pytest.approx(np.array([ends.min(0), ends.max(0)]))
+
+
 def test_a_constant_target_has_scale_1() -> None:
     loaded = _loaded(pl.DataFrame({"x": [1.0, 2.0], "y": [7.5, 7.5]}), split={"validation": 0.0})
 
@@ -186,6 +201,20 @@ def test_labels_of_another_dataset_have_the_codes_of_the_job_s_own() -> None:
     assert (loaded.y_train.tolist(), loaded.y_val.tolist()) == ([0, 1, 2], [2, 0])
     assert loaded.w_val is not None
     assert loaded.w_val.tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("clips", [True, False])
+def test_the_range_of_predictions_is_never_learned_elsewhere(clips: bool, tmp_path: Path) -> None:
+    rows = pl.DataFrame({"x": np.arange(40.0), "y": np.arange(40.0) + 0.5})
+    learned = _loaded(rows.with_columns(y=pl.col("y") * 100), clip_predictions=True)
+    spec = resolved(rows, split={"validation": 0.0}, clip_predictions=clips).spec
+    rows.write_parquet(tmp_path / "rows")
+
+    loaded = load(spec, described(rows), tmp_path / "rows", given=learned)
+    streamed = Streamed(spec, described(rows), tmp_path / "rows", given=learned)
+
+    assert loaded.target.range == streamed.fitted.target.range == ((0.5, 39.5) if clips else None)
+    assert loaded.target.center == streamed.fitted.target.center == learned.target.center
 
 
 @pytest.mark.parametrize("stratify", [True, False])

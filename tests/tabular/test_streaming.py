@@ -52,6 +52,8 @@ CASES: dict[str, dict[str, Any]] = {
     "weights": {"class_weights": "balanced", "sample_weight": "w"},
     "regression": {"target": "z", "sample_weight": "w"},
     "several targets": {"target": ["z", "v"]},
+    "clipped": {"target": "z", "clip_predictions": True},
+    "several clipped as they are": {"target": ["z", "v"], "clip_predictions": True, "preprocessing": {"target": "none"}},
     "by time": {"split": {"method": "time", "column": "when", "validation": 0.2, "test": 0.1}},
     "by group": {"split": {"method": "group", "column": "who", "validation": 0.2, "test": 0.1}},
     "by column": {"split": {"method": "column", "column": "part"}},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Inputs = NDArray[np.float64] | NDArray[np.float32]
 Targets = NDArray[np.float64] | NDArray[np.int64]
+Range = tuple[float | Floats, float | Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class MemberArrays:
     x_*: [n, F] design matrices; with embeddings, all other inputs and then the code of each embedded column.
     y_*: [n] class indices (0 and 1 for bce), or for regression numbers in trained units; with a target of several columns
     [n, O] of 0 and 1, or of numbers. w_*: [n] row weights (class weights times sample weights), or None.
-    reported = trained * target_scale + target_center, both [O] with several columns.
+    reported = trained * target_scale + target_center, both [O] with several columns; predictions are clipped to target_range,
+    the lowest and the highest, where it is given.
     """
 
     x_train: Floats
@@ -40,6 +42,7 @@ class MemberArrays:
     w_test: Floats | None = None
     target_center: float | Floats = 0.0
     target_scale: float | Floats = 1.0
+    target_range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class StoredRows:
     test: StoredPart | None = None
     target_center: float | Floats = 0.0
     target_scale: float | Floats = 1.0
+    target_range: Range | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

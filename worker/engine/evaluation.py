@@ -15,6 +15,7 @@ from worker.engine.data import AnyPart, Inputs, Member, Part
 from worker.engine.ensembles import Seating, pooled
 from worker.engine.layout import Layout
 from worker.engine.logits import Logits
+from worker.engine.metrics import Units
 from worker.engine.sources import row_weights
 
 Split = Literal["validation", "test"]
@@ -65,10 +66,10 @@ class Judge:
     ) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """The metrics of members that share their targets, from outputs [K, C, n, O]: as if one had all their versions."""
         arrays, task = self._members[group[0]].arrays, self._members[group[0]].spec.task
-        center, scale = arrays.target_center, arrays.target_scale
+        units: Units = {"center": arrays.target_center, "scale": arrays.target_scale, "limits": arrays.target_range}
         y, w, wanted = self._y[group[0]], self._w[group[0]], list(dict.fromkeys(chain(*(names[i] for i in group))))
         versions = outputs[group[0]] if len(group) == 1 else outputs[list(group)].flatten(0, 1)
-        found = metrics.evaluate(task, versions, y, w, center=center, scale=scale, names=wanted) if wanted else {}
+        found = metrics.evaluate(task, versions, y, w, **units, names=wanted) if wanted else {}
         each = {name: column.view(len(group), -1) for name, column in found.items()}
         for row, position in enumerate(group):
             yield position, {name: each[name][row] for name in names[position]}
@@ -160,7 +161,9 @@ def _together(members: Sequence[Member], parts: Sequence[AnyPart], device: torch
 def _alike(members: Sequence[Member], parts: Sequence[AnyPart]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for position, (member, part) in enumerate(zip(members, parts, strict=True)):
-        units = [np.asarray(value).tobytes() for value in (member.arrays.target_center, member.arrays.target_scale)]
+        arrays = member.arrays
+        values = (arrays.target_center, arrays.target_scale, *(arrays.target_range or ()))
+        units = [np.asarray(value).tobytes() for value in values]
         key = (part.y.tobytes(), None if part.w is None else part.w.tobytes(), *units)
         groups.setdefault(key, []).append(position)
     return list(groups.values())

@@ -174,7 +174,7 @@ def _add_labels(graph: Graph, logits: str, target: FittedTargets) -> list[onnx.V
 
 
 def _add_number(graph: Graph, output: str, target: AnyTarget, spec: ResolvedSpec) -> list[onnx.ValueInfoProto]:
-    """[n] or [n, O] float64: y' * scale + center in float64; of a poisson loss e to the power of the output first."""
+    """[n] or [n, O] float64: y' * scale + center in float64, clipped; of a poisson loss e to the power of the output first."""
     shape: list[int | str] = ["n", len(target.columns)] if isinstance(target, FittedTargets) else ["n"]
     if len(shape) == 1:
         output = graph.add("Reshape", output, graph.constant("flat", np.array([-1])))
@@ -182,5 +182,10 @@ def _add_number(graph: Graph, output: str, target: AnyTarget, spec: ResolvedSpec
     if spec.loss.name == "poisson":
         y = graph.add("Exp", y)
     y = graph.add("Mul", y, graph.constant("target_scale", np.array(target.scale)))
-    graph.add("Add", y, graph.constant("target_center", np.array(target.center)), output=LABEL)
+    center = graph.constant("target_center", np.array(target.center))
+    if target.range is None:
+        graph.add("Add", y, center, output=LABEL)
+    else:
+        low, high = (graph.constant(name, np.array(end)) for name, end in zip(("lowest", "highest"), target.range, strict=True))
+        graph.add("Min", graph.add("Max", graph.add("Add", y, center), low), high, output=LABEL)
     return [helper.make_tensor_value_info(LABEL, TensorProto.DOUBLE, shape)]

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from math import inf
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
 
 from app.domain import metrics
 from app.domain.kinds import Task
-from worker.engine.data import Floats
+from worker.engine.data import Floats, Range
 from worker.engine.label_metrics import LABEL_METRICS, LabelScores
 from worker.engine.ranking import areas
+
+
+class Units(TypedDict, total=False):
+    """What makes outputs of a regression predictions; each may be one number, or [O] of several columns."""
+
+    center: float | Floats
+    scale: float | Floats
+    limits: Range | None
 
 
 def evaluate(
@@ -19,15 +29,15 @@ def evaluate(
     targets: Tensor,
     weights: Tensor | None,
     *,
-    center: float | Floats = 0.0,
-    scale: float | Floats = 1.0,
     names: Sequence[str] | None = None,
+    **units: Unpack[Units],
 ) -> dict[str, Tensor]:
     """The metrics `names` (all of the task where None), each [E] float64; scikit-learn's definitions.
 
     outputs: [E, n, O] after the output activation: probabilities of O classes, or O = 1 the probability of class 1; for
-    regression y' with y = y' * scale + center. targets: [n] class indices, or numbers in the units of y'. weights: [n] or None.
-    With a target of several columns O are its columns, targets are [n, O], center and scale [O], and metrics are means over the
+    regression y' with y = y' * scale + center, where predictions are clipped to `limits`. targets: [n] class indices, or
+    numbers in the units of y'. weights: [n] or None.
+    With a target of several columns O are its columns, targets are [n, O], units [O], and metrics are means over the
     columns, but for the accuracy of labels: the share of rows where all are right.
     NaN stands where a metric is undefined (everywhere without rows), and for every classification metric of an epoch with
     a non-finite output.
@@ -36,7 +46,7 @@ def evaluate(
     if len(targets) == 0:
         return {name: outputs.new_full(outputs.shape[:1], torch.nan, dtype=torch.float64) for name in names}
     if task is Task.REGRESSION:
-        return _of_numbers(outputs, targets, _weights(weights, targets), center=center, scale=scale, names=names)
+        return _of_numbers(outputs, targets, _weights(weights, targets), units, names=names)
     if task is Task.MULTILABEL:
         labels = LabelScores(outputs, targets, _weights(weights, targets))
         return {name: LABEL_METRICS[name](labels) + labels.void for name in names}
@@ -49,12 +59,13 @@ def _weights(weights: Tensor | None, targets: Tensor) -> Tensor:
     return torch.ones(len(targets), dtype=torch.float64, device=targets.device) if weights is None else weights.double()
 
 
-def _of_numbers(
-    outputs: Tensor, targets: Tensor, w: Tensor, *, center: float | Floats, scale: float | Floats, names: Sequence[str]
-) -> dict[str, Tensor]:
+def _of_numbers(outputs: Tensor, targets: Tensor, w: Tensor, units: Units, *, names: Sequence[str]) -> dict[str, Tensor]:
     """Each [E]."""
-    scales, centers = (torch.as_tensor(value, dtype=torch.float64, device=w.device) for value in (scale, center))
+    limits = units.get("limits") or (-inf, inf)
+    values = (units.get("scale", 1.0), units.get("center", 0.0), *limits)
+    scales, centers, low, high = (torch.as_tensor(value, dtype=torch.float64, device=w.device) for value in values)
     fitted, y = outputs.double() * scales + centers, targets.double() * scales + centers
+    fitted = fitted if units.get("limits") is None else fitted.clamp(low, high)
     if y.dim() == 1:
         numbers = _Numbers(fitted[..., 0], y, w)
         return {name: _REGRESSION[name](numbers) for name in names}

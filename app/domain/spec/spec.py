@@ -58,6 +58,9 @@ class JobSpec(Block):
             description="What dropout and weight decay are multiplied by: `flat_cosine` is 1 up to the middle, then falls to 0."
         ),
     ] = "constant"
+    clip_predictions: Annotated[
+        bool, Field(description="Predicted numbers lie within the range of the training rows' targets, in every metric, too.")
+    ] = False
     epochs: Epochs = 200
     batch_size: Count | Literal["full", "auto"] = 64
     early_stopping: EarlyStopping | None = None
