@@ -84,8 +84,8 @@ class Attempt:
     def publish_periodic(self, report: MemberReport) -> None:
         """Publish the periodic checkpoints that fell due, as far as the storage takes them."""
         with self._tolerating(report.epoch):
-            for losses, weights in report.periodic:
-                self._publish([self._files.store(losses_of(losses), weights, kinds=["periodic"])])
+            for losses, exported in report.periodic:
+                self._publish([self._files.store(losses_of(losses), exported, kinds=["periodic"])])
 
     def saving(self, report: MemberReport) -> Saving:
         """A recovery point, and best and last so far: a job may end by a crash or a cancel that no training process sees."""
@@ -203,15 +203,18 @@ class Attempt:
             return report
         best = report.best and self._with_all_metrics(report.best, "best")
         last = report.last and self._with_all_metrics(report.last, "last")
-        latest = last if last and report.latest and last.epoch == report.latest.epoch else report.latest
+        latest = report.latest
+        if last and latest and last.epoch == latest.epoch:
+            latest = replace(latest, metrics=last.metrics | latest.metrics)
         return replace(report, best=best, last=last, latest=latest)
 
     def _with_all_metrics(self, losses: EpochLosses, which: Literal["best", "last"]) -> EpochLosses:
         if not self._spec.judged_rows:
             return losses
         _, measured = self._stack.evaluate(self._position, "validation", which)
-        missing = {f"val_{name}": value for name, value in measured.items() if f"val_{name}" not in losses.metrics}
-        return replace(losses, metrics=losses.metrics | missing)
+        found = {f"val_{name}": value for name, value in measured.items()}
+        kept = losses.metrics if self._spec.calibration == "none" else {}
+        return replace(losses, metrics=losses.metrics | found | kept)
 
     def _last_checkpoints(self, report: MemberReport) -> list[Draft[NewCheckpoint]]:
         """Best and last; the last one also has what training would go on from.
@@ -220,14 +223,14 @@ class Attempt:
         """
         if report.last is None:
             return []
-        draft, weights, position = self._files.draft, self._stack.weights, self._position
+        draft, exported, position = self._files.draft, self._stack.exported, self._position
         state = self._stack.recovery_state(position)
         best, last = losses_of(report.best or report.last), losses_of(report.last)
         if last.epoch == best.epoch:
-            return [draft(best, weights(position, "best"), kinds=["best", "last"], state=state)]
+            return [draft(best, exported(position, "best"), kinds=["best", "last"], state=state)]
         return [
-            draft(best, weights(position, "best"), kinds=["best"]),
-            draft(last, weights(position, "last"), kinds=["last"], state=state),
+            draft(best, exported(position, "best"), kinds=["best"]),
+            draft(last, exported(position, "last"), kinds=["last"], state=state),
         ]
 
     def _test(self, report: MemberReport) -> HeldOut | None:

@@ -20,8 +20,8 @@ from app.persistence.database import Database
 from app.persistence.rows import JobRow, RecoveryRow
 from app.storage.storage import Storage
 from app.tabular.loading import Fitted
+from worker.engine.calibration import Exported
 from worker.engine.export import manifest_json, to_onnx, write_weights
-from worker.engine.network import Weights
 from worker.engine.recovery import State, position_of
 
 Provenance = dict[str, str | int | float | bool | None]
@@ -58,14 +58,14 @@ class Publisher:
         self._provenance = provenance
         self._unpublished: set[str] = set()
 
-    def store(self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str]) -> NewCheckpoint:
+    def store(self, losses: EpochLosses, exported: Exported, *, kinds: Iterable[str]) -> NewCheckpoint:
         """Make the files of a checkpoint durable; no row points at them yet."""
-        draft = self.draft(losses, weights, kinds=kinds)
+        draft = self.draft(losses, exported, kinds=kinds)
         self._storage.put_all(draft.contents)
         return draft.row
 
     def draft(
-        self, losses: EpochLosses, weights: Weights, *, kinds: Iterable[str], state: State | None = None
+        self, losses: EpochLosses, exported: Exported, *, kinds: Iterable[str], state: State | None = None
     ) -> Draft[NewCheckpoint]:
         """A checkpoint, with `state` what training goes on from.
 
@@ -76,7 +76,7 @@ class Publisher:
         id = standing.id if standing else new_id("ckpt")
         self._unpublished |= set() if standing else {id}
         files = [StoredFile.model_validate(file) for file in standing.files] if standing else []
-        contents = {} if standing else self._files(losses, weights)
+        contents = {} if standing else self._files(losses, exported)
         if state is not None and STATE not in {file.name for file in files}:
             contents[STATE] = safetensors.numpy.save(state)
         new = {described(name, data): data for name, data in contents.items()}
@@ -90,13 +90,14 @@ class Publisher:
         )
         return Draft(row, {checkpoint_key(id, file): data for file, data in new.items()})
 
-    def _files(self, losses: EpochLosses, weights: Weights) -> dict[str, bytes]:
-        fitted, spec = self._fitted, self._spec
+    def _files(self, losses: EpochLosses, exported: Exported) -> dict[str, bytes]:
+        fitted, spec, weights = self._fitted, self._spec, exported.weights
         manifest = Manifest(
             spec=spec,
             columns=fitted.columns,
             target=fitted.target,
             class_weights=fitted.class_weights,
+            temperature=exported.temperature,
             output=output_activation(spec),
             epoch=losses.epoch,
             train_loss=losses.train_loss,

@@ -69,6 +69,7 @@ def _about(spec: ResolvedSpec, job: str) -> list[str]:
         "",
         *_arguments(spec),
         *(["The job read its rows from disk, epoch by epoch; this holds them all in memory."] if spec.streaming else []),
+        *(["The job calibrated what it learned for its checkpoints; this does not."] if spec.calibration != "none" else []),
         *([f"The job had at most {spec.max_seconds} seconds; this goes on to the last epoch."] if spec.max_seconds else []),
         '"""',
     ]

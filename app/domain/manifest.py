@@ -26,6 +26,8 @@ class Manifest(BaseModel):
     target: AnyTarget
     class_weights: list[float] | None = None
     """The weight of each class that the rows were trained with; None where the spec weighs none, and in older documents."""
+    temperature: float | None = None
+    """What the last layer's weights and bias are divided by already, None where they are as trained."""
     output: Literal["softmax", "sigmoid", "identity", "exp"]
     epoch: int
     train_loss: JsonNumber

@@ -14,6 +14,7 @@ from app.domain.resolve_split import SplitFacts, check_split, is_validated, reso
 from app.domain.resolve_target import Target, check_custom_loss, resolve_loss, resolve_standardizing
 from app.domain.resolve_targets import Complete, resolve_targets
 from app.domain.resolve_training import (
+    check_calibration,
     check_class_weights,
     check_clipping,
     check_sample_weight,
@@ -72,6 +73,7 @@ def resolve(
     check_own_datasets(spec, facts, findings, target=target, features=features)
     check_stopping(spec, target, findings, validated=is_validated(spec, facts))
     check_class_weights(spec, target, findings)
+    check_calibration(spec, target, findings, validated=is_validated(spec, facts))
     check_clipping(spec, target, findings)
     resolved = _complete(spec, target, features, rows=rows, facts=facts, limits=limits, findings=findings)
     findings.raise_faults()

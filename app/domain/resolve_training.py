@@ -49,6 +49,16 @@ def check_stopping(spec: JobSpec, target: Target | None, findings: Findings, *, 
         findings.fault("early_stopping", "metric", detail=f"A {target.task} job reports {', '.join(known)}.")
 
 
+def check_calibration(spec: JobSpec, target: Target | None, findings: Findings, *, validated: bool) -> None:
+    """Notes a temperature without rows to fit it on, or for what are no classes of one target."""
+    if spec.calibration == "none":
+        return
+    if not validated:
+        findings.fault("calibration", detail="A temperature is fitted on validation rows.")
+    if target is not None and (not target.task.is_classification or target.task is Task.MULTILABEL):
+        findings.fault("calibration", detail=f"A temperature is for the classes of one target; the task is {target.task}.")
+
+
 def check_clipping(spec: JobSpec, target: Target | None, findings: Findings) -> None:
     """Notes a range for what are no numbers."""
     if spec.clip_predictions and target is not None and target.task.is_classification:

@@ -160,6 +160,8 @@ def test_the_loss_decides_the_outputs_of_two_classes(loss: str, outputs: int) ->
             "/early_stopping/patience",
             "at least three",
         ),
+        ({"calibration": "temperature", "split": {"validation": 0}}, "/calibration", "validation rows"),
+        ({"calibration": "temperature", "target": "price"}, "/calibration", "regression"),
         ({"clip_predictions": True}, "/clip_predictions", "predicts no numbers"),
         ({"target": "price", "class_weights": "balanced"}, "/class_weights", "go with classification"),
         ({"class_weights": {"a": 2.0, "z/z": 1.0}}, "/class_weights/z~1z", "no such class"),

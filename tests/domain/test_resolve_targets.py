@@ -86,6 +86,8 @@ def test_poisson_goes_with_several_counts() -> None:
         ({"target": ["count", "price"], "split": {"stratify": True}}, "/split/stratify", "one target"),
         ({"target": ["smoker", "member"], "split": {"stratify": True}}, "/split/stratify", "one target"),
         ({"target": ["smoker", "member"], "class_weights": "balanced"}, "/class_weights", "no class weights"),
+        ({"target": ["smoker", "member"], "calibration": "temperature"}, "/calibration", "multilabel"),
+        ({"target": ["smoker", "member"], "clip_predictions": True}, "/clip_predictions", "no numbers"),
         ({"target": ["count", "price"], "class_weights": "balanced"}, "/class_weights", "go with classification"),
         ({"target": ["count", "price"], "features": ["x", "price"]}, "/features/1", "is the target"),
         ({"target": ["count", "weight"], "sample_weight": "weight"}, "/sample_weight", "is the target"),

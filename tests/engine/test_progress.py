@@ -59,7 +59,7 @@ CYCLES = {"epochs": 15, "lr_schedule": {"name": "log_cosine", "cycles": 4}}
 def restored(member: Progress) -> Progress:
     """Another that goes on from its state."""
     rates, other = Rates(member.spec, steps=1), Progress(member.spec, position=0, validated=True)
-    restore_host(host_state(member, rates), other, rates)
+    restore_host(host_state(member, rates), other, [rates])
     return other
 
 
@@ -245,7 +245,7 @@ def test_periodic_checkpoints_hold_the_weights_of_their_epoch() -> None:
     kept = [pair for report in history.reports for pair in report.periodic]
     assert [losses.epoch for losses, _ in kept] == [4, 8]
     plain = train_plainly(Member(spec=member.spec.model_copy(update={"epochs": 8}), arrays=member.arrays))
-    np.testing.assert_allclose(kept[1][1]["0.weight"], plain.net.state_dict()["0.weight"].numpy(), rtol=1e-9)
+    np.testing.assert_allclose(kept[1][1].weights["0.weight"], plain.net.state_dict()["0.weight"].numpy(), rtol=1e-9)
     assert kept[1][0].train_loss == pytest.approx(plain.train[-1])
 
 

@@ -1,6 +1,6 @@
 """Loss and metrics of one split for many versions of the parameters at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -29,6 +29,17 @@ class Scores:
     metrics: dict[str, Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Cooled:
+    """What is predicted of n rows by networks whose logits are divided by a temperature: `logits` of it [O, n], float64."""
+
+    y: Tensor
+    w: Tensor | None
+    logits: Callable[[float], Tensor]
+    convex: bool
+    """True where the log-loss is convex in 1 / temperature; of means of probabilities it need not be."""
+
+
 class Judge:
     """Loss and metrics of the logits of K members' rows, equally many n."""
 
@@ -50,6 +61,16 @@ class Judge:
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
         found = {position: scores for group in self._together for position, scores in self._measured(group, outputs, names)}
         return [Scores(sums[:, i] * self._loss.factors[i], found[i]) for i in range(len(logits))]
+
+    @property
+    def y(self) -> Tensor:
+        """The targets of the first member."""
+        return self._y[0]
+
+    @property
+    def w(self) -> Tensor | None:
+        """The row weights of the first member, None where all are 1."""
+        return self._w[0]
 
     def _outputs(self, logits: Tensor) -> Tensor:
         match self._link:
@@ -90,6 +111,12 @@ class Evaluation:
         yield from self._logits.run(flat)
         self.scores = self._judge.scores(self._logits.found, names)
 
+    def cooled(self, flat: Tensor) -> Cooled:
+        """Of one member's parameters [1, 1, total]."""
+        finished(self._logits.run(flat))
+        z = self._logits.found[0, 0].double()
+        return Cooled(self._judge.y, self._judge.w, lambda temperature: z / temperature, convex=True)
+
 
 class Pooled:
     """One split of one member whose spec has an ensemble: what is judged is the mean of its networks' predictions.
@@ -112,11 +139,22 @@ class Pooled:
 
     def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
         """As of Evaluation, of the networks' parameters [K, C, total]; `scores` holds one Scores."""
-        found = []
+        yield from self._run(flat)
+        self.scores = self._judge.scores(self._together([logits.found for logits in self._logits])[None], names)
+
+    def cooled(self, flat: Tensor) -> Cooled:
+        """As of Evaluation, of the networks' parameters [K, 1, total]."""
+        finished(self._run(flat))
+        found = [logits.found.double() for logits in self._logits]
+
+        def logits(temperature: float) -> Tensor:
+            return self._together([z / temperature for z in found])[0]
+
+        return Cooled(self._judge.y, self._judge.w, logits, convex=self._by_fold)
+
+    def _run(self, flat: Tensor) -> Iterator[None]:
         for (networks, _), logits in zip(self._groups, self._logits, strict=True):
             yield from logits.run(flat if len(networks) == len(flat) else flat[networks])
-            found.append(logits.found)
-        self.scores = self._judge.scores(self._together(found)[None], names)
 
     def _together(self, found: Sequence[Tensor]) -> Tensor:
         """[C, O, n] of what the groups found, each [K', C, O, n']."""

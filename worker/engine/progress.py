@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.domain import metrics
 from app.domain.job import StopReason
-from worker.engine.network import Weights
+from worker.engine.calibration import Exported
 from worker.engine.reports import EpochColumns, EpochLosses, MemberReport
 from worker.engine.stopping import first_true, lower, stopper_of, watched
 
@@ -69,7 +69,7 @@ class Progress:
         self.message: str | None = None
         self._told = False
         self._columns = self._empty()
-        self.periodic: list[tuple[EpochLosses, Weights]] = []
+        self.periodic: list[tuple[EpochLosses, Exported]] = []
 
     @property
     def epoch(self) -> int:

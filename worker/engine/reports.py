@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.domain.job import StopReason
-from worker.engine.network import Weights
+from worker.engine.calibration import Exported
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,6 @@ class MemberReport:
     best: EpochLosses | None
     last: EpochLosses | None
     """The epoch of the weights `last`: `latest`, or the epoch before where `latest` diverged; None for the first weights."""
-    periodic: list[tuple[EpochLosses, Weights]]
+    periodic: list[tuple[EpochLosses, Exported]]
     finished: StopReason | None
     message: str | None

@@ -14,6 +14,7 @@ from app.domain.front import front_of_spec
 from app.domain.job import StopReason
 from app.domain.metrics import of_task
 from worker.engine import data, recovery, replay, tape
+from worker.engine.calibration import Calibration, Exported
 from worker.engine.data import Member
 from worker.engine.ensembles import Seating
 from worker.engine.evaluation import Split, finished, is_validated, of_member
@@ -24,7 +25,7 @@ from worker.engine.network import Weights
 from worker.engine.progress import Block, Progress
 from worker.engine.recovery import State
 from worker.engine.replayed import Replayed
-from worker.engine.reports import MemberReport
+from worker.engine.reports import EpochLosses, MemberReport
 from worker.engine.training import Training, plan
 
 # Far below what a person notices.
@@ -58,6 +59,7 @@ class Stack:
         self._like, self._layout = torch.empty(0, dtype=dtype, device=device), Layout(members[0].spec)
         self._training = _training(seating.networks, self._layout, self._like)
         self._progress = [Progress(member.spec, position=i, validated=is_validated(member)) for i, member in enumerate(members)]
+        self._calibration = Calibration(seating, self._layout, like=self._like)
         self._ledger = Ledger(self._training, self._progress, seating, self._layout, like=self._like)
         self._place, self._deciding = Place(), False
         self._keeper = Keeper(seating, self._training, self._progress, self._ledger, place=self._place)
@@ -101,19 +103,39 @@ class Stack:
         """By the names and shapes of the equivalent nn.Sequential's state_dict; `best` is `last` before the first epoch."""
         return self._keeper.weights(position, which)
 
+    def exported(self, position: int, which: Which) -> Exported:
+        """The same as they are served: calibrated where the spec says so."""
+        with self._without_gradients():
+            return self._exported(position, self._keeper.vector(position, which), self._epoch(position, which))
+
+    def _exported(self, position: int, vector: Tensor, epoch: int) -> Exported:
+        served = self._calibration.served(position, vector, epoch=epoch)
+        temperature = self._calibration.temperature(position, vector, epoch=epoch)
+        return Exported(self._keeper.named(position, served, epoch), temperature)
+
+    def _epoch(self, position: int, which: Which) -> int:
+        progress = self._progress[position]
+        losses = (which == "best" and progress.best) or progress.last
+        return losses.epoch if losses else 0
+
     def evaluate(self, position: int, part: Split, which: Which) -> tuple[float, dict[str, float]]:
-        """Loss in reported units and all metrics of a split.
+        """Loss in reported units and all metrics of a split, by the weights as they are served.
 
         Raises ValueError: the member has no such rows.
         Raises LossFailed: its custom loss failed.
         """
         member = self._members[position]
         with self._without_gradients():
-            judge = of_member(self._seating, position, part, self._layout, like=self._like)
-            vectors = self._keeper.vector(position, which).view(-1, 1, self._layout.total)
-            finished(judge.run(vectors, [of_task(member.spec.task)]))
+            vector, epoch = self._keeper.vector(position, which), self._epoch(position, which)
+            scores = self._scores(position, part, vector, epoch)
         if member.custom_loss and member.custom_loss.failure:
             raise member.custom_loss.failure
+        return scores
+
+    def _scores(self, position: int, part: Split, vector: Tensor, epoch: int) -> tuple[float, dict[str, float]]:
+        judge = of_member(self._seating, position, part, self._layout, like=self._like)
+        served = self._calibration.served(position, vector, epoch=epoch)
+        finished(judge.run(served.view(-1, 1, self._layout.total), [of_task(self._members[position].spec.task)]))
         [scores] = judge.scores
         return float(scores.loss[0]), {name: float(value[0]) for name, value in scores.metrics.items()}
 
@@ -175,8 +197,7 @@ class Stack:
         if verdict.best is not None:
             keeper.improve(position, first + verdict.best)
         for index, losses in verdict.periodic:
-            vector = keeper.after(first + index, position)
-            progress.periodic.append((losses, keeper.named(position, vector, losses.epoch)))
+            progress.periodic.append(self._kept(position, keeper.after(first + index, position), losses))
         del progress.periodic[: -progress.spec.checkpoints.keep]  # many blocks fit between two reports
         for rates in keeper.rates(position):
             if rates.plateau:  # also after the last epoch: another job may go on from its state
@@ -185,6 +206,14 @@ class Stack:
         if progress.finished:
             vector = keeper.before(first, position) if verdict.last < 0 else keeper.after(first + verdict.last, position)
             keeper.end(position, vector, keeper.state_after(position, vector, epoch=first + verdict.last))
+
+    def _kept(self, position: int, vector: Tensor, losses: EpochLosses) -> tuple[EpochLosses, Exported]:
+        """What a checkpoint of an epoch holds; calibrated, its metrics are those of what is served."""
+        exported = self._exported(position, vector, losses.epoch)
+        if exported.temperature is None:
+            return losses, exported
+        _, found = self._scores(position, "validation", vector, losses.epoch)
+        return replace(losses, metrics={f"val_{name}": value for name, value in found.items()}), exported
 
     def _until_due(self, work: Iterator[None]) -> bool:
         """Work until the next report is due; False when there is nothing left to do."""

@@ -58,6 +58,10 @@ class JobSpec(Block):
             description="What dropout and weight decay are multiplied by: `flat_cosine` is 1 up to the middle, then falls to 0."
         ),
     ] = "constant"
+    calibration: Annotated[
+        Literal["none", "temperature"],
+        Field(description="`temperature` divides the logits of every checkpoint by what its validation rows fit best."),
+    ] = "none"
     clip_predictions: Annotated[
         bool, Field(description="Predicted numbers lie within the range of the training rows' targets, in every metric, too.")
     ] = False
