@@ -9,18 +9,28 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.domain import metrics
+from app.domain.schema import Task
 from app.evaluation.evaluation import Evaluation
 from tests.engine.plain import spec_of
+from tests.engine.test_metrics import REFERENCES
 
 Array = NDArray[Any]
 LABELS = ["ripe", "large"]
 
 
 def evaluated(
-    spec: Any, z: Array, y: Array, w: Array | None = None, *, pieces: int = 4, scale: Array | None = None
+    spec: Any,
+    z: Array,
+    y: Array,
+    w: Array | None = None,
+    *,
+    pieces: int = 4,
+    scale: Array | None = None,
+    limits: tuple[Array, Array] | None = None,
 ) -> Evaluation:
     """All rows, in so many pieces."""
-    found = Evaluation(spec, scale=np.ones(z.shape[1]) if scale is None else scale, rows=len(y))
+    found = Evaluation(spec, scale=np.ones(z.shape[1]) if scale is None else scale, limits=limits, rows=len(y))
     for start, stop in pairwise(np.linspace(0, len(y), pieces + 1).astype(int)):
         found.add(z[start:stop], y[start:stop], None if w is None else w[start:stop])
     return found
@@ -82,6 +92,35 @@ def test_metrics_of_classes(weighted: bool) -> None:
         rel=1e-12,
     )
     assert found.loss == pytest.approx(found.metrics()["log_loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_metrics_of_classes_that_come_in_pieces_are_those_of_scikit_learn(classes: int, weighted: bool) -> None:
+    z, (_, w) = np.random.default_rng(3).normal(size=(60, classes)), drawn(60, 1)
+    y, weights = np.arange(60) % classes, w if weighted else None
+    task = Task.BINARY if classes == 2 else Task.MULTICLASS
+    spec = spec_of(precision="fp64", outputs=classes).model_copy(update={"task": task, "classes": [*range(classes)]})
+
+    found = evaluated(spec, z, y, weights, pieces=7).metrics()
+
+    expected = {name: REFERENCES[name](y.astype(float), softmax(z), weights) for name in metrics.CLASSIFICATION}
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("limits", [None, (-0.5, 0.7)], ids=["free", "clipped"])
+def test_metrics_of_numbers_that_come_in_pieces_are_those_of_scikit_learn(
+    limits: tuple[float, float] | None, weighted: bool
+) -> None:
+    z, w = drawn(60, 1, seed=4)
+    y, scale, weights = z[::-1, 0] + 0.3, np.array([7.0]), w if weighted else None
+    ends = limits and (np.array([limits[0]]), np.array([limits[1]]))
+
+    found = evaluated(spec_of(loss={"name": "mse"}), z, y, weights, pieces=7, scale=scale, limits=ends).metrics()
+
+    fitted = (z if limits is None else z.clip(*limits))[:, 0] * 7
+    assert found == pytest.approx({name: REFERENCES[name](y * 7, fitted, weights) for name in metrics.REGRESSION}, rel=1e-6)
 
 
 def z_of(p: Array, c: int) -> Array:
