@@ -80,6 +80,7 @@ CASES: list[dict[str, Any]] = [
     ),
     {"gradient_clip_norm": 0.05},
     {"record_every": 7},
+    {"calibration": "temperature"},
     *({"preprocessing": {"numeric": name, "missing": "median"}} for name in ("minmax", "robust", "quantile", "none")),
     *({"preprocessing": {"missing": name}} for name in ("mean", "most_frequent", "indicator")),
     *(

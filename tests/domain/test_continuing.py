@@ -51,6 +51,11 @@ def test_patience_of_cycles_and_of_epochs_are_not_counted_alike() -> None:
     assert (fault.pointer, fault.detail[:40]) == ("/early_stopping", "The training has waited for a cycle alre")
 
 
+def test_metrics_of_clipped_predictions_and_of_others_are_not_of_one_history() -> None:
+    assert [fault.pointer for fault in faults(ENDLESS.model_copy(update={"clip_predictions": True}))] == ["/clip_predictions"]
+    assert faults(ENDLESS.model_copy(update={"calibration": "temperature"})) == []
+
+
 @pytest.mark.parametrize("part", ["dataset", "validation_dataset", "test_dataset"])
 def test_rows_of_other_bytes_are_another_training(part: str) -> None:
     findings, manifest = Findings(), Manifest.model_construct(spec=RESOLVED, provenance={"dataset_sha256": "0"})
