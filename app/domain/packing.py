@@ -31,7 +31,8 @@ def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
             "train_rows", "validation_rows", "test_rows",
         },
     )  # fmt: skip
-    kinds = [spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.class_weights is not None]
+    schedules = [spec.lr_schedule.name, spec.regularization_schedule]
+    kinds = [spec.loss.name, spec.optimizer.name, *schedules, spec.class_weights is not None]
     text = json.dumps([dataset_sha256, network, kinds, shapes], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -202,6 +202,10 @@ def test_members_of_any_project_share_a_stack_but_never_a_key_of_another_dataset
 
     assert pack_key(packable, dataset_sha256="0") == pack_key(other_seed, dataset_sha256="0")
     assert pack_key(packable, dataset_sha256="0") != pack_key(packable, dataset_sha256="1")
+    own = packable.model_copy(update={"calibration": "temperature", "clip_predictions": True})
+    assert pack_key(own, dataset_sha256="0") == pack_key(packable, dataset_sha256="0")
+    shared = packable.model_copy(update={"regularization_schedule": "flat_cosine"})
+    assert pack_key(shared, dataset_sha256="0") != pack_key(packable, dataset_sha256="0")
     assert pack_key(RESOLVED, dataset_sha256="0") is None
 
 
