@@ -18,6 +18,17 @@ SPEC: dict[str, Any] = {
 TARGETS: dict[str, dict[str, Any]] = {
     "classes": {"target": "level", "task": "multiclass", "loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
     "one logit": {"target": "grade", "class_weights": "balanced", "sample_weight": "w"},
+    "every part of a recipe": {
+        "target": "level",
+        "task": "multiclass",
+        "preprocessing": {"numeric": "robust_clip", "missing": "median_indicator"},
+        "network": {
+            "hidden_layers": [5],
+            "numeric_features": {"kind": "periodic", "frequencies": 4, "width": 2},
+            "input_scaling": True,
+            "parametrization": "ntk",
+        },
+    },
     "a loss of one's own": {"target": "level", "task": "multiclass", "loss": {"name": "custom:focal"}},
 }
 
