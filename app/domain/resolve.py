@@ -5,8 +5,16 @@ from dataclasses import dataclass
 
 from app.domain.cost import CostLimits, check_asked, check_parameters, check_rows
 from app.domain.front import front_of
+from app.domain.recipes import unjudged, with_recipe
 from app.domain.resolve_ensemble import resolve_ensemble
-from app.domain.resolve_features import check_kinds, embeddings_of, inputs_of, numeric_feature_columns_of, resolve_features
+from app.domain.resolve_features import (
+    check_kinds,
+    embeddings_of,
+    has_numbers,
+    inputs_of,
+    numeric_feature_columns_of,
+    resolve_features,
+)
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import check_network, features_of, layers_of, parameters_of
 from app.domain.resolve_own_datasets import check_own_datasets
@@ -22,7 +30,6 @@ from app.domain.resolve_training import (
     resolve_batch,
     resolve_device,
 )
-from app.domain.resolve_unsupported import refuse_unsupported
 from app.domain.schema import Column
 from app.domain.spec import JobSpec, Loss, ResolvedSpec
 
@@ -60,15 +67,17 @@ def resolve(
     """
     findings = Findings()
     described = {column.name: column for column in columns}
-    refuse_unsupported(spec, findings)
+    target = resolve_targets(spec, described, findings, rows=rows, complete=complete)
+    spec = with_recipe(spec, target.task if target else None, findings, numeric=has_numbers(spec, columns))
     spec = resolve_ensemble(spec, findings)
+    if spec.recipe != "plain" and not is_validated(spec, facts):
+        spec = unjudged(spec, findings)
     check_custom_loss(spec, custom_losses, findings)
     check_kinds(spec, described, findings)
     check_network(spec, findings)
     check_asked(spec, limits, findings)
     check_sample_weight(spec, described, findings)
     check_split(spec, described, findings)
-    target = resolve_targets(spec, described, findings, rows=rows, complete=complete)
     features = resolve_features(spec, columns, findings)
     check_own_datasets(spec, facts, findings, target=target, features=features)
     check_stopping(spec, target, findings, validated=is_validated(spec, facts))

@@ -41,6 +41,13 @@ class JobSpec(Block):
     features: list[str] | None = None
     columns: ColumnKinds = {}
     recipe: Literal["plain", "fast", "strong", "best"] = "plain"
+    optimize: (
+        Annotated[
+            Literal["error", "log_loss", "auc"],
+            Field(description="What a recipe's epoch is chosen by; `error` unless said, and for numbers always."),
+        ]
+        | None
+    ) = None
     task: Literal["auto"] | Annotated[Task, Field(strict=False)] = "auto"
     preprocessing: Preprocessing = Preprocessing()
     split: Split = Split()

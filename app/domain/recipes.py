@@ -1,0 +1,132 @@
+"""The recipes: what a spec becomes that names one, by task; a table of options that a plain spec may use, too.
+
+Where the parts come from and what each is worth: docs/recipes.md.
+"""
+
+from typing import Any, Literal, cast
+
+from app.domain.resolve_findings import Findings
+from app.domain.schema import Task
+from app.domain.spec import JobSpec
+
+Recipe = Literal["fast", "strong", "best"]
+Blocks = dict[str, Any]
+
+# Networks, and epochs.
+SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 32), "strong": (8, 64), "best": (16, 128)}
+
+_EVERY: Blocks = {
+    "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},
+    "lr_schedule": {"name": "log_cosine", "cycles": 4},
+    "regularization_schedule": "flat_cosine",
+    "batch_size": "auto",
+    "gradient_clip_norm": None,
+    "parameter_groups": {
+        "bias": {"learning_rate_factor": 0.1, "weight_decay_factor": 0.0},
+        "input_scaling": {"learning_rate_factor": 6.0},
+        "numeric_features": {"learning_rate_factor": 0.1},
+    },
+}
+_NETWORK: Blocks = {
+    "activation": "silu",
+    "dropout": 0.15,
+    "input_scaling": True,
+    "parametrization": "ntk",
+    "initialization": "data_driven",
+}
+_OF_CLASSES: Blocks = {
+    "network": {
+        **_NETWORK,
+        "hidden_layers": [128, 128, 128],
+        "numeric_features": {"kind": "periodic", "frequencies": 16, "sigma": 0.1, "width": 3},
+    },
+    "optimizer": {"name": "adamw", "learning_rate": 0.04, "betas": [0.9, 0.95], "weight_decay": 0.02},
+}
+_OF_NUMBERS: Blocks = {
+    "network": {
+        **_NETWORK,
+        "hidden_layers": [64, 64, 64],
+        "numeric_features": {"kind": "piecewise_linear", "bins": 16, "width": 3},
+    },
+    "loss": {"name": "mse"},
+    "optimizer": {"name": "adamw", "learning_rate": 0.2, "betas": [0.9, 0.95], "weight_decay": 0.02},
+    "clip_predictions": True,
+}
+
+
+def with_recipe(spec: JobSpec, task: Task | None, findings: Findings, *, numeric: bool) -> JobSpec:
+    """The spec with all that its recipe decides; a block that the caller set otherwise is a fault.
+
+    `task` is None where the target has a fault; `numeric` says whether any feature is a number.
+    """
+    if spec.recipe == "plain":
+        if spec.optimize is not None:
+            findings.fault(
+                "optimize", detail="A plain job optimizes its loss; watch a metric by early_stopping, or use a recipe."
+            )
+        return spec
+    if task is None:
+        return spec
+    optimize = spec.optimize or "error"
+    if optimize != "error" and task in (Task.REGRESSION, Task.MULTILABEL):
+        findings.fault("optimize", detail=f"{optimize} is for the classes of one target; a {task} job has its error.")
+        return spec
+    decided = JobSpec.model_validate(_decided(spec, task, optimize, numeric=numeric))
+    return _filled(spec, decided, findings)
+
+
+def unjudged(spec: JobSpec, findings: Findings) -> JobSpec:
+    """The spec of a recipe for rows of which none validate: nothing stops it, and there is no temperature."""
+    findings.warn(f"No row validates: the last epoch is kept, where the recipe {spec.recipe} chooses the best.")
+    return spec.model_copy(update={"early_stopping": None, "calibration": "none"})
+
+
+def _decided(spec: JobSpec, task: Task, optimize: str, *, numeric: bool) -> Blocks:
+    members, epochs = SIZES[cast(Recipe, spec.recipe)]
+    of_task = _OF_NUMBERS if task is Task.REGRESSION else _of_classes(task, optimize)
+    network = of_task["network"] if numeric else {**of_task["network"], "numeric_features": None}
+    folds = "auto" if spec.ensemble is None else spec.ensemble.folds
+    return {
+        **_EVERY,
+        **of_task,
+        "network": network,
+        "dataset": spec.dataset,
+        "target": spec.target,
+        "optimize": optimize,
+        "epochs": epochs,
+        "ensemble": {"members": members, "folds": folds},
+        "early_stopping": {"metric": _watched(task, optimize), "patience": "cycle"},
+    }
+
+
+def _of_classes(task: Task, optimize: str) -> Blocks:
+    """Labels of several columns are one logit each, without smoothing or temperature."""
+    if task is Task.MULTILABEL:
+        return {**_OF_CLASSES, "loss": {"name": "bce"}}
+    smoothing = 0.0 if optimize == "auc" else 0.1
+    return {**_OF_CLASSES, "loss": {"name": "cross_entropy", "label_smoothing": smoothing}, "calibration": "temperature"}
+
+
+def _watched(task: Task, optimize: str) -> str:
+    """What an epoch is chosen by; for the area under the curve the log-loss is the steadier guide."""
+    if task is Task.REGRESSION:
+        return "val_loss"
+    return "val_accuracy" if optimize == "error" else "val_log_loss"
+
+
+def _filled(spec: JobSpec, decided: JobSpec, findings: Findings) -> JobSpec:
+    names = decided.model_fields_set - {"dataset", "target"}
+    for name in sorted(names & spec.model_fields_set):
+        if not _agree(name, spec, decided):
+            findings.fault(name, detail=f"The recipe {spec.recipe} decides it; leave it out, or use the recipe plain.")
+    return spec.model_copy(update={name: getattr(decided, name) for name in names})
+
+
+def _agree(name: str, spec: JobSpec, decided: JobSpec) -> bool:
+    """True where the caller said the same; of what was resolved, too, where "auto" has become something."""
+    asked, own = getattr(spec, name), getattr(decided, name)
+    if name == "batch_size":
+        return isinstance(asked, int) and "train_rows" in spec.model_fields_set
+    if name == "preprocessing":
+        return bool(asked.model_copy(update={"target": own.target}) == own)
+    return bool(asked == own)
