@@ -65,6 +65,13 @@ def test_the_predictions_of_the_documentation_work_as_they_stand(service: Servic
     assert '"outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["setosa"]}' in printed
 
 
+def test_the_recipe_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/recipes.md", "# Recipes", service, tmp_path)
+
+    assert '"status":"succeeded"' in printed
+    assert '"recipe":"strong","optimize":"error"' in printed
+
+
 def test_the_model_of_the_documentation_works_as_it_stands(service: Service, tmp_path: Path) -> None:
     printed = run("docs/models.md", "# Models", service, tmp_path)
 

@@ -94,6 +94,7 @@ RESOLVED_SPEC: Shown = {
     "features": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
     "columns": {},
     "recipe": "plain",
+    "optimize": None,
     "task": "multiclass",
     "preprocessing": {"numeric": "standard", "categorical": "one_hot", "missing": "mean", "target": "none"},
     "split": {"validation": 0.2, "test": 0.0, "method": "random", "stratify": True, "column": None},

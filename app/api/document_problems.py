@@ -22,7 +22,7 @@ _FAULTS = (
     Fault("/optimizer/learning_rate", "out_of_range", "It must be greater than 0."),
     Fault("/optimizer/momentum", "unknown_field", "There is no such field here."),
 )
-_NOT_YET = Fault("/recipe", "not_supported", "The recipe fast is not supported yet.")
+_NOT_YET = Fault("/preprocessing/categorical", "not_supported", "An ensemble with embeddings is not supported yet.")
 
 
 def _examples() -> Iterator[tuple[TrainyardError, str]]:

@@ -19,7 +19,7 @@ _EVERY: Blocks = {
     "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},
     "lr_schedule": {"name": "log_cosine", "cycles": 4},
     "regularization_schedule": "flat_cosine",
-    "batch_size": "auto",
+    "batch_size": "even",
     "gradient_clip_norm": None,
     "parameter_groups": {
         "bias": {"learning_rate_factor": 0.1, "weight_decay_factor": 0.0},

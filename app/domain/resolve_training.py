@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 from app.domain.metrics import of_task
 from app.domain.resolve_findings import Findings
@@ -11,12 +12,25 @@ from app.domain.spec import JobSpec
 
 
 def resolve_batch(spec: JobSpec, train_rows: int, findings: Findings) -> int:
-    """Rows a step, at most all: "auto" is 2^round(log2(n / 16)) within 32 … 256."""
-    asked = spec.batch_size
-    batch = min(train_rows, train_rows if asked == "full" else _automatic(train_rows) if asked == "auto" else asked)
+    """Rows a step, at most all: "auto" is 2^round(log2(n / 16)) within 32 … 256, "even" about that many.
+
+    Even batches have equally many rows, but for the last, which may lack some: a small last batch is a noisy step.
+    """
+    batch = min(train_rows, _asked_batch(spec.batch_size, train_rows))
     if batch == 1 and spec.network.normalization == "batch":
         findings.fault("network", "normalization", detail="Batch normalization needs at least two rows a batch.")
     return batch
+
+
+def _asked_batch(asked: int | Literal["full", "auto", "even"], train_rows: int) -> int:
+    match asked:
+        case "full":
+            return train_rows
+        case "auto":
+            return _automatic(train_rows)
+        case "even":
+            return math.ceil(train_rows / max(1, round(train_rows / _automatic(train_rows))))
+    return asked
 
 
 def _automatic(train_rows: int) -> int:

@@ -76,7 +76,7 @@ def test_a_trial_s_clone_belongs_to_no_sweep(shared: Service) -> None:
         ({"target": "nowhere"}, ["/set/target"]),
         ({"dataset": "ds_none"}, ["/set/dataset"]),
         ({"split": {"validation": 0.0}}, ["/set"]),
-        ({"recipe": "strong"}, ["/set/recipe"]),
+        ({"optimize": "auc"}, ["/set/optimize"]),
         ({"seed": 2**70}, ["/set/seed"]),
     ],
     ids=str,

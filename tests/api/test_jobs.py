@@ -241,9 +241,10 @@ def test_a_body_that_is_no_json_object_is_refused(shared: Service, body: bytes) 
 
 
 def test_a_feature_of_a_later_version_is_refused_by_name(shared: Service) -> None:
-    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", "recipe": "strong"})
+    lacking = {"ensemble": {"members": 2}, "preprocessing": {"categorical": "embedding"}}
+    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", **lacking})
 
-    assert assert_problem(answer, 422, "not_supported")["errors"][0]["pointer"] == "/recipe"
+    assert assert_problem(answer, 422, "not_supported")["errors"][0]["pointer"] == "/preprocessing/categorical"
 
 
 def test_jobs_are_listed_by_status_dataset_and_name(service: Service) -> None:

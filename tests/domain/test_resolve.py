@@ -182,7 +182,7 @@ def test_a_fault_is_named_with_its_pointer(change: dict[str, object], pointer: s
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        ({"recipe": "strong"}, "/recipe"),
+        ({"ensemble": {"members": 3}, "preprocessing": {"categorical": "embedding"}}, "/preprocessing/categorical"),
     ],
 )
 def test_what_this_version_lacks_is_refused_by_name(change: dict[str, object], pointer: str) -> None:
@@ -208,7 +208,6 @@ def test_all_faults_come_at_once() -> None:
     found = faults(
         target="price",
         features=["x", "nope"],
-        recipe="best",
         loss={"name": "bce"},
         network={"dropout": [0.5]},
         early_stopping={"metric": "val_accuracy"},
@@ -223,7 +222,6 @@ def test_all_faults_come_at_once() -> None:
             "/features/1",
             "/loss/name",
             "/network/dropout",
-            "/recipe",
             "/sample_weight",
         ]
     )

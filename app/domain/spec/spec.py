@@ -73,7 +73,7 @@ class JobSpec(Block):
         bool, Field(description="Predicted numbers lie within the range of the training rows' targets, in every metric, too.")
     ] = False
     epochs: Epochs = 200
-    batch_size: Count | Literal["full", "auto"] = 64
+    batch_size: Count | Literal["full", "auto", "even"] = 64
     early_stopping: EarlyStopping | None = None
     gradient_clip_norm: Annotated[float, Field(gt=0)] | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
