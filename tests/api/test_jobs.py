@@ -196,7 +196,7 @@ def test_a_fault_names_the_choices_as_they_are_written(shared: Service) -> None:
     ("block", "kinds"),
     [
         ("optimizer", "'sgd', 'adam', 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad'"),
-        ("lr_schedule", "'constant', 'step', 'exponential', 'cosine', 'one_cycle', 'plateau'"),
+        ("lr_schedule", "'constant', 'step', 'exponential', 'cosine', 'one_cycle', 'log_cosine', 'plateau'"),
         ("loss", "'auto', 'cross_entropy', 'bce', 'mse', 'l1', 'huber', 'quantile', 'poisson', 'focal', 'custom:NAME'"),
     ],
 )
