@@ -26,8 +26,8 @@ from app.tabular.loading import Fitted, Loaded, load
 from app.tabular.streaming import Streamed
 from worker.dataset_files import DatasetFiles
 from worker.engine import data
-from worker.engine.data import Member, MemberArrays, StoredRows
-from worker.engine.ensembles import apart, folds_of
+from worker.engine.data import Floats, Member, MemberArrays, StoredRows
+from worker.engine.ensembles import Folds, apart, folds_of
 from worker.engine.network import Weights, vector_of
 from worker.engine.recovery import State, first_state, is_state
 from worker.plugins import load_loss
@@ -66,6 +66,8 @@ def prepare(job: JobRow, *, database: Database, storage: Storage, files: Dataset
     state = _state(job, spec, database=database, storage=storage)
     alive()
     folds = folds_of(spec, data.train(arrays).y)
+    if folds is not None:
+        _check_folds(folds, data.train(arrays).w)
     member = Member(spec=spec, arrays=arrays, custom_loss=custom_loss, folds=folds)
     return Prepared(fitted=fitted, member=member, state=state)
 
@@ -138,6 +140,14 @@ def _state(job: JobRow, spec: ResolvedSpec, *, database: Database, storage: Stor
             raise InvalidData("The stored copy of the checkpoint that the job started from is damaged: clone it again.")
         _fall_back(job, point, database=database)
     return None
+
+
+def _check_folds(folds: Folds, w: Floats | None) -> None:
+    weights = np.bincount(folds, weights=w)
+    if weights.max() >= weights.sum():
+        raise InvalidData(
+            "All weight is that of the rows of one fold, so a network has none to train on: name validation rows."
+        )
 
 
 def _vector(spec: ResolvedSpec, weights: Weights) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from app.domain.spec import EarlyStopping, ResolvedSpec
 # What is computed from these changes with them: the numbers before and after would not be of one training.
 SAME = (
     "loss", "class_weights", "sample_weight", "split", "batch_size", "seed", "precision", "record_every", "streaming", "window",
-    "clip_predictions",
+    "clip_predictions", "ensemble",
 )  # fmt: skip
 DATASETS = ("dataset", "validation_dataset", "test_dataset")
 

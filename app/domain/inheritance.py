@@ -117,11 +117,15 @@ def _warn_of_levels(manifest: Manifest, described: dict[str, Column], findings: 
 def _warn_of_split(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings) -> None:
     """Rows that taught the checkpoint judge nothing."""
     held_out = resolved.judged_rows or resolved.test_rows
-    if held_out and resolved.dataset == known.dataset and (resolved.split, resolved.seed) != (known.split, known.seed):
+    if held_out and resolved.dataset == known.dataset and _held_out_by(resolved) != _held_out_by(known):
         findings.warn(
             "The split or the seed differs from the checkpoint's: rows that are held out here may have trained it, and their "
             "losses then look better than they are."
         )
+
+
+def _held_out_by(spec: ResolvedSpec) -> tuple[object, ...]:
+    return spec.split, spec.seed, spec.ensemble
 
 
 def _unfit(findings: Findings, block: str, what: str, *more: str) -> None:

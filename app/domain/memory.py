@@ -135,7 +135,12 @@ def _cells(spec: ResolvedSpec) -> int:
 def _arrays(spec: ResolvedSpec) -> int:
     """Inputs and targets in float64, and the targets' tables before they are cast."""
     folded = spec.judged_rows - spec.validation_rows
-    return 8 * (_rows(spec) + folded) * (columns_of(spec) + _targets(spec) + 1) + 24 * spec.train_rows * (spec.layers[-1] + 1)
+    weights = 8 * spec.networks * folded
+    return (
+        weights
+        + 8 * (_rows(spec) + folded) * (columns_of(spec) + _targets(spec) + 1)
+        + 24 * spec.train_rows * (spec.layers[-1] + 1)
+    )
 
 
 def _tensors(spec: ResolvedSpec, size: int) -> int:

@@ -13,7 +13,7 @@ Recipe = Literal["fast", "strong", "best"]
 Blocks = dict[str, Any]
 
 # Networks, and epochs.
-SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 48), "strong": (8, 72), "best": (16, 128)}
+SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 48), "strong": (8, 80), "best": (16, 128)}
 
 _EVERY: Blocks = {
     "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},
@@ -115,18 +115,27 @@ def _watched(task: Task, optimize: str) -> str:
 
 
 def _filled(spec: JobSpec, decided: JobSpec, findings: Findings) -> JobSpec:
+    """Also of what was resolved, where "auto" and the like have become something."""
     names = decided.model_fields_set - {"dataset", "target"}
-    for name in sorted(names & spec.model_fields_set):
+    for name in sorted((names & spec.model_fields_set) - {"optimize"}):
         if not _agree(name, spec, decided):
             findings.fault(name, detail=f"The recipe {spec.recipe} decides it; leave it out, or use the recipe plain.")
-    return spec.model_copy(update={name: getattr(decided, name) for name in names})
+    found = spec.model_copy(update={name: getattr(decided, name) for name in names})
+    target = spec.preprocessing.target
+    return found.model_copy(update={"preprocessing": found.preprocessing.model_copy(update={"target": target})})
 
 
 def _agree(name: str, spec: JobSpec, decided: JobSpec) -> bool:
-    """True where the caller said the same; of what was resolved, too, where "auto" has become something."""
-    asked, own = getattr(spec, name), getattr(decided, name)
-    if name == "batch_size":
-        return isinstance(asked, int) and "train_rows" in spec.model_fields_set
-    if name == "preprocessing":
-        return bool(asked.model_copy(update={"target": own.target}) == own)
+    """True where the caller left it open or said the same."""
+    asked, own, is_resolved = getattr(spec, name), getattr(decided, name), "train_rows" in spec.model_fields_set
+    match name:
+        case "batch_size":
+            return asked == own or is_resolved
+        case "preprocessing":
+            left = asked.model_fields_set <= {"target"}
+            return left or bool(asked.model_copy(update={"target": own.target}) == own)
+        case "ensemble":
+            return asked is not None and ("members" not in asked.model_fields_set or asked.members == own.members)
+        case "early_stopping" | "calibration" if is_resolved and asked in (None, "none"):
+            return True  # no row validates
     return bool(asked == own)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.domain.cost import CostLimits, check_asked, check_parameters, check_rows
 from app.domain.front import front_of
 from app.domain.recipes import unjudged, with_recipe
-from app.domain.resolve_ensemble import resolve_ensemble
+from app.domain.resolve_ensemble import check_folds, resolve_ensemble
 from app.domain.resolve_features import (
     check_kinds,
     embeddings_of,
@@ -117,6 +117,7 @@ def _complete(
     if sizes is None:
         return None
     check_rows(spec, networks * sizes.train, limits, findings)
+    check_folds(spec, sizes.train, findings)
     decided = {
         "target": target.names,
         "features": [column.name for column in features],

@@ -19,6 +19,12 @@ def resolve_ensemble(spec: JobSpec, findings: Findings) -> JobSpec:
     return spec.model_copy(update={"ensemble": ensemble.model_copy(update={"folds": folds}), "split": split})
 
 
+def check_folds(spec: JobSpec, train_rows: int, findings: Findings) -> None:
+    """Notes folds of which a network would see none."""
+    if spec.ensemble and spec.ensemble.folds is True and train_rows < 2:
+        findings.fault("ensemble", "folds", detail="Folds need at least two rows to train on.")
+
+
 def _named_validation(spec: JobSpec) -> str | None:
     """What says which rows validate, where something does."""
     if spec.validation_dataset is not None:

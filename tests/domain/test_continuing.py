@@ -9,7 +9,7 @@ from app.domain.continuing import Standing, check_continues
 from app.domain.errors import Fault
 from app.domain.manifest import Manifest
 from app.domain.resolve_findings import Findings
-from app.domain.spec import ResolvedSpec
+from app.domain.spec import Ensemble, ResolvedSpec
 from app.domain.spec.optimizers import Sgd
 from tests.persistence.jobs import RESOLVED
 
@@ -35,6 +35,14 @@ def test_without_the_optimizers_state_a_training_does_not_go_on_unless_it_has_no
 
     assert fault.detail.startswith("Training had gone on")
     assert faults(ENDLESS.model_copy(update=plain), RESOLVED.model_copy(update=plain), moments=False) == []
+
+
+def test_the_networks_of_an_ensemble_go_on_with_the_folds_they_had() -> None:
+    def folded(folds: bool) -> ResolvedSpec:
+        return ENDLESS.model_copy(update={"ensemble": Ensemble(members=3, folds=folds)})
+
+    assert faults(folded(True), folded(True)) == []
+    assert [fault.pointer for fault in faults(folded(False), folded(True))] == ["/ensemble"]
 
 
 def test_patience_of_cycles_and_of_epochs_are_not_counted_alike() -> None:

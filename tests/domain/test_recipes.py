@@ -17,7 +17,7 @@ def spec_of(**spec: Any) -> ResolvedSpec:
     return resolved(NOTHING, **{"recipe": "strong", **spec}).spec
 
 
-@pytest.mark.parametrize(("recipe", "members", "epochs"), [("fast", 4, 48), ("strong", 8, 72), ("best", 16, 128)])
+@pytest.mark.parametrize(("recipe", "members", "epochs"), [("fast", 4, 48), ("strong", 8, 80), ("best", 16, 128)])
 def test_a_recipe_is_so_many_networks_for_so_many_epochs(recipe: str, members: int, epochs: int) -> None:
     spec = spec_of(recipe=recipe)
 
@@ -95,6 +95,15 @@ def test_what_the_recipe_decides_is_refused_where_it_is_set(block: str) -> None:
     }
 
 
+def test_what_is_left_open_in_a_block_is_not_set() -> None:
+    spec = spec_of(recipe="fast", optimize=None, ensemble={"folds": True}, preprocessing={"target": "none"}, target="x",
+                   features=["price"], task="regression")  # fmt: skip
+
+    assert spec.ensemble is not None
+    assert (spec.ensemble.members, spec.ensemble.folds, spec.optimize) == (4, True, "error")
+    assert (spec.preprocessing.numeric, spec.preprocessing.target) == ("robust_clip", "none")
+
+
 def test_rows_that_are_named_for_validation_are_honoured() -> None:
     spec = spec_of(split={"validation": 0.2})
 
@@ -120,7 +129,15 @@ def test_the_rest_of_a_spec_is_the_callers() -> None:
     assert spec.checkpoints.every == 10
 
 
-@pytest.mark.parametrize("change", [{}, {"target": "x", "features": ["price"], "task": "regression"}, {"optimize": "auc"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"target": "x", "features": ["price"], "task": "regression"},
+        {"optimize": "auc"},
+        {"ensemble": {"folds": False}, "split": {"validation": 0}},
+    ],
+)
 def test_what_was_resolved_resolves_to_itself(change: dict[str, Any]) -> None:
     spec = spec_of(**change)
 

@@ -2,8 +2,12 @@
 
 import pytest
 
+from app.domain.errors import Invalid
 from app.domain.packing import pack_key
+from app.domain.resolve import resolve
 from app.domain.resolve_split import SplitFacts
+from app.domain.spec import JobSpec
+from tests.domain.test_resolve import COLUMNS
 from tests.domain.test_resolve_split import BY_GROUP, GROUPS, faults, resolved, sizes
 
 NO_OWN, GROUPS_ONLY = SplitFacts(), SplitFacts(bundles=GROUPS)
@@ -55,3 +59,21 @@ def test_all_networks_count() -> None:
 
 def test_early_stopping_goes_with_folds() -> None:
     assert resolved(NO_OWN, ensemble=EIGHT, early_stopping={"metric": "val_loss", "patience": 3}).spec.early_stopping
+
+
+def test_folds_need_two_rows() -> None:
+    few = [column.model_copy(update={"missing": 0}) for column in COLUMNS]
+    asked = JobSpec.model_validate(
+        {
+            "dataset": "ds_1",
+            "target": "price",
+            "task": "regression",
+            "features": ["x"],
+            "ensemble": EIGHT,
+            "split": {"test": 0.5},
+        }
+    )
+
+    with pytest.raises(Invalid) as invalid:
+        resolve(asked, columns=few, rows=2)
+    assert [fault.pointer for fault in invalid.value.faults] == ["/ensemble/folds"]

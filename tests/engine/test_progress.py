@@ -46,6 +46,19 @@ def test_the_best_epoch_is_the_lowest_validation_loss_and_the_first_of_equals() 
     assert member.take(block([1.0], [2.0])).best is None
 
 
+def test_of_equal_accuracies_the_lower_loss_is_the_best_however_the_epochs_are_told() -> None:
+    told, one_by_one = (progress(early_stopping={"metric": "val_accuracy", "patience": 50}) for _ in range(2))
+    accuracy, losses = [0.5, 0.9, 0.9, 0.9, 0.8], [3.0, 2.0, 1.0, 1.5, 0.1]
+
+    told.take(block([1.0] * 5, losses, val_accuracy=accuracy))
+    for right, loss in zip(accuracy, losses, strict=True):
+        one_by_one.take(block([1.0], [loss], val_accuracy=[right]))
+
+    assert told.best is not None
+    assert told.best == one_by_one.best
+    assert (told.best.epoch, told.stopper.wait) == (3, 3)
+
+
 def test_patience_counts_epochs_without_an_improvement_of_more_than_min_delta() -> None:
     member = progress(early_stopping={"patience": 3, "min_delta": 0.5})
     verdict = member.take(block([1.0] * 8, [9.0, 8.0, 7.6, 7.55, 7.51, 1.0, 1.0, 1.0]))

@@ -85,3 +85,13 @@ def test_rows_of_the_users_own_are_validated_on_as_they_are(yard: Yard) -> None:
     spec = yard.job(job.id).resolved_spec
     assert (spec["train_rows"], spec["validation_rows"], spec["ensemble"]["folds"]) == (70, 30, False)
     assert None not in yard.history(job).val_loss
+
+
+def test_an_ensemble_of_which_a_network_has_no_weight_to_train_on_is_refused_by_name(yard: Yard) -> None:
+    rows = "\n".join(f"{i},{1 if i == 3 else 0},{'xy'[i % 2]}" for i in range(30))
+    job = yard.submit(**FOLDED, dataset=yard.upload(f"a,w,size\n{rows}\n"), sample_weight="w")
+
+    yard.work()
+
+    ended = yard.job(job.id)
+    assert (ended.status, ended.stop_reason) == (Status.FAILED, StopReason.INVALID_DATA)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 ROWS = 2048
 _MIXED = 5
-# A unit whose pre-activations spread less than this is left as it was drawn.
-_LEAST = 1e-6
+# The spread of a unit counts at least as this part of its layer's: with few different rows some units hardly vary, and would
+# get huge weights. A layer that does not vary at all is left as it was drawn.
+_FLOOR, _LEAST = 0.3, 1e-6
 
 
 def drive(spec: "ResolvedSpec", layout: Layout, flat: Tensor, x: Tensor) -> None:
@@ -52,7 +53,8 @@ def _drive_layer(layer: LayerViews, a: Tensor, generator: torch.Generator) -> Te
     weight = torch.empty_like(layer.weight).normal_(generator=generator) / len(a) ** 0.5
     z = weight @ a
     spread = z.std(1, correction=0, keepdim=True)
-    spread = torch.where(spread > _LEAST, spread, 1.0)
+    usual = float(spread.square().mean().sqrt())
+    spread = spread.clamp(min=_FLOOR * usual) if usual > _LEAST else torch.ones_like(spread)
     weight, z = weight / spread, z / spread
     chosen = torch.randint(z.shape[1], (len(z), _MIXED), generator=generator)
     shares = torch.empty(len(z), _MIXED, dtype=z.dtype).exponential_(generator=generator)

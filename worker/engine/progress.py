@@ -154,10 +154,15 @@ class Progress:
         return EpochLosses(first + index, float(block.train[index]), val, scores)
 
     def _choose(self, block: Block, values: Floats, first: int) -> int | None:
-        index = int(values.argmin()) if len(values) else 0
-        if not len(values) or not values[index] < self.best_value:
+        if not len(values):
             return None
-        self.best_value, self.best = float(values[index]), self._losses(block, index, first)
+        ties = np.flatnonzero(values == values.min())
+        index = int(ties[_judged(block)[ties].argmin()])
+        losses = self._losses(block, index, first)
+        known = self.best_value, _judged_loss(self.best)
+        if np.isinf(values[index]) or not (values[index], _judged_loss(losses)) < known:
+            return None
+        self.best_value, self.best = float(values[index]), losses
         return index
 
     def _periodic(self, block: Block, good: int, first: int) -> list[tuple[int, EpochLosses]]:
@@ -197,3 +202,14 @@ class Progress:
         if block.val is not None and what == "weights" and not np.isfinite(block.val[index]):
             what = "validation loss"
         return DIVERGED.format(what=what, epoch=first + index)
+
+
+def _judged(block: Block) -> Floats:
+    """What tells epochs apart that are equally good by the watched metric, as accuracies often are."""
+    return block.train if block.val is None else block.val
+
+
+def _judged_loss(losses: EpochLosses | None) -> float:
+    if losses is None:
+        return np.inf
+    return losses.train_loss if losses.val_loss is None else losses.val_loss
