@@ -90,7 +90,7 @@ async def infer_version(name: str, version: VersionOf, call: CallOf) -> Response
 
 async def _infer(call: Call, thing: Thing) -> Response:
     services = call.services
-    source = InferSource(call.body, header_length=_header_length(call))
+    source = InferSource(await call.body(), header_length=_header_length(call))
 
     def write(told: Told) -> Written:
         return write_answer(told, source.request, model=thing.name)

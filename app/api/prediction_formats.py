@@ -21,17 +21,18 @@ _EVERYTHING = frozenset({b"", b"*/*", JSON.encode()})
 _JSON = JSON.encode()
 
 
-def source_of(call: Call, wanted: Wanted | None) -> Source:
+async def source_of(call: Call, wanted: Wanted | None) -> Source:
     """By the content type; UnsupportedMediaType for one that is not read here."""
     if call.headers.get(b"content-type") == _JSON:
-        return JsonSource(call.body, wanted)
+        return JsonSource(await call.body(), wanted)
     type = media_type(call.header("content-type"))
     if type == JSON or type.endswith("+json"):
-        return JsonSource(call.body, wanted)
+        return JsonSource(await call.body(), wanted)
     read_table = _TABLES.get(FORMATS.get(type, ""))
     if read_table is None:
         raise UnsupportedMediaType(f"Send {', '.join(READ)}.")
-    return TableSource(body=call.body, read_table=read_table, limits=call.services.table_limits, wanted=wanted)
+    body, limits = await call.body(), call.services.table_limits
+    return TableSource(body=body, read_table=read_table, limits=limits, wanted=wanted)
 
 
 def writer_of(call: Call) -> Callable[[Told], Written]:

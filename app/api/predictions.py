@@ -61,7 +61,8 @@ async def predict_model_version(name: str, version: Version, call: CallOf, outpu
 
 
 async def _predict(call: Call, thing: Thing, outputs: Sequence[Output] | None) -> Response:
-    services, source, write = call.services, source_of(call, frozenset(outputs) if outputs else None), writer_of(call)
+    services, write = call.services, writer_of(call)
+    source = await source_of(call, frozenset(outputs) if outputs else None)
     choose = partial(services.choices.served, call.caller, thing)
     written = await with_what_is_there(choose, partial(services.predictions.predict_soon, source, write))
     return Reply(written.body, written.media_type, written.headers)
