@@ -168,7 +168,7 @@ def serve(
         ),
         batch_contents=BatchContents(database, storage),
         max_body_bytes=settings.max_body_bytes,
-        table_limits=limits(settings).model_copy(update={"inflated_bytes": settings.max_body_bytes}),
+        table_limits=table_limits(settings),
         idempotency=Idempotency(database),
         uploads=Uploads(uploads_folder(settings), most_json_bytes=settings.max_body_bytes),
         health=Health(database, storage, bell, expect_worker=settings.expect_worker),
@@ -208,6 +208,12 @@ def limits(settings: Settings) -> Limits:
         cell_bytes=settings.max_cell_bytes,
         inflated_bytes=settings.max_inflated_bytes,
     )
+
+
+def table_limits(settings: Settings) -> Limits:
+    """The bounds of a table in a call that predicts."""
+    update = {"inflated_bytes": settings.max_body_bytes, "rows": settings.max_predict_rows}
+    return limits(settings).model_copy(update=update)
 
 
 def prediction_limits(settings: Settings) -> PredictionLimits:

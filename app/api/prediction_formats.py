@@ -8,15 +8,20 @@ from app.api.media import FORMATS, JSON, media_type
 from app.domain.errors import UnsupportedMediaType
 from app.services.predictions import Source
 from app.services.table_answers import ARROW, CSV, write_arrow, write_csv
-from app.services.table_sources import TableSource, arrow_table, csv_table
+from app.services.table_sources import TableSource, arrow_size, arrow_table, csv_table
 from app.serving.json_body import JsonSource
 from app.serving.sent import Wanted
 from app.serving.told import Told, Written, write_json
+from app.tabular.limits import Limits
+from app.tabular.table import Table
 
 ARROW_FILE = "application/vnd.apache.arrow.file"
 READ = (JSON, CSV, ARROW, ARROW_FILE)
 WRITERS: dict[str, Callable[[Told], Written]] = {JSON: write_json, CSV: write_csv, ARROW: write_arrow}
-_TABLES = {"csv": csv_table, "arrow": arrow_table}
+_TABLES: dict[str, tuple[Callable[[bytes, Limits], Table], Callable[[bytes], int]]] = {
+    "csv": (csv_table, len),
+    "arrow": (arrow_table, arrow_size),
+}
 _EVERYTHING = frozenset({b"", b"*/*", JSON.encode()})
 _JSON = JSON.encode()
 
@@ -28,11 +33,11 @@ async def source_of(call: Call, wanted: Wanted | None) -> Source:
     type = media_type(call.header("content-type"))
     if type == JSON or type.endswith("+json"):
         return JsonSource(await call.body(), wanted)
-    read_table = _TABLES.get(FORMATS.get(type, ""))
-    if read_table is None:
+    table = _TABLES.get(FORMATS.get(type, ""))
+    if table is None:
         raise UnsupportedMediaType(f"Send {', '.join(READ)}.")
-    body, limits = await call.body(), call.services.table_limits
-    return TableSource(body=body, read_table=read_table, limits=limits, wanted=wanted)
+    body, (read_table, size) = await call.body(), table
+    return TableSource(body=body, read_table=read_table, size=size, limits=call.services.table_limits, wanted=wanted)
 
 
 def writer_of(call: Call) -> Callable[[Told], Written]:

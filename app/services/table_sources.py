@@ -9,6 +9,7 @@ from app.domain.errors import pointer
 from app.serving.features import Features
 from app.serving.sent import BOTH, Asked, SentArrays, Values, Wanted
 from app.tabular.arrow import read_batches
+from app.tabular.arrow_outline import DAMAGED, outline
 from app.tabular.delimited import read_cells
 from app.tabular.encodings import decoded
 from app.tabular.given import given_values
@@ -29,12 +30,14 @@ class TableSource:
     body: bytes
     read_table: Callable[[bytes, Limits], Table]
     limits: Limits
+    size: Callable[[bytes], int] = len
+    """How much there is to read in a body."""
     wanted: Wanted | None = None
 
     @property
     def is_small(self) -> bool:
         """Whether reading it is not worth a thread."""
-        return len(self.body) <= SMALL
+        return len(self.body) <= SMALL and self.size(self.body) <= SMALL
 
     def read(self, features: Features) -> Asked:
         """What is asked; InvalidData where the body is no such table, TooLarge where it passes a limit."""
@@ -56,6 +59,15 @@ def csv_table(body: bytes, limits: Limits) -> Table:
 def arrow_table(body: bytes, limits: Limits) -> Table:
     """A stream or a file, judged by what it says of itself before a cell is read."""
     return read_batches(body, limits=limits)
+
+
+def arrow_size(body: bytes) -> int:
+    """The bytes that its columns unpack to, or its cells where they are more; 0 of a damaged one, which is read no further."""
+    try:
+        found = outline(memoryview(body))
+    except DAMAGED:
+        return 0
+    return max(found.bytes, found.rows * len(found.columns))
 
 
 def _place(column: str, row: int) -> str:

@@ -1,18 +1,17 @@
 """Reading Arrow IPC, as a file (also called Feather) or a stream: sizes and types are judged before cells are read."""
 
-import struct
 from pathlib import Path
 
 import polars as pl
 
-from app.tabular.arrow_outline import MAGIC, outline
+from app.tabular.arrow_outline import DAMAGED, MAGIC, outline
 from app.tabular.limits import Limits
 from app.tabular.plain_types import is_plain, not_supported, stored_columns
 from app.tabular.refusal import Refused
 from app.tabular.table import Table, check_cells, check_names
 
 UNREADABLE = "this is not a readable Arrow file or stream."
-_DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, IndexError, struct.error)
+_DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, *DAMAGED)
 _PLAIN = frozenset({"Null", "Int", "FloatingPoint", "Utf8", "LargeUtf8", "Utf8View", "Bool", "Decimal", "Date", "Timestamp"})
 
 

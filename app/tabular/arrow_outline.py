@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from app.tabular.flatbuffer import Flat
 
 MAGIC = b"ARROW1"
+DAMAGED = (ValueError, IndexError, struct.error)
 CONTINUATION = -1
 _TAIL = 4 + len(MAGIC)
 _SCHEMA, _BATCH = 1, 3

@@ -12,6 +12,8 @@ class Limits(BaseModel):
 
     cells: int = 50_000_000
     """Rows times columns."""
+    rows: int | None = None
+    """Of a call that predicts; of an upload the cells are counted."""
     columns: int = 10_000
     cell_bytes: int = 64 * 1024
     """One cell, as UTF-8."""

@@ -50,6 +50,8 @@ def check_names(names: Sequence[str], limits: Limits, *, line: int | None = None
 
 
 def check_cells(rows: int, columns: int, limits: Limits) -> None:
-    """Refuses more cells than the limit."""
+    """Refuses more cells, or rows, than the limit."""
+    if limits.rows is not None and rows > limits.rows:
+        raise Refused.size(f"there are more than {limits.rows} rows.")
     if rows * columns > limits.cells:
         raise Refused.size(f"there are more than {limits.cells} cells (rows times columns).")

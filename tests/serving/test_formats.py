@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,12 @@ from app.domain.errors import Invalid, InvalidData, TooLarge
 from app.domain.schema import StorageType
 from app.services.predictions import Source
 from app.services.table_answers import write_arrow, write_csv
+from app.services.table_sources import TableSource, arrow_size, arrow_table, csv_table
 from app.serving.findings import MOST
 from app.serving.told import write_json
+from app.tabular.limits import Limits
+from app.tabular.refusal import Refused
+from app.tabular.table import Table
 from tests.serving.asking import json_source, written
 from tests.serving.checkpoints import LABELS, NUMBER, NUMBERS, TEXT, files
 from tests.serving.formats import (
@@ -207,6 +212,46 @@ def test_half_an_arrow_stream_is_refused(cut: int) -> None:
         return
     with pytest.raises(InvalidData):
         written(damaged, STORED)
+
+
+def compressed_stream(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc_stream(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("frame", "is_small"),
+    [
+        (pl.DataFrame({"size": [1.0] * 1000}), True),
+        (pl.DataFrame({"size": [1.0] * 10_000}), False),
+        (pl.DataFrame({"size": [None] * 70_000}, schema={"size": pl.Null}), False),
+    ],
+    ids=["few numbers", "many numbers", "cells without bytes"],
+)
+def test_an_arrow_table_is_as_large_as_what_it_unpacks_to(frame: pl.DataFrame, is_small: bool) -> None:
+    body = compressed_stream(frame)
+
+    source = TableSource(body=body, read_table=arrow_table, size=arrow_size, limits=Limits())
+
+    assert len(body) < 16_384
+    assert source.is_small is is_small
+
+
+def test_of_a_damaged_arrow_table_there_is_little_to_read() -> None:
+    assert arrow_size(compressed_stream(ONE)[:40]) == 0
+
+
+@pytest.mark.parametrize("read_table", [arrow_table, csv_table])
+def test_a_table_of_more_rows_than_a_call_may_have_is_refused_as_it_is_read(
+    read_table: Callable[[bytes, Limits], Table],
+) -> None:
+    frame = pl.DataFrame({"size": [1.0] * 4})
+    body = compressed_stream(frame) if read_table is arrow_table else frame.write_csv().encode()
+
+    assert read_table(body, Limits(rows=4)).rows == 4
+    with pytest.raises(Refused, match="There are more than 3 rows"):
+        read_table(body, Limits(rows=3))
 
 
 def test_arrow_columns_of_other_types_are_read_as_what_they_hold() -> None:
