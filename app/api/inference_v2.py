@@ -121,11 +121,11 @@ async def _response(written: Written, accepted: str) -> Response:
 async def _metadata(services: Services, caller: Caller, thing: Thing) -> Metadata:
     served = await services.choices.served(caller, thing)
     versions = await services.choices.numbers(caller, thing)
-    found = await to_thread.run_sync(services.predictions.ready, served.checkpoint_id)
+    found = await services.predictions.ready_soon(served.checkpoint_id)
     return Metadata.model_validate(metadata(found, name=thing.name, versions=versions))
 
 
 async def _ready(services: Services, caller: Caller, thing: Thing) -> ModelReady:
     served = await services.choices.served(caller, thing)
-    await to_thread.run_sync(partial(services.predictions.ready, served.checkpoint_id))
+    await services.predictions.ready_soon(served.checkpoint_id)
     return ModelReady(name=thing.name, ready=True)

@@ -85,17 +85,17 @@ class Predictions:
 
         """
         deadline = deadline or Deadline(self._limits.seconds)
-        if not deadline.left:
-            raise Unavailable("The service is too busy to predict now.")
-        ready = self.ready(served.checkpoint_id)
-        return self._answer(self._read(source, ready), ready, write, served=served, deadline=deadline)
+        return self._predict(source, self.ready(served.checkpoint_id), write, served=served, deadline=deadline)
 
     async def predict_soon(self, source: Source, write: Callable[[Told], T], served: Served) -> T:
-        """As `predict`, for an event loop: little work on a checkpoint in memory is done at once, all else in a thread."""
+        """As `predict`, for an event loop: little work is done at once, all else in a thread; a load has threads of its own."""
         deadline = Deadline(self._limits.seconds)
-        ready = self.sessions.peek(served.checkpoint_id) if source.is_small else None
+        ready = self.sessions.peek(served.checkpoint_id)
         if ready is None:
-            return await asyncio.to_thread(self.predict, source, write, served, deadline=deadline)
+            ready = await self.ready_soon(served.checkpoint_id)
+            _refuse_late(deadline)
+        if not source.is_small:
+            return await asyncio.to_thread(self._predict, source, ready, write, served=served, deadline=deadline)
         question = self._read(source, ready)
         answer = partial(self._answer, question, ready, write, served=served, deadline=deadline)
         is_quick = question.inputs.rows * ready.predictor.multiplications <= ON_THE_LOOP
@@ -114,6 +114,15 @@ class Predictions:
     def ready(self, checkpoint_id: str) -> Ready:
         """The checkpoint in memory, loaded if need be."""
         return self.sessions.get(checkpoint_id, partial(self._files.read, checkpoint_id))
+
+    async def ready_soon(self, checkpoint_id: str) -> Ready:
+        """As `ready`, for an event loop: who waits for a load holds no thread."""
+        loading = self.sessions.ask(checkpoint_id, partial(self._files.read, checkpoint_id))
+        return await asyncio.shield(asyncio.wrap_future(loading))
+
+    def _predict(self, source: Source, ready: Ready, write: Callable[[Told], T], *, served: Served, deadline: Deadline) -> T:
+        _refuse_late(deadline)
+        return self._answer(self._read(source, ready), ready, write, served=served, deadline=deadline)
 
     def _read(self, source: Source, ready: Ready) -> _Question:
         asked, findings = source.read(ready.features), Findings()
@@ -134,6 +143,11 @@ class Predictions:
     def _go_on(self, deadline: Deadline) -> None:
         if not deadline.left:
             raise TooLarge(f"Predicting takes more than {self._limits.seconds:g} seconds: send fewer rows in a call.")
+
+
+def _refuse_late(deadline: Deadline) -> None:
+    if not deadline.left:
+        raise Unavailable("The service is too busy to predict now.")
 
 
 def _told(outputs: Outputs, ready: Ready, findings: Findings, served: Served) -> Told:

@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,6 +15,8 @@ from app.serving.predict import Predictor, open_session
 # Measured: a session takes 0.07 to 0.15 MB, and 1.1 times the bytes of its file; rounded up.
 SESSION_BYTES = 200_000
 BYTES_PER_BYTE = 2
+# Threads that load and do nothing else, so that a slow storage holds up no checkpoint that is in memory.
+LOADS = 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Sessions:
         self._lock = Lock()
         self._ready: OrderedDict[str, Ready] = OrderedDict()
         self._loading: dict[str, Future[Ready]] = {}
+        self._loaders = ThreadPoolExecutor(LOADS, thread_name_prefix="load")
 
     def peek(self, checkpoint_id: str) -> Ready | None:
         """The checkpoint if it is in memory; never waits for a load, so an event loop may call it."""
@@ -48,13 +52,17 @@ class Sessions:
 
     def get(self, checkpoint_id: str, read: Callable[[str], bytes]) -> Ready:
         """The checkpoint, loaded if need be from its files; `read` takes a file's name. What it raises is raised here."""
-        mine = Future[Ready]()
+        return self.ask(checkpoint_id, read).result()
+
+    def ask(self, checkpoint_id: str, read: Callable[[str], bytes]) -> Future[Ready]:
+        """As `get`, without waiting: the future is everyone's who asks, so nobody may cancel it."""
         with self._lock:
             ready = self._touch(checkpoint_id)
-            loading = mine if ready else self._loading.setdefault(checkpoint_id, mine)
-        if ready is not None:
-            return ready
-        return self._load(checkpoint_id, read, mine) if loading is mine else loading.result()
+            if ready is not None:
+                return _done(ready)
+            if checkpoint_id not in self._loading:
+                self._loading[checkpoint_id] = self._loaders.submit(copy_context().run, self._load, checkpoint_id, read)
+            return self._loading[checkpoint_id]
 
     def held(self) -> list[str]:
         """The ids of all checkpoints in memory."""
@@ -71,19 +79,17 @@ class Sessions:
             self._ready.move_to_end(checkpoint_id)
         return self._ready.get(checkpoint_id)
 
-    def _load(self, checkpoint_id: str, read: Callable[[str], bytes], promise: Future[Ready]) -> Ready:
+    def _load(self, checkpoint_id: str, read: Callable[[str], bytes]) -> Ready:
         try:
             ready = load(read)
-        except BaseException as error:
+        except BaseException:
             with self._lock:
                 del self._loading[checkpoint_id]
-            promise.set_exception(error)
             raise
         with self._lock:
             self._ready[checkpoint_id] = ready
             del self._loading[checkpoint_id]
             self._shrink()
-        promise.set_result(ready)
         return ready
 
     def _shrink(self) -> None:
@@ -91,6 +97,12 @@ class Sessions:
         total = sum(ready.bytes for ready in self._ready.values())
         while total > self._limit and len(self._ready) > 1:
             total -= self._ready.popitem(last=False)[1].bytes
+
+
+def _done(ready: Ready) -> Future[Ready]:
+    found = Future[Ready]()
+    found.set_result(ready)
+    return found
 
 
 def load(read: Callable[[str], bytes]) -> Ready:

@@ -25,9 +25,7 @@ def test_as_many_members_as_may_be_are_read() -> None:
     assert inflated(gzip.compress(b"x", mtime=0) * MOST_MEMBERS, b"gzip", LIMIT) == b"x" * MOST_MEMBERS
 
 
-@pytest.mark.parametrize(
-    ("member", "encoding"), [(EMPTY, b"gzip"), (zlib.compress(b""), b"deflate")], ids=["gzip", "deflate"]
-)
+@pytest.mark.parametrize(("member", "encoding"), [(EMPTY, b"gzip"), (zlib.compress(b""), b"deflate")], ids=["gzip", "deflate"])
 def test_no_member_is_opened_behind_the_most(member: bytes, encoding: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
     frames = zlib.decompressobj

@@ -1,9 +1,13 @@
 """From a request to the answer: types of the labels, order, equal answers in every form, no torch in the process."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -13,11 +17,13 @@ from app.domain.columns import FittedColumn, FittedTarget
 from app.domain.errors import Invalid, TooLarge, Unavailable
 from app.domain.schema import Level, StorageType
 from app.services.deadline import Deadline
+from app.services.predictions import PredictionLimits, Predictions, Served
 from app.serving.json_body import JsonSource
 from app.serving.predict import CHUNK, Inputs
+from app.serving.sessions import Sessions
 from app.serving.told import Written, write_json
 from tests.serving.asking import SERVED, answered, json_source, service
-from tests.serving.checkpoints import COLUMNS, FRAME, NUMBER, NUMBERS, feed, files, ready
+from tests.serving.checkpoints import COLUMNS, FRAME, NUMBER, NUMBERS, Files, feed, files, ready
 
 FEATURES: list[FittedColumn] = [NUMBER(name="length"), NUMBER(name="width")]
 
@@ -181,6 +187,51 @@ def test_an_event_loop_gets_the_same_answer_whether_the_checkpoint_is_in_memory_
     cold, warm = asyncio.run(twice())
 
     assert cold == warm == served.predict(source, write_json, SERVED)
+
+
+@dataclass(frozen=True)
+class HeldFiles:
+    """A cold checkpoint whose files come only once they are let go; all others at once."""
+
+    stored: Files
+    asked: Event = field(default_factory=Event)
+    let_go: Event = field(default_factory=Event)
+
+    def read(self, checkpoint_id: str, file: str) -> bytes:
+        if checkpoint_id == "ckpt_cold":
+            self.asked.set()
+            assert self.let_go.wait(timeout=60)
+        return self.stored.read(checkpoint_id, file)
+
+
+def test_a_load_that_many_wait_for_holds_up_no_checkpoint_in_memory() -> None:
+    held = HeldFiles(files(FEATURES))
+    served = Predictions(held, Sessions(limit_bytes=10**9), limits=PredictionLimits(rows=100_000))
+    few, many = (json_source({"rows": [[1.0, 2.0]] * rows}) for rows in (1, 60_000))
+
+    async def both() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        served.ready(SERVED.checkpoint_id)
+        cold = [asyncio.create_task(served.predict_soon(few, write_json, Served("ckpt_cold"))) for _ in range(20)]
+        try:
+            await asyncio.sleep(0)  # all of them ask
+            assert held.asked.wait(timeout=60)
+            cold.pop().cancel()
+            hot = await asyncio.wait_for(served.predict_soon(many, write_json, SERVED), timeout=30)
+        finally:
+            held.let_go.set()
+        assert len(json.loads(hot.body)["predictions"]) == 60_000
+        assert len({answer.body for answer in await asyncio.gather(*cold)}) == 1
+
+    asyncio.run(both())
+    assert held.stored.reads.count("ckpt_cold/model.onnx") == 1
+
+
+def test_a_load_that_takes_the_time_of_a_call_leaves_none_to_predict() -> None:
+    served = service(files(FEATURES), seconds=1e-9)
+
+    with pytest.raises(Unavailable, match="busy"):
+        asyncio.run(served.predict_soon(json_source({"rows": [[1.0, 2.0]]}), write_json, SERVED))
 
 
 def test_what_takes_longer_than_a_call_may_is_refused() -> None:
