@@ -150,6 +150,7 @@ GOOD = FEATURES | {"data": [1.0, 2.0, 3.0, 4.0]}
             "wrong_length",
         ),
         ({"inputs": [GOOD], "id": 5}, "/id", "wrong_type"),
+        ({"inputs": [GOOD], "id": "\ud800"}, "/id", "bad_format"),
         ({"inputs": [GOOD], "outputs": 5}, "/outputs", "wrong_type"),
         ({"inputs": [GOOD], "outputs": [{"name": "labels"}]}, "/outputs/0/name", "not_allowed"),
         (

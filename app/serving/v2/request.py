@@ -42,7 +42,7 @@ def read_request(body: bytes, *, header_length: int | None) -> InferRequest:
         raise Invalid.at("", "It should be an object.", code="wrong_type")
     binary = _flag(_parameters(document, ""), "binary_data_output", "", False)
     return InferRequest(
-        id=_text(document["id"], "/id") if document.get("id") is not None else None,
+        id=_id(document["id"]) if document.get("id") is not None else None,
         tensors=_Inputs(head, memoryview(body)[length:]).read(document.get("inputs")),
         outputs=_outputs(document.get("outputs"), binary),
         binary=binary,
@@ -142,6 +142,16 @@ def _object(found: object, place: str) -> Json:
     if not isinstance(found, dict):
         raise Invalid.at(place, "It should be an object.", code="wrong_type")
     return cast(Json, found)
+
+
+def _id(found: object) -> str:
+    """A text that the answer can repeat."""
+    text = _text(found, "/id")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Invalid.at("/id", "The text holds a character that cannot be kept.", code="bad_format") from None
+    return text
 
 
 def _text(found: object, place: str) -> str:
