@@ -13,6 +13,7 @@ class Changes:
         self._engine = engine
         self._can_tell = engine.dialect.name == "sqlite"
         self._cursor: sqlite3.Cursor | None = None
+        self._generation = 0
 
     def mark(self) -> int | None:
         """The same number as long as nothing was committed, by whatever process; None where that cannot be told now."""
@@ -26,14 +27,15 @@ class Changes:
         except sqlite3.Error:
             self.close()
             return None
-        return int(version)
+        return (self._generation << 32) | (int(version) & 0xFFFFFFFF)
 
     def _open(self) -> sqlite3.Cursor:
         connection = sqlite3.connect(str(self._engine.url.database), timeout=0, isolation_level=None, check_same_thread=False)
         return connection.cursor()
 
     def close(self) -> None:
-        """Give the connection up; the next question opens another."""
+        """Give the connection up; the next question opens another, which counts anew, so no mark of it was told before."""
+        self._generation += 1
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             with suppress(sqlite3.Error):

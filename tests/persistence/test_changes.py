@@ -63,6 +63,17 @@ def test_a_database_that_another_has_for_itself_tells_no_mark_until_it_is_free(h
     assert here.changes.mark() is not None
 
 
+def test_a_mark_of_a_connection_is_no_mark_of_the_next(here: Database) -> None:
+    marks = []
+    for number in range(3):
+        marks.append(here.changes.mark())
+        here.changes.close()
+        add(here, f"key_{number}")
+
+    assert None not in marks
+    assert len({*marks}) == 3
+
+
 def test_postgresql_cannot_tell(postgres_url: str) -> None:
     with closing(Database(postgres_url)) as database:
         assert database.changes.mark() is None
