@@ -27,7 +27,7 @@ class DatasetFiles:
     def _fetch(self, id: str) -> Path:
         """Raises InvalidData: the bytes are gone."""
         try:
-            path = self._storage.fetch(dataset_key(id), self._folder / f"{id}.parquet")
+            path = self._storage.fetch(dataset_key(id), self._folder / f"{id}.parquet", between=self._alive)
         except FileNotFoundError:
             raise InvalidData(f"The bytes of the dataset {id} are gone from the storage: upload it again.") from None
         self._alive()
@@ -36,7 +36,7 @@ class DatasetFiles:
 
 @contextmanager
 def dataset_files(storage: Storage, *, alive: Callable[[], None]) -> Iterator[DatasetFiles]:
-    """Datasets that are here as long as the block runs; `alive` is called after each that was fetched."""
+    """Datasets that are here as long as the block runs; `alive` is called after each piece that was fetched."""
     with tempfile.TemporaryDirectory(prefix=COPIES) as folder:
         files = DatasetFiles(storage, Path(folder), alive=alive)
         try:

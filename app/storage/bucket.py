@@ -1,7 +1,7 @@
 """An S3 bucket as storage; credentials, region and endpoint come from the environment's AWS_ variables."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -69,11 +69,13 @@ class Bucket:
                 return iter(())
             return _pieces(obstore.get(self._store, key, options={"range": (start, stop)}), key)
 
-    def fetch(self, key: str, destination: Path) -> Path:
+    def fetch(self, key: str, destination: Path, *, between: Callable[[], None] = lambda: None) -> Path:
         """See Storage.fetch."""
         pieces = self.stream(key)
         with destination.open("wb") as file:
-            file.writelines(pieces)
+            for piece in pieces:
+                file.write(piece)
+                between()
         return destination
 
     def delete(self, prefix: str) -> None:

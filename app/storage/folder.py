@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -96,7 +96,7 @@ class Folder:
         next(pieces)
         return pieces
 
-    def fetch(self, key: str, destination: Path) -> Path:
+    def fetch(self, key: str, destination: Path, *, between: Callable[[], None] = lambda: None) -> Path:
         """See Storage.fetch."""
         path = self._path(key)
         if not path.is_file():

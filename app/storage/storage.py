@@ -1,6 +1,6 @@
 """What a storage does: keep bytes under a key, whole or not at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -23,8 +23,11 @@ class Storage(Protocol):
     def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from start up to end (exclusive), in pieces; FileNotFoundError where there are none."""
 
-    def fetch(self, key: str, destination: Path) -> Path:
-        """A local file with the bytes of a key: the stored one itself where it is local, else a copy at destination."""
+    def fetch(self, key: str, destination: Path, *, between: Callable[[], None] = lambda: None) -> Path:
+        """A local file with the bytes of a key: the stored one itself where it is local, else a copy at destination.
+
+        `between` is called after each piece that was copied; what it raises ends the copying.
+        """
 
     def delete(self, prefix: str) -> None:
         """Remove all keys below a folder; nothing there is fine."""

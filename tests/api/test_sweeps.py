@@ -381,9 +381,9 @@ class Counting(Folder):
 
     fetched = 0
 
-    def fetch(self, key: str, destination: Path) -> Path:
+    def fetch(self, key: str, destination: Path, **more: Any) -> Path:
         self.fetched += 1
-        return super().fetch(key, destination)
+        return super().fetch(key, destination, **more)
 
 
 def test_a_dataset_is_read_once_for_each_fact_and_not_for_each_trial(small: Service) -> None:

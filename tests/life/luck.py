@@ -1,6 +1,6 @@
 """A database and a storage whose every call may fail by chance: before it, or after it, when only the answer is lost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -93,10 +93,10 @@ class UnluckyStorage:
         self._luck.meet(OSError(f"{key}: the disk is away"))
         return self._storage.stream(key, start=start, end=end)
 
-    def fetch(self, key: str, destination: Path) -> Path:
+    def fetch(self, key: str, destination: Path, *, between: Callable[[], None] = lambda: None) -> Path:
         """See Storage.fetch."""
         self._luck.meet(OSError(f"{key}: the disk is away"))
-        return self._storage.fetch(key, destination)
+        return self._storage.fetch(key, destination, between=between)
 
     def delete(self, prefix: str) -> None:
         """See Storage.delete."""

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -86,6 +87,25 @@ def test_a_fetched_key_is_a_local_file(storage: Storage, tmp_path: Path) -> None
     storage.put("a/b.bin", b"some bytes")
 
     assert storage.fetch("a/b.bin", tmp_path / "copy").read_bytes() == b"some bytes"
+
+
+def test_a_copy_can_be_ended_between_its_pieces(storage: Storage, tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    calls: list[None] = []
+
+    def end() -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            raise Enough
+
+    storage.put("large", bytes(5 << 20))
+    with suppress(Enough):
+        path = storage.fetch("large", tmp_path / "copy", between=end)
+        assert path != tmp_path / "copy"  # the stored file itself needs no copying
+
+    assert len(calls) in (0, 2)
 
 
 def test_a_missing_key_is_told_before_anything_is_read(storage: Storage, tmp_path: Path) -> None:

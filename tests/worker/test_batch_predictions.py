@@ -3,6 +3,7 @@
 import errno
 import io
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -129,6 +130,31 @@ def test_it_stops_within_a_part_when_a_caller_asks(batches: Batches, yard: Yard,
     assert (ended.finished_at is None) == (becomes is Status.PAUSED)
 
 
+class Slow(Folder):
+    """Copies in three pieces, as from a bucket."""
+
+    pieces = 0
+    on_piece: Callable[[], object] = staticmethod(lambda: None)
+
+    def fetch(self, key: str, destination: Path, *, between: Callable[[], None] = lambda: None) -> Path:
+        for _ in range(3):
+            self.pieces += 1
+            self.on_piece()
+            between()
+        return super().fetch(key, destination)
+
+
+@pytest.mark.parametrize(("asked_for", "becomes"), [(Status.CANCELLING, Status.CANCELLED), (Status.PAUSING, Status.PAUSED)])
+def test_it_stops_between_two_pieces_of_its_dataset(batches: Batches, yard: Yard, asked_for: Status, becomes: Status) -> None:
+    asked, slow = batches.ask(yard.dataset), Slow(yard.storage.root)
+    yard.storage, slow.on_piece = slow, lambda: batches.change(asked, asked_for)
+
+    yard.work()
+
+    ended = batches.row(asked)
+    assert (ended.status, ended.predicted, slow.pieces) == (becomes, 0, 1)
+
+
 def test_a_worker_that_stops_gives_it_back_and_the_next_one_goes_on(batches: Batches, yard: Yard) -> None:
     undisturbed = batches.ask(yard.dataset)
     yard.work()
@@ -148,7 +174,7 @@ def test_a_worker_that_stops_gives_it_back_and_the_next_one_goes_on(batches: Bat
 
 def test_who_was_thought_dead_writes_nothing_more(batches: Batches, yard: Yard) -> None:
     asked = batches.ask(yard.dataset)
-    yard.on_report = lambda: batches.lose(asked) if yard.reports == 4 else None
+    yard.on_report = lambda: batches.lose(asked) if yard.reports == 5 else None
 
     yard.work()
 

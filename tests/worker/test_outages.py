@@ -166,7 +166,7 @@ def test_a_storage_that_is_away_keeps_a_job_waiting(yard: Yard) -> None:
     class Away(Folder):
         """Cannot be read."""
 
-        def fetch(self, key: str, destination: Path) -> Path:
+        def fetch(self, key: str, destination: Path, **_: object) -> Path:
             raise OSError("the bucket failed: timeout")
 
     working, job = yard.storage, yard.submit()

@@ -90,7 +90,7 @@ class BatchRun:
             self._insist(partial(self._fail, *_failure(error)))
 
     def _predict(self) -> None:
-        with dataset_files(self._storage, alive=self._pulse.progress) as datasets:
+        with dataset_files(self._storage, alive=self._alive) as datasets:
             files = BatchFiles(self._storage, self._row)
             predictor = RowPredictor(load(files.model), alive=self._alive)
             first, path = self._row.predicted, datasets.path(self._row.dataset_id)
