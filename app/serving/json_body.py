@@ -38,7 +38,7 @@ class JsonSource(NamedTuple):
 
 
 def parse(body: bytes) -> object:
-    """JSON, with NaN and infinities as Python's own parser takes them."""
+    """JSON in UTF-8, with NaN and infinities as Python's own parser takes them."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -47,7 +47,7 @@ def parse(body: bytes) -> object:
 
 def _leniently(body: bytes) -> object:
     try:
-        return json.loads(body)
+        return json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise Unparsable("The body is not JSON.") from None
 

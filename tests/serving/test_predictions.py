@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from app.domain.columns import FittedColumn, FittedTarget
-from app.domain.errors import Invalid, TooLarge, Unavailable
+from app.domain.errors import Invalid, TooLarge, Unavailable, Unparsable
 from app.domain.schema import Level, StorageType
 from app.services.deadline import Deadline
 from app.services.predictions import PredictionLimits, Predictions, Served
-from app.serving.json_body import JsonSource
+from app.serving.json_body import JsonSource, parse
 from app.serving.predict import CHUNK, Inputs
 from app.serving.sessions import Sessions
 from app.serving.told import Written, write_json
@@ -284,6 +284,20 @@ def test_true_and_false_are_told_from_numbers_wherever_they_stand(text: str, ans
         return
     with pytest.raises(Invalid, match="a number is expected"):
         service(files(FEATURES)).predict(source, write_json, SERVED)
+
+
+TRUE = '{"rows": [[1, true]], "outputs": ["predictions"]} '
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_json_in_another_encoding_than_utf_8_is_none(encoding: str) -> None:
+    with pytest.raises(Unparsable, match="not JSON"):
+        parse(TRUE.encode(encoding))
+
+
+def test_json_may_begin_with_the_mark_of_utf_8_and_hold_nan() -> None:
+    assert parse('{"rows": [[1, 2]]}'.encode("utf-8-sig")) == {"rows": [[1, 2]]}
+    assert str(parse(b"[NaN, Infinity]")) == "[nan, inf]"
 
 
 def test_serving_never_loads_torch() -> None:
