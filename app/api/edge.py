@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access
 from app.api.http_errors import RateLimited
-from app.api.problems import problem
+from app.api.problems import problem, told_problem
 from app.api.services import Services
 from app.domain.allowance import Allowance
 from app.domain.caller import Caller
@@ -63,7 +63,7 @@ class Edge:
             limit = self._body_limit(scope["method"], scope["path"])
             await self._app(scope, _Bounded(receive, limit, exchange.content_length), exchange.send)
         except TrainyardError as error:
-            await problem(Request(scope), error)(scope, receive, exchange.send)
+            await told_problem(Request(scope), error)(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("request.abandoned", method=scope["method"], path=scope["path"])
         except Overtaken:  # the answer stays without its end, which tells that it is not whole

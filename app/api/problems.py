@@ -73,6 +73,13 @@ def problem(request: Request, error: TrainyardError) -> Response:
     return Response(_dumps(document), status_code=status_of(error), media_type=MEDIA_TYPE, headers=headers)
 
 
+def told_problem(request: Request, error: TrainyardError) -> Response:
+    """As `problem`; what is the service's own fault stands in the log."""
+    if status_of(error) >= 500:
+        log.error("request.failed", code=error.code)
+    return problem(request, error)
+
+
 def document_of(error: TrainyardError, *, instance: str, request_id: str | None) -> dict[str, object]:
     """The body for an error."""
     document: dict[str, object] = {
@@ -150,9 +157,7 @@ def of_absence(exception: Exception) -> errors.Unavailable:
 
 def _on_trainyard_error(request: Request, exception: Exception) -> Response:
     assert isinstance(exception, TrainyardError)
-    if status_of(exception) >= 500:
-        log.error("request.failed", code=exception.code)
-    return problem(request, exception)
+    return told_problem(request, exception)
 
 
 def _on_validation_error(request: Request, exception: Exception) -> Response:

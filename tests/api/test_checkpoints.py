@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.domain.columns import CategoricalColumn, FittedColumn, FittedTarget, NumericColumn
 from app.domain.schema import StorageType
@@ -196,7 +197,9 @@ def test_a_damaged_checkpoint_predicts_nothing(small: Service, name: str) -> Non
     checkpoint = Trained(small).checkpoint(20, "best", "last", files=model(1))
     damage(small, checkpoint, name)
 
-    answer = small.client.post(f"/v1/jobs/{id}/predict", json={"rows": [[1, "Ulm"]]})
+    with capture_logs() as told:
+        answer = small.client.post(f"/v1/jobs/{id}/predict", json={"rows": [[1, "Ulm"]]})
 
     assert_problem(answer, 500, "checkpoint_damaged")
     assert name in answer.json()["detail"]
+    assert [line["code"] for line in told if line["event"] == "request.failed"] == ["checkpoint_damaged"]

@@ -5,7 +5,6 @@ import zlib
 
 import pytest
 
-from app.api import inflated as inflating
 from app.api.inflated import MOST_MEMBERS, inflated
 from app.domain.errors import TooLarge, Unparsable
 
@@ -34,7 +33,7 @@ def test_no_member_is_opened_behind_the_most(member: bytes, encoding: bytes, mon
         opened.append(frame)
         return frames(frame)
 
-    monkeypatch.setattr(inflating.zlib, "decompressobj", count)
+    monkeypatch.setattr(zlib, "decompressobj", count)
 
     with pytest.raises(Unparsable, match=f"more than {MOST_MEMBERS} members"):
         inflated(member * (100 * MOST_MEMBERS), encoding, LIMIT)
