@@ -1,6 +1,6 @@
 """What a reader found in a prediction request: faults that refuse it and warnings that go with the answer, both bounded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,12 +53,21 @@ class Findings:
         self._more_faults += max(0, len(places) - room)
         yield from map(tuple, places[:room].tolist())
 
-    def to_warn_of(self, cells: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-        """As `to_fault`, for warnings."""
-        places = np.argwhere(cells)
-        room = MOST - len(self._warnings)
-        self._more_warnings += max(0, len(places) - room)
+    def to_warn_of(self, cells: NDArray[np.bool_], code: str, columns: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """As `to_fault`, for warnings of such a code, of cells in these columns."""
+        places, room = np.argwhere(cells), self.room_for_warnings()
+        if len(places) > room:
+            numbers = np.bincount(places[room:, 1]).tolist()
+            self.count({(code, columns[index]): number for index, number in enumerate(numbers) if number})
         yield from map(tuple, places[:room].tolist())
+
+    def room_for_warnings(self) -> int:
+        """How many more of some cells are told, at most."""
+        return MOST - len(self._warnings)
+
+    def count(self, more: Mapping[tuple[str, str], int]) -> None:
+        """Warnings that are not told, by their code and column."""
+        self._more_warnings += sum(more.values())
 
     def raise_faults(self) -> None:
         """Raises Invalid with all faults, if there are any."""

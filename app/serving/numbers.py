@@ -25,6 +25,7 @@ class NumberReader:
     def __init__(self, columns: Sequence[tuple[int, NumericColumn]]) -> None:
         self._places = [place for place, _ in columns]
         self._columns = [column for _, column in columns]
+        self._names = [column.name for column in self._columns]
         self._booleans = [index for index, column in enumerate(self._columns) if _is_boolean(column)]
         self._refuses = np.array([column.impute is None for column in self._columns])
         self._seen = SeenRanges(self._columns)
@@ -79,8 +80,8 @@ class NumberReader:
             self._fault(
                 cells, at, code="missing_value", detail="the value is missing, which the spec refuses", findings=findings
             )
-        for row, index in findings.to_warn_of(missing & ~self._refuses):
-            name = self._columns[index].name
+        for row, index in findings.to_warn_of(missing & ~self._refuses, "missing_value", self._names):
+            name = self._names[index]
             detail = f"Row {row}, column {name!r}: the value is missing; it was imputed as in training."
             findings.warn("missing_value", detail, row=row, column=name)
 

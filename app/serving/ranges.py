@@ -28,7 +28,7 @@ class SeenRanges:
     def check(self, block: Numbers, findings: Findings) -> None:
         """Warn of what is far outside."""
         outside = ((block < self._lowest) | (block > self._highest)) & np.isfinite(block)
-        for row, index in findings.to_warn_of(outside):
+        for row, index in findings.to_warn_of(outside, "outside_training_range", self._names):
             name = self._names[index]
             detail = f"Row {row}, column {name!r}: the value is far outside what was seen in training."
             findings.warn("outside_training_range", detail, row=row, column=name)

@@ -23,10 +23,18 @@ def test_all_are_counted_and_the_first_rows_are_kept() -> None:
     assert kept[0]["detail"] == "Row 1000, column 'b': something."
 
 
-def test_of_a_block_of_cells_none_is_left_uncounted() -> None:
+@pytest.mark.parametrize("room", [0, 3, 1000])
+def test_of_a_block_of_cells_all_are_counted_and_only_those_told_that_may_be_kept(room: int) -> None:
     cells = np.ones((500, 2), dtype=np.bool_)
+    cells[0, 0] = False
+    findings = RowFindings(first=0, room=room)
 
-    assert len([*RowFindings(first=0, room=3).to_warn_of(cells)]) == 1000
+    told = [*findings.to_warn_of(cells, "missing_value", ["a", "b"])]
+    for row, index in told:
+        findings.warn("missing_value", "", row=row, column="ab"[index])
+
+    assert told == [*map(tuple, np.argwhere(cells).tolist())][:room]
+    assert findings.counts == {Kind("missing_value", "a"): 499, Kind("missing_value", "b"): 500}
 
 
 def test_without_room_nothing_is_kept() -> None:

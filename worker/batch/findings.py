@@ -1,11 +1,9 @@
 """What the reader of predictions finds in the rows of a dataset: faults end it, warnings are counted and the first are kept."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from app.domain.batch_warnings import Kind
 from app.domain.errors import InvalidData
@@ -35,9 +33,14 @@ class RowFindings(Findings):
             detail, row = detail.replace(f"Row {row},", f"Row {number},", 1), number
         self._kept.append(PredictionWarning(code, detail, row, column))
 
-    def to_warn_of(self, cells: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-        """All of them, for all are counted."""
-        yield from map(tuple, np.argwhere(cells).tolist())
+    def room_for_warnings(self) -> int:
+        """Of any cells the first, by row, may be among those that are kept."""
+        return self._room
+
+    def count(self, more: Mapping[tuple[str, str], int]) -> None:
+        """Those that cannot be kept."""
+        for (code, column), number in more.items():
+            self.counts[Kind(code, column)] += number
 
     def kept(self) -> list[bytes]:
         """A line for each that there is room for, in the order of the rows."""
