@@ -1,11 +1,18 @@
 """Compressed bodies of many members: each is read once, and there are not too many."""
 
+import asyncio
 import gzip
 import zlib
+from threading import get_ident
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from app.api.calls import Call
 from app.api.inflated import MOST_MEMBERS, inflated
+from app.api.services import Services
+from app.domain.caller import Caller
 from app.domain.errors import TooLarge, Unparsable
 
 LIMIT = 1 << 20
@@ -52,3 +59,25 @@ def test_the_limit_holds_for_all_members_together() -> None:
 def test_a_last_member_that_ends_early_is_refused(kept: int) -> None:
     with pytest.raises(Unparsable, match="ends early"):
         inflated(EMPTY + gzip.compress(LARGE, mtime=0)[:kept], b"gzip", LIMIT)
+
+
+@pytest.mark.parametrize("headers", [{}, {b"content-encoding": b"gzip"}], ids=["plain", "gzip"])
+def test_a_compressed_body_is_inflated_beside_the_event_loop(
+    headers: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    frames = zlib.decompressobj
+
+    def note(frame: int) -> object:
+        threads.append(get_ident())
+        return frames(frame)
+
+    monkeypatch.setattr(zlib, "decompressobj", note)
+    sent = gzip.compress(b"a body", mtime=0)
+    services = cast(Services, SimpleNamespace(max_body_bytes=LIMIT))
+    call = Call(headers, sent, cast(Caller, None), services)
+
+    body = asyncio.run(call.body())
+
+    assert body == (b"a body" if headers else sent)
+    assert [thread == get_ident() for thread in threads] == [False] * len(headers)

@@ -194,6 +194,8 @@ def test_more_than_a_call_may_have_is_refused(sqlite_url: str, valkey_server: st
         for query in ("", "?checkpoint=best"):
             assert_problem(service.client.post(path + query, json={"rows": [row] * 4}), 413, "too_large")
             assert_problem(service.client.post(path + query, json={"rows": [row] * 400}), 413, "too_large")
+            answer = service.client.post(path + query, content="size\n" + "1\n" * 4, headers={"Content-Type": CSV})
+            assert assert_problem(answer, 413, "too_large")["detail"] == "There are more than 3 rows."
 
 
 def test_a_key_needs_the_scope_to_read_and_is_refused_once_it_is_revoked(
