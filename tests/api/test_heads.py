@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from tests.api.service import Service, Trained, assert_problem
+from tests.persistence.batches import asked
 from tests.security.routes import OPERATIONS, Operation
 
 READING = [operation for operation in OPERATIONS if operation.method == "GET"]
@@ -19,6 +20,7 @@ def ids(shared: Service) -> dict[str, str]:
     shared.post(f"/v1/sweeps/{made['sweep_id']}/cancel")
     made["job_id"] = shared.submit(dataset=dataset, priority=100)["id"]
     made["checkpoint_id"] = Trained(shared).checkpoint(1, "best")
+    made["batch_id"] = asked(shared.database).id
     shared.post("/v1/models", {"name": made["name"]}, status=201)
     return made | {"version": "1", "alias": "default"}
 

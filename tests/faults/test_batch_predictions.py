@@ -88,7 +88,8 @@ def kill_beyond(served: Subject, id: str, part: int, *, whole_worker: bool) -> N
 def test_one_whose_process_and_worker_are_killed_ends_with_the_same_bytes(
     served: Subject, client: Client, iris: str, tmp_path: Path
 ) -> None:
-    job = client.wait(client.submit({"dataset": iris, "target": "species", "epochs": 2})["id"], timeout=60)["id"]
+    job = served.submit(client, {"dataset": iris, "target": "species", "epochs": 2})
+    served.settle(client, [job])
     names = ("sepal_length", "sepal_width", "petal_length", "petal_width")
     rows = "\n".join(",".join(str(row % (17 + column) / 4) for column in range(4)) for row in range(ROWS))
     dataset = client.upload(f"{','.join(names)}\n{rows}\n".encode())["id"]
