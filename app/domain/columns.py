@@ -140,6 +140,11 @@ class FittedTarget(BaseModel):
     maximum: float | None = None
 
     @property
+    def names(self) -> list[str]:
+        """The one name, as of several columns."""
+        return [self.name]
+
+    @property
     def range(self) -> tuple[float, float] | None:
         """What a prediction is clipped to."""
         return None if self.minimum is None or self.maximum is None else (self.minimum, self.maximum)
@@ -156,6 +161,11 @@ class FittedTargets(BaseModel):
     def name(self) -> list[str]:
         """The columns' names, in the order of the network's outputs."""
         return [column.name for column in self.columns]
+
+    @property
+    def names(self) -> list[str]:
+        """The same."""
+        return self.name
 
     @property
     def classes(self) -> list[bool | int | float | str] | None:

@@ -10,8 +10,8 @@ from app.domain.resolve_ensemble import check_folds, resolve_ensemble
 from app.domain.resolve_features import (
     check_kinds,
     embeddings_of,
-    has_numbers,
     inputs_of,
+    kind_of,
     numeric_feature_columns_of,
     resolve_features,
 )
@@ -30,7 +30,7 @@ from app.domain.resolve_training import (
     resolve_batch,
     resolve_device,
 )
-from app.domain.schema import Column
+from app.domain.schema import Column, Kind
 from app.domain.spec import JobSpec, Loss, ResolvedSpec
 
 USUAL = CostLimits()
@@ -68,7 +68,9 @@ def resolve(
     findings = Findings()
     described = {column.name: column for column in columns}
     target = resolve_targets(spec, described, findings, rows=rows, complete=complete)
-    spec = with_recipe(spec, target.task if target else None, findings, numeric=has_numbers(spec, columns))
+    features = resolve_features(spec, columns, findings)
+    numeric = any(kind_of(spec, feature) is Kind.NUMERIC for feature in features)
+    spec = with_recipe(spec, target.task if target else None, findings, numeric=numeric)
     spec = resolve_ensemble(spec, findings)
     if spec.recipe != "plain" and not is_validated(spec, facts):
         spec = unjudged(spec, findings)
@@ -78,7 +80,6 @@ def resolve(
     check_asked(spec, limits, findings)
     check_sample_weight(spec, described, findings)
     check_split(spec, described, findings)
-    features = resolve_features(spec, columns, findings)
     check_own_datasets(spec, facts, findings, target=target, features=features)
     check_stopping(spec, target, findings, validated=is_validated(spec, facts))
     check_class_weights(spec, target, findings)

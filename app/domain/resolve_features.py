@@ -137,11 +137,6 @@ def numeric_feature_columns_of(spec: JobSpec, features: Sequence[Column], findin
     return columns
 
 
-def has_numbers(spec: JobSpec, columns: Sequence[Column]) -> bool:
-    """True where any feature is numeric; nothing is noted."""
-    return any(kind_of(spec, column) is Kind.NUMERIC for column in resolve_features(spec, columns, Findings()))
-
-
 def embeddings_of(spec: JobSpec, features: Sequence[Column]) -> list[Embedding]:
     """The tables that the spec asks for: of L levels min(50, round(1.6 · L^0.56)) wide, after fastai.
 

@@ -155,7 +155,7 @@ def _told(outputs: Outputs, ready: Ready, findings: Findings, served: Served) ->
     return Told(
         checkpoint=served.checkpoint_id,
         outputs=outputs,
-        target=[target.name] if isinstance(target.name, str) else target.name,
+        target=target.names,
         classes=target.classes,
         warnings=findings.warnings(),
         model=served.model,

@@ -2,15 +2,13 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from app.domain.schema import level_text
 from app.serving.findings import PredictionWarning
+from app.serving.table import frame_of
 from app.serving.told import Told, Written
 
 CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"
@@ -33,24 +31,7 @@ def write_arrow(told: Told) -> Written:
 
 
 def _frame(told: Told) -> pl.DataFrame:
-    return pl.DataFrame(dict(_columns(told)))
-
-
-def _columns(told: Told) -> Iterator[tuple[str, pl.Series]]:
-    """`prediction`, with several targets `prediction_<target>`, then `probability_<class>`."""
-    if told.outputs.labels is not None:
-        names = ["prediction"] if len(told.target) == 1 else [f"prediction_{name}" for name in told.target]
-        yield from zip(names, _series(told.outputs.labels), strict=True)
-    if told.outputs.probabilities is not None:
-        names = [f"probability_{level_text(level)}" for level in told.classes or ()]
-        yield from zip(names, _series(told.outputs.probabilities), strict=True)
-
-
-def _series(values: NDArray[np.generic]) -> list[pl.Series]:
-    columns = values.reshape(len(values), -1).T
-    if values.dtype.kind == "O":
-        return [pl.Series(column.tolist(), dtype=pl.String) for column in columns]
-    return [pl.Series(np.ascontiguousarray(column)) for column in columns]
+    return frame_of(told.outputs, targets=told.target, classes=told.classes)
 
 
 def _headers(told: Told) -> Mapping[str, str]:

@@ -96,7 +96,7 @@ class BatchRun:
             first, path = self._row.predicted, datasets.path(self._row.dataset_id)
             for rows in slices(path, predictor.names, rows=self._row.part_rows, first=first):
                 outputs, found = predictor.predict(rows, first=first, room=MOST_KEPT - self._row.warnings_kept)
-                frame = frame_of(outputs, predictor.target)
+                frame = frame_of(outputs, targets=predictor.target.names, classes=predictor.target.classes)
                 self._add(draft(self._row.parts, frame, format=self._row.format, found=found))
                 first = self._row.predicted
         self._close(files)
