@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Literal, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -20,8 +20,13 @@ def _complete(logger: object, method: str, entry: EventDict) -> EventDict:
     """What every line has, the ids of request and job included; one step instead of three, for each request has a line."""
     structlog.contextvars.merge_contextvars(logger, method, entry)
     entry["level"] = _LEVELS.get(method, method)
-    entry["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    entry["timestamp"] = timestamp()
     return entry
+
+
+def timestamp() -> str:
+    """Now, as each line has it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 _LEVELS = {"warn": "warning", "exception": "error"}
@@ -40,17 +45,41 @@ class _Output:
         """It is flushed already."""
 
 
+class Lines:
+    """Writes many events of level info at once and without a logger: one turn of the event loop has many requests."""
+
+    def __init__(self) -> None:
+        self.is_told = True
+        self.after: Sequence[Processor] = ()
+
+    def write(self, entries: Sequence[EventDict]) -> None:
+        """Each entry has its event, level, timestamp and ids."""
+        if self.is_told:
+            _OUTPUT.write("".join([f"{self._line(entry)}\n" for entry in entries]))
+
+    def _line(self, entry: EventDict) -> object:
+        line: Any = entry
+        for process in self.after:
+            line = process(None, "info", line)
+        return line
+
+
+_OUTPUT = _Output()
+lines = Lines()
+
+
 class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that configuring again finds it."""
 
 
 def configure_logs(level: str, format: Format = "auto") -> None:
     """Call once at the start of a process; `level` is debug, info, warning or error; `auto` is JSON but on a terminal."""
-    after = _after(format)
+    lines.after = after = _after(format)
+    lines.is_told = logging.getLevelNamesMapping()[level.upper()] <= logging.INFO
     structlog.configure(
         processors=[*_BEFORE, *after],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Output())),  # a print is two writes
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _OUTPUT)),  # a print is two writes
     )
     _take_over(after)
 
@@ -73,7 +102,7 @@ def _plain_traceback(output: TextIO, error: ExcInfo) -> None:
 
 def _take_over(after: Sequence[Processor]) -> None:
     """Libraries' loggers and Python's warnings write the same lines, from warnings on: below that they tell too much."""
-    handler = _Handler(cast(TextIO, _Output()))
+    handler = _Handler(cast(TextIO, _OUTPUT))
     formatter = structlog.stdlib.ProcessorFormatter
     before = (structlog.stdlib.add_logger_name, *_BEFORE)
     handler.setFormatter(formatter(foreign_pre_chain=before, processors=[formatter.remove_processors_meta, *after]))
@@ -87,6 +116,8 @@ def _take_over(after: Sequence[Processor]) -> None:
 
 def _as_json(logger: object, method: str, entry: EventDict) -> str:
     """In ASCII: whatever reads a line has neither half a character nor a control sign to deal with."""
+    if "exc_info" not in entry and (plain := _plain(entry)):
+        return plain
     entry = _printable(logger, method, entry)
     if "exc_info" in entry:
         entry = structlog.processors.format_exc_info(logger, method, entry)
@@ -95,6 +126,16 @@ def _as_json(logger: object, method: str, entry: EventDict) -> str:
     except TypeError:  # a number beyond 64 bits, half a character
         return json.dumps(entry, default=repr)
     return line.decode() if line.isascii() else json.dumps(entry, default=repr)
+
+
+def _plain(entry: EventDict) -> str:
+    """The line where there is nothing to escape in it, as in nearly all; else empty."""
+    try:
+        line = orjson.dumps(entry)
+    except TypeError:
+        return ""
+    is_plain = line.isascii() and b"\\" not in line and b"\x7f" not in line
+    return line.decode() if is_plain else ""
 
 
 def _printable(logger: object, method: str, entry: EventDict) -> EventDict:

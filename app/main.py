@@ -1,4 +1,4 @@
-"""The API process: `uvicorn --factory app.main:create_app`."""
+"""The API process: `python -m app.server app.main:create_app`."""
 
 import asyncio
 import gc
@@ -39,11 +39,13 @@ from app.api import (
     versions,
 )
 from app.api.access import Access
-from app.api.document import Documented
+from app.api.application import Application
+from app.api.at_once import AT_ONCE, OPERATIONS, AtOnce
 from app.api.edge import Edge, limits_by_path
 from app.api.heads import Heads
 from app.api.lane import Lanes
 from app.api.queries import methods_of
+from app.api.request_log import RequestLog
 from app.api.scopes import CheckedScope
 from app.api.shutdown import called_on_shutdown
 from app.logs import configure_logs
@@ -58,8 +60,6 @@ RESOURCES = (
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 ROUTES = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
-# Of which every microsecond counts.
-LANES = frozenset({"predict", "predict_checkpoint", "predict_model", "predict_model_version", "infer", "infer_version"})
 # How the database is away.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 UPLOADS = (("POST", "/v1/datasets"),)
@@ -68,15 +68,16 @@ UPLOADS = (("POST", "/v1/datasets"),)
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; without settings those of the environment. Nothing is opened before it is started."""
     settings = settings or Settings()
-    app = Documented(ROUTES, lifespan=partial(_running, settings), telemetry=_telemetry())
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    access, log = Access(key, opened=["/metrics"] if settings.metrics_open else []), RequestLog()
+    app = Application(ROUTES, lifespan=partial(_running, settings, access=access, log=log), telemetry=_telemetry())
     framework = [route for route in app.routes if isinstance(route, Route)]
     for router in ROUTERS:
         app.include_router(router, dependencies=[CheckedScope])
-    key = settings.api_key.get_secret_value() if settings.api_key else None
     body_limit = limits_by_path(default=settings.max_body_bytes, upload=settings.max_upload_bytes, uploads=UPLOADS)
     app.add_middleware(Heads)
-    app.add_middleware(Lanes, routes=[route for route in ROUTES if route.operation_id in LANES], unavailable=AWAY)
-    app.add_middleware(Edge, access=Access(key, opened=["/metrics"] if settings.metrics_open else []), body_limit=body_limit)
+    app.surround(partial(Lanes, routes=[route for route in ROUTES if route.operation_id in OPERATIONS], unavailable=AWAY))
+    app.surround(partial(Edge, access=access, body_limit=body_limit, log=log))
     problems.install(app, methods=methods_of([*framework, *ROUTES]), unavailable=AWAY)
     return app
 
@@ -88,7 +89,7 @@ def _telemetry() -> TelemetryConfig:
 
 
 @asynccontextmanager
-async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def _running(settings: Settings, app: FastAPI, *, access: Access, log: RequestLog) -> AsyncIterator[dict[str, AtOnce]]:
     """From an open database to closed connections; SchemaOutdated says what to run."""
     configure_logs(settings.log_level, settings.log_format)
     parts = build(settings)
@@ -102,7 +103,7 @@ async def _running(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         gc.freeze()
         async with _watching(parts):
             with called_on_shutdown(parts.watcher.close):
-                yield
+                yield {AT_ONCE: AtOnce(parts.services, ROUTES, access=access, log=log)}
         await to_thread.run_sync(parts.housekeeper.stop)
         await to_thread.run_sync(parts.janitor.stop)
         await to_thread.run_sync(parts.forgetter.stop)

@@ -60,7 +60,7 @@ def test_a_job_goes_on_through_ctrl_c_and_through_a_kill_and_up_says_one_line(tm
         assert epochs == list(range(1, len(epochs) + 1))
 
 
-@pytest.mark.parametrize("words", ["uvicorn", "celery", "valkey-server"])
+@pytest.mark.parametrize("words", ["app.server", "celery", "valkey-server"])
 def test_a_dead_part_is_started_again(words: str, service: Service, client: Client) -> None:
     dead = part(service, words)
     assert dead is not None

@@ -1,11 +1,8 @@
 """The outermost layer: a request's id, who may call and how often, how large a body may be, the answer when all else failed."""
 
-import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -15,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.access import Access
 from app.api.http_errors import RateLimited
 from app.api.problems import problem, told_problem
+from app.api.request_log import REQUEST_ID, RequestLog, request_id_of
 from app.api.services import Services
 from app.domain.allowance import Allowance
 from app.domain.caller import Caller
@@ -23,10 +21,9 @@ from app.services.history import Overtaken
 
 log = structlog.get_logger()
 
-_REQUEST_ID, _CONTENT_LENGTH = b"x-request-id", b"content-length"
+_CONTENT_LENGTH = b"content-length"
 # An answer that takes longer, such as a stream, asks so often whether its caller's key is still good.
 ASK_AGAIN_SECONDS = 1.0
-_ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 BodyLimit = Callable[[str, str], int]
 
@@ -34,18 +31,17 @@ BodyLimit = Callable[[str, str], int]
 class Edge:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: ASGIApp, *, access: Access, body_limit: BodyLimit) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access, body_limit: BodyLimit, log: RequestLog) -> None:
         self._app = app
         self._access = access
         self._body_limit = body_limit
-        self._log: Any = None
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._log = self._log or log.bind()  # once, for a proxy makes a logger for every line
         exchange = _Exchange(scope, send)
         # The server gives each request a task, and so a context, of its own.
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
@@ -113,12 +109,12 @@ class _Exchange:
         self.status = 0
         self.content_length, asked = b"", b""
         for name, value in scope["headers"]:
-            if name == _REQUEST_ID:
+            if name == REQUEST_ID:
                 asked = value
             elif name == _CONTENT_LENGTH:
                 self.content_length = value
-        self.request_id = _request_id(asked)
-        self.headers = [(_REQUEST_ID, self.request_id.encode())]
+        self.request_id = request_id_of(asked)
+        self.headers = [(REQUEST_ID, self.request_id.encode())]
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
@@ -148,18 +144,11 @@ class _Exchange:
             self.services.instruments.answered(self._scope["method"], route, status=self.status, seconds=seconds)
         return self._seconds
 
-    def note(self, log: Any) -> None:
+    def note(self, log: RequestLog) -> None:
         """The request's line in the log, and its count where its answer was not sent to the end."""
-        milliseconds = round(1000 * self._measure(), 1)
-        about = {"job": id} if (id := self._scope.get("path_params", {}).get("job_id")) else {}
-        log.info(
-            "request", method=self._scope["method"], path=self._scope["path"], status=self.status, ms=milliseconds, **about
-        )
-
-
-def _request_id(asked: bytes) -> str:
-    """The caller's, where it may stand in a log, else one of ours."""
-    return asked.decode() if asked and _ACCEPTED.fullmatch(asked) else f"req_{os.urandom(16).hex()}"
+        scope, seconds = self._scope, self._measure()
+        job = scope.get("path_params", {}).get("job_id")
+        log.note(scope["method"], scope["path"], job, request_id=self.request_id, status=self.status, seconds=seconds)
 
 
 class _Bounded:

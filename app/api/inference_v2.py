@@ -1,5 +1,6 @@
 """The Open Inference Protocol (V2) over HTTP: every job by its id, and every model by its name."""
 
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version as version_of
 from typing import Annotated
@@ -90,14 +91,30 @@ async def infer_version(name: str, version: VersionOf, call: CallOf) -> Response
 
 async def _infer(call: Call, thing: Thing) -> Response:
     services = call.services
-    source = InferSource(await call.body(), header_length=_header_length(call))
+    source, write = _source(call, await call.body(), thing)
+    choose = partial(services.choices.served, call.caller, thing)
+    written = await with_what_is_there(choose, partial(services.predictions.predict_soon, source, write))
+    return await _response(written, call.header("accept-encoding"))
+
+
+def infer_at_once(call: Call, thing: Thing) -> Reply | None:
+    """As the operations do, without any waiting and of a body as it came; None where there would be some."""
+    served = call.services.choices.known(call.caller, thing)
+    if served is None:
+        return None
+    written = call.services.predictions.predict_at_once(*_source(call, call.sent, thing), served)
+    if written is None or encoding_for(call.header("accept-encoding"), len(written.body)):
+        return None
+    return Reply(written.body, written.media_type, written.headers)
+
+
+def _source(call: Call, body: bytes, thing: Thing) -> tuple[InferSource, Callable[[Told], Written]]:
+    source = InferSource(body, header_length=_header_length(call))
 
     def write(told: Told) -> Written:
         return write_answer(told, source.request, model=thing.name)
 
-    choose = partial(services.choices.served, call.caller, thing)
-    written = await with_what_is_there(choose, partial(services.predictions.predict_soon, source, write))
-    return await _response(written, call.header("accept-encoding"))
+    return source, write
 
 
 def _header_length(call: Call) -> int | None:

@@ -26,17 +26,17 @@ _EVERYTHING = frozenset({b"", b"*/*", JSON.encode()})
 _JSON = JSON.encode()
 
 
-async def source_of(call: Call, wanted: Wanted | None) -> Source:
-    """By the content type; UnsupportedMediaType for one that is not read here."""
+def source_of(call: Call, body: bytes, wanted: Wanted | None) -> Source:
+    """A call's body, by the content type; UnsupportedMediaType for one that is not read here."""
     if call.headers.get(b"content-type") == _JSON:
-        return JsonSource(await call.body(), wanted)
+        return JsonSource(body, wanted)
     type = media_type(call.header("content-type"))
     if type == JSON or type.endswith("+json"):
-        return JsonSource(await call.body(), wanted)
+        return JsonSource(body, wanted)
     table = _TABLES.get(FORMATS.get(type, ""))
     if table is None:
         raise UnsupportedMediaType(f"Send {', '.join(READ)}.")
-    body, (read_table, size) = await call.body(), table
+    read_table, size = table
     return TableSource(body=body, read_table=read_table, size=size, limits=call.services.table_limits, wanted=wanted)
 
 

@@ -62,7 +62,16 @@ async def predict_model_version(name: str, version: Version, call: CallOf, outpu
 
 async def _predict(call: Call, thing: Thing, outputs: Sequence[Output] | None) -> Response:
     services, write = call.services, writer_of(call)
-    source = await source_of(call, frozenset(outputs) if outputs else None)
+    source = source_of(call, await call.body(), frozenset(outputs) if outputs else None)
     choose = partial(services.choices.served, call.caller, thing)
     written = await with_what_is_there(choose, partial(services.predictions.predict_soon, source, write))
     return Reply(written.body, written.media_type, written.headers)
+
+
+def predict_at_once(call: Call, thing: Thing) -> Reply | None:
+    """As the operations do, without any waiting and of a body as it came; None where there would be some."""
+    served = call.services.choices.known(call.caller, thing)
+    if served is None:
+        return None
+    written = call.services.predictions.predict_at_once(source_of(call, call.sent, None), writer_of(call), served)
+    return None if written is None else Reply(written.body, written.media_type, written.headers)

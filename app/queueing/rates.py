@@ -36,6 +36,11 @@ class RedisRates:
         self._limit = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._try_at = -math.inf
 
+    @property
+    def is_counting(self) -> bool:
+        """False where there is no limit."""
+        return self._limit is not None
+
     async def take(self, project_id: str) -> Allowance | None:
         """Count a request; None where there is no limit, or nobody to count: then all are let in."""
         if self._limit is None or time.monotonic() < self._try_at:

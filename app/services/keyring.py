@@ -34,7 +34,7 @@ class Keyring:
         self._database = database
         self._connection = database.keep_open()
         self._questions = Questions(self._valid)
-        self._known: Unchanged[str, KeyRow] = Unchanged(database.changes.mark)
+        self._known: Unchanged[str, KeyRow] = Unchanged(database.changes.mark_of_turn)
         self._looking = asyncio.Lock()
         self._readers, self._writers = CapacityLimiter(1), CapacityLimiter(1)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,6 +46,15 @@ class Keyring:
         """Whose the key is; None where it is nobody's, revoked or expired."""
         id = id_of(secret)
         row = None if id is None else await self._find(id)
+        return self._holder(secret, row)
+
+    def known(self, secret: str) -> Caller | None:
+        """As `caller`, without any waiting; None, too, where the database has to be asked."""
+        id = id_of(secret)
+        row = None if id is None else self._look(id)[1]
+        return self._holder(secret, row)
+
+    def _holder(self, secret: str, row: KeyRow | None) -> Caller | None:
         if row is None or not matches(secret, row.sha256):
             return None
         self._note_use(row.id)
@@ -56,13 +65,18 @@ class Keyring:
         return caller.key_id is None or await self._find(caller.key_id) is not None
 
     async def _find(self, id: str) -> KeyRow | None:
-        mark, row = self._known.look(id)
-        if row is not None and (row.expires_at is None or datetime.now(UTC) < row.expires_at):
+        mark, row = self._look(id)
+        if row is not None:
             return row
         row = await self._questions.answer(id)
         if row is not None:
             self._known.keep(id, row, mark)
         return row
+
+    def _look(self, id: str) -> tuple[int | None, KeyRow | None]:
+        mark, row = self._known.look(id)
+        is_good = row is not None and (row.expires_at is None or datetime.now(UTC) < row.expires_at)
+        return mark, row if is_good else None
 
     def _valid(self, ids: Collection[str]) -> dict[str, KeyRow]:
         try:
@@ -98,11 +112,11 @@ class Keyring:
             return True
         async with self._looking:  # who comes while it is looked up waits: nobody is let in unasked
             if time.monotonic() - self._looked >= LOOK_SECONDS:
-                self._any_made = await to_thread.run_sync(self._look, limiter=self._readers)
+                self._any_made = await to_thread.run_sync(self._ask, limiter=self._readers)
                 self._looked = time.monotonic()
         return self._any_made
 
-    def _look(self) -> bool:
+    def _ask(self) -> bool:
         try:
             with self._database.read() as connection:
                 return keys.any_made(connection)

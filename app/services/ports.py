@@ -18,6 +18,10 @@ class Bell(Protocol):
 class Rates(Protocol):
     """Counts requests."""
 
+    @property
+    def is_counting(self) -> bool:
+        """False where there is no limit."""
+
     async def take(self, project_id: str) -> Allowance | None:
         """One more of that project; None where nobody counts."""
 

@@ -60,7 +60,7 @@ class Predictor:
         self.outputs = {found.name: (found.type, found.shape) for found in session.get_outputs()}
         """By name, in their order: the type as ONNX Runtime tells it, and the shape, of which the first is no number."""
         layers = manifest.spec.layers
-        self.multiplications = manifest.spec.networks * sum(map(mul, layers, layers[1:]))
+        self.multiplications: int = manifest.spec.networks * sum(map(mul, layers, layers[1:]))
         """Of one row, about."""
 
     def predict(self, inputs: Inputs, wanted: Wanted = BOTH, *, go_on: Callable[[], None] = lambda: None) -> Outputs:

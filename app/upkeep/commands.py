@@ -10,16 +10,8 @@ DESCRIPTORS = MAX_CONNECTIONS + 1024
 
 
 def api_command(*, workers: int, bind: tuple[str, ...]) -> tuple[str, ...]:
-    """Uvicorn with uvloop (the asyncio loop with several workers stalls every reply by 44 ms).
-
-    An open event stream would block the shutdown, so it gets a grace period.
-    """
-    return (
-        *(sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", *bind),
-        *("--workers", str(workers), "--loop", "uvloop", "--http", "httptools"),
-        *("--timeout-keep-alive", str(KEEP_ALIVE_SECONDS), "--timeout-graceful-shutdown", str(GRACE_SECONDS)),
-        *("--limit-concurrency", str(MAX_CONNECTIONS), "--no-server-header", "--no-access-log", "--log-level", "warning"),
-    )
+    """So many processes on one address or inherited socket."""
+    return (sys.executable, "-m", "app.server", "app.main:create_app", *bind, "--workers", str(workers))
 
 
 def worker_command(*, slots: int, queues: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import httpx2
 import uvicorn
 from sqlalchemy import Connection
 
+from app.api.protocol import Protocol
 from app.domain.blobs import checkpoint_key, described
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.history import EpochColumns, EpochLosses, HeldOut
@@ -110,7 +111,9 @@ class Service:
 @contextmanager
 def running(settings: Settings) -> Iterator[Service]:
     """Start the service, and stop it as SIGTERM would."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="error", lifespan="on"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="error", lifespan="on", http=Protocol)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     database = Database(settings.resolved_database_url)

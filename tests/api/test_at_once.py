@@ -1,0 +1,158 @@
+"""Requests that are answered where they are read, and all that looks like one and is not: sent as bytes."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from app.api.at_once import AT_ONCE
+from tests.api.service import Service, Trained
+from tests.api.wire import Connection, connection, post
+from tests.serving.checkpoints import files
+from tests.serving.test_formats import COLUMNS, ONE
+
+BODY = json.dumps({"rows": ONE.to_dicts()}).encode()
+PREDICT = "/predict"
+
+
+@pytest.fixture(scope="module")
+def path(shared: Service) -> str:
+    """Predicts with a job's checkpoint, which is in memory."""
+    shared.submit(priority=100)
+    worker = Trained(shared)
+    worker.checkpoint(5, "best", files=files(COLUMNS, seed=1).content)
+    path = f"/v1/jobs/{worker.job.id}/predict"
+    assert shared.client.post(path, content=BODY, headers={"Content-Type": "application/json"}).status_code == 200
+    return path
+
+
+@pytest.fixture
+def wire(shared: Service) -> Any:
+    with connection(shared.client) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def expected(shared: Service, path: str) -> bytes:
+    """By way of the framework, to which every query goes."""
+    answer = shared.client.post(f"{path}?checkpoint=best", content=BODY, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    return answer.content
+
+
+def on_the_loop(service: Service, function: Callable[[], Any]) -> Any:
+    """What a function says that is called on the server's loop."""
+    found: Future[Any] = Future()
+    loop: asyncio.AbstractEventLoop = service.server.servers[0].get_loop()
+    loop.call_soon_threadsafe(lambda: found.set_result(function()))
+    return found.result(30)
+
+
+def test_what_may_be_answered_at_once_is(shared: Service, path: str, expected: bytes) -> None:
+    at_once = shared.server.lifespan.state[AT_ONCE]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+    scope = {"headers": headers, "client": ("127.0.0.1", 1)}
+    shared.get("/v1/jobs")  # that there is no key was looked up just now
+
+    assert at_once.may_answer(b"POST", path.encode(), headers)
+    assert on_the_loop(shared, lambda: at_once.answer(scope, path.encode(), BODY)).body == expected
+
+
+def test_it_has_the_body_and_the_headers_that_the_framework_gives(path: str, wire: Connection) -> None:
+    wire.send(post(path, BODY, X_Request_ID="mine"))
+    short = wire.answer()
+    wire.send(post(f"{path}?checkpoint=best", BODY, X_Request_ID="mine"))
+    long = wire.answer()
+
+    assert short.status == 200
+    assert (short.body, {**short.headers, "date": ""}) == (long.body, {**long.headers, "date": ""})
+
+
+def test_a_body_may_come_in_pieces(shared: Service, path: str, wire: Connection, expected: bytes) -> None:
+    request = post(path, BODY)
+    for end in (20, len(request) - len(BODY), len(request) - 5):
+        wire.send(request[:end])
+        shared.get("/livez")  # its answer tells that the server has read what came before
+        wire.send(request[end:])
+
+        assert wire.answer().body == expected
+
+
+def test_requests_in_one_piece_are_answered_in_their_order(path: str, wire: Connection) -> None:
+    get = b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: 2\r\n\r\n"
+    wire.send(
+        post(path, BODY, X_Request_ID="1") + get + post(path, BODY, X_Request_ID="3") + post(path, BODY, X_Request_ID="4")
+    )
+
+    answers = [wire.answer() for _ in range(4)]
+
+    assert [(answer.status, answer.headers["x-request-id"]) for answer in answers] == [(200, str(n)) for n in range(1, 5)]
+    assert [answer.json()["object"] for answer in answers] == ["prediction", "list", "prediction", "prediction"]
+
+
+@pytest.mark.parametrize(("version", "headers"), [("1.0", {}), ("1.1", {"Connection": "close"})])
+def test_a_connection_that_is_not_kept_is_closed_behind_the_answer(
+    path: str, wire: Connection, expected: bytes, version: str, headers: dict[str, str]
+) -> None:
+    wire.send(post(path, BODY, version=version, **headers))
+
+    assert wire.answer().body == expected
+    assert wire.is_closed()
+
+
+def test_a_body_in_chunks_has_no_length(path: str, wire: Connection, expected: bytes) -> None:
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+    wire.send(post(path, b"", Content_Length="", Transfer_Encoding="chunked") + chunks)
+
+    assert wire.answer().body == expected
+
+
+def test_who_asks_whether_to_go_on_is_told_so(path: str, wire: Connection, expected: bytes) -> None:
+    request = post(path, BODY, Expect="100-continue")
+    wire.send(request[: -len(BODY)])
+    assert wire.answer().status == 100
+    wire.send(BODY)
+
+    assert wire.answer().body == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"rows": []}', b'{"rows": [[1]]}', b'{"rows": [{}], "more": 1}'])
+def test_faults_are_those_of_the_framework(path: str, wire: Connection, body: bytes) -> None:
+    wire.send(post(path, body, X_Request_ID="mine"))
+    short = wire.answer()
+    wire.send(post(f"{path}?checkpoint=best", body, X_Request_ID="mine"))
+
+    assert short.status in (400, 422)
+    assert short.body == wire.answer().body.replace(b"?checkpoint=best", b"")
+
+
+@pytest.mark.parametrize(
+    "other", ["/v1/jobs/job_none/predict", "/v1/predict", "/v1/models/none/predict", "/v2/models/none/infer"]
+)
+def test_what_is_not_there_is_not_found(wire: Connection, other: str) -> None:
+    wire.send(post(other, BODY))
+
+    assert wire.answer().status == 404
+
+
+def test_another_method_is_not_allowed(path: str, wire: Connection) -> None:
+    wire.send(post(path, BODY).replace(b"POST", b"PUT", 1))
+
+    assert wire.answer().status == 405
+
+
+def test_another_host_has_no_access(path: str, wire: Connection) -> None:
+    wire.send(post(path, BODY, Host="trainyard.example"))
+    assert wire.answer().status == 403
+    wire.send(post(path, BODY, X_Forwarded_For="192.0.2.1"))
+    assert wire.answer().status == 403
+
+
+def test_what_is_no_http_is_refused_and_closed(path: str, wire: Connection) -> None:
+    wire.send(post(path, BODY) + b"no request\r\n\r\n")
+
+    assert [wire.answer().status for _ in range(2)] == [200, 400]
+    assert wire.is_closed()
