@@ -208,6 +208,24 @@ def order_of(spec: ResolvedSpec, epoch: int) -> Tensor:
     return torch.cat([rows[window_order(spec.seed, epoch, i, len(rows))] for i, rows in enumerate(windows)])
 
 
+def batches_of(member: Member, order: Tensor) -> list[Tensor]:
+    """Which rows are trained on, batch by batch; of the batches of folds a network takes those that are not of its own."""
+    left, size = member.left_out, member.spec.batch_size
+    if left is None or size >= len(order):
+        return list(torch.split(order, size))
+    folds, k = torch.from_numpy(left.folds), int(left.folds.max()) + 1
+    dealt = torch.empty_like(order)
+    for fold in range(k):
+        dealt[fold::k] = order[folds[order] == fold]
+    found = []
+    for rows in torch.split(dealt, size):
+        by_fold = rows[torch.argsort(folds[rows], stable=True)].tolist()
+        for row in [row for row in by_fold if left.folds[row] == left.fold][: len(rows) // k]:
+            by_fold.remove(row)
+        found.append(torch.tensor(by_fold))
+    return found
+
+
 def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     """One job, as a textbook has it."""
     spec, arrays = member.spec, member.arrays
@@ -236,11 +254,11 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
             scheduler = scheduler_of(spec, optimizer, steps) if epoch == after else None
         found.rates.append(optimizer.param_groups[0]["lr"])
         order = order_of(ordered, epoch) if steps > 1 else torch.arange(len(x))
-        masks, total = epoch_masks(spec, epoch), 0.0
+        batches = batches_of(member, order)
+        masks, total = epoch_masks(spec, epoch, [len(rows) for rows in batches]), 0.0
         for module, rate in zip([m for m in net if isinstance(m, _Masked)], filter(None, dropout_rates(spec)), strict=True):
             module.rate = rate * (flat_cosine((epoch - 1) / spec.epochs) if spec.regularization_schedule != "constant" else 1)
-        for batch in range(steps):
-            rows = order[batch * spec.batch_size : (batch + 1) * spec.batch_size]
+        for batch, rows in enumerate(batches):
             for module, mask in zip(
                 [m for m in net if isinstance(m, _Masked)], [m for m in masks[batch] if m is not None], strict=True
             ):

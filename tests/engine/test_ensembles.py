@@ -32,6 +32,18 @@ CASES: dict[str, dict[str, Any]] = {
             "initialization": "data_driven",
         },
     },
+    "a front and batches in common": {
+        "batch_size": 7,
+        "featured": 2,
+        "network": {
+            "activation": "silu",
+            "dropout": 0.3,
+            "numeric_features": {"kind": "periodic", "frequencies": 4, "width": 2},
+            "input_scaling": True,
+        },
+        "optimizer": {"name": "adamw", "learning_rate": 0.01},
+    },
+    "one batch in common": {"network": {"input_scaling": True}},
     "labels": {"loss": {"name": "bce"}, "target": ["a", "b"], "batch_size": 8},
 }
 
@@ -88,6 +100,19 @@ def test_the_last_epoch_is_judged_by_each_network_on_the_rows_it_has_not_seen(ca
         network.net.eval()
         lost[own] = own_loss(outputs(network.net, arrays.x_train[own], member), arrays.y_train[own], member)
     np.testing.assert_allclose(history.columns.val_loss[-1] or 0, lost @ w / w.sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("batch_size", [3, 4, 5, 10])
+def test_networks_whose_batches_are_gathered_in_windows_are_the_plain_ones(
+    batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 2))
+    monkeypatch.setattr("worker.engine.dropout.MASKS_OF_ONE_DRAW", 2)
+    member = ensemble_of(folds=True, **CASES["a front and batches in common"] | {"batch_size": batch_size})
+    _, [history] = run([member])
+
+    means = np.mean([train_plainly(network).train for network in Seating([member]).networks], 0)
+    np.testing.assert_allclose(history.columns.train_loss, means, rtol=1e-9)
 
 
 @pytest.mark.parametrize("case", CASES)

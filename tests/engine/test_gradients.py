@@ -37,7 +37,7 @@ def gradients_of(members: int, *, drop: bool, **fields: Any) -> tuple[torch.Tens
         squeezed = by_hand and members == 1
         if squeezed:
             loss.squeeze()
-        batches = Batches(stack, loss, like=like, epochs=1, window=2, squeezed=squeezed)
+        batches = Batches(stack, loss, like=like, epochs=1, window=2, squeezed=squeezed, cuts=False)
         batches.begin(1)
         batches.fill(0, 0)
         flat = parameters[0] if squeezed else parameters

@@ -9,6 +9,7 @@ import torch
 from tests.engine.plain import member_of, spec_of
 from tests.engine.recording import Tape
 from tests.engine.running import run
+from tests.engine.test_ensembles import ensemble_of
 from tests.engine.test_resume import assert_identical, run_in_pieces
 from worker.engine import data
 from worker.engine.data import Member
@@ -100,6 +101,20 @@ def test_windows_and_draws_of_masks_end_a_piece(recorded: Tape, monkeypatch: pyt
     monkeypatch.setattr("worker.engine.replay.of", lambda members, device: OneByOne())
 
     assert_identical(whole, run(members, torch.float32))
+
+
+@pytest.mark.parametrize("window", [2, 4])
+def test_a_replayed_ensemble_takes_of_each_batch_what_is_not_of_its_own_folds(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, window))
+    monkeypatch.setattr("worker.engine.dropout._BLOCK", 32)
+    member = ensemble_of(folds=True, batch_size=4, epochs=9, featured=2, network=FRONT | {"dropout": 0.2})
+    one_by_one, tape = run([member], torch.float32), Tape()
+    monkeypatch.setattr("worker.engine.replay.of", lambda members, device: tape)
+
+    assert_identical(run([member], torch.float32), one_by_one)
+    assert tape.replayed > tape.recorded > 0
 
 
 def test_a_whole_tape_of_full_batches_is_one_piece(recorded: Tape) -> None:

@@ -123,6 +123,14 @@ class StoredRows:
     target_range: Range | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Of a network of an ensemble: the fold of each training row [n], and the one from which it does not learn."""
+
+    folds: NDArray[np.int64]
+    fold: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """One job's place in a stack; where its spec names a custom loss, with that loss.
@@ -137,6 +145,7 @@ class Member:
     folds: NDArray[np.int64] | None = None
     order_seed: int | None = None
     """Of the order of rows, where it is not the spec's: the networks of an ensemble see the same batches."""
+    left_out: LeftOut | None = None
 
 
 def train(arrays: MemberArrays | StoredRows) -> AnyPart:

@@ -33,19 +33,19 @@ def rates_of(spec: "ResolvedSpec", epoch: int) -> list[float]:
     return [rate * share for rate in dropout_rates(spec)]
 
 
-def draw(spec: "ResolvedSpec", *, epoch: int, layer: int, block: int) -> Tensor:
-    """Booleans [batches of the block, width, batch_size] of a hidden layer (from 0) in an epoch (from 1)."""
+def draw(spec: "ResolvedSpec", *, rows: int, epoch: int, layer: int, block: int) -> Tensor:
+    """Booleans [batches of the block, width, rows of a batch] of a hidden layer (from 0) in an epoch (from 1)."""
     width, rate = spec.network.hidden_layers[layer], rates_of(spec, epoch)[layer]
-    shape = (block_of(width, spec.batch_size), width, spec.batch_size)
+    shape = (block_of(width, rows), width, rows)
     return dropout_mask(seeded(spec.seed, Use.DROPOUT, epoch, layer, block), rate, shape)
 
 
 class _LayerMasks:
-    """One layer's scaled masks [K, batches, width, batch_size], for the block that was drawn last."""
+    """One layer's scaled masks [K, batches, width, rows], for the block that was drawn last."""
 
-    def __init__(self, specs: Sequence["ResolvedSpec"], layer: int, like: Tensor) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], layer: int, rows: int, like: Tensor) -> None:
         self._specs, self._layer = specs, layer
-        width, self._rows = specs[0].network.hidden_layers[layer], specs[0].batch_size
+        width, self._rows = specs[0].network.hidden_layers[layer], rows
         self._count = block_of(width, self._rows)
         self._masks = like.new_ones(len(specs), self._count, width, self._rows)
         self._drawn = (0, 0)
@@ -69,17 +69,17 @@ class _LayerMasks:
         for position, spec in enumerate(self._specs):
             rate = rates_of(spec, epoch)[self._layer]
             if rate > 0:
-                kept = draw(spec, epoch=epoch, layer=self._layer, block=block)
+                kept = draw(spec, rows=self._rows, epoch=epoch, layer=self._layer, block=block)
                 self._masks[position].copy_(data.sent(kept, self._masks.device)).div_(1 - rate)
 
 
 class Dropout:
-    """The masks of all hidden layers; a layer that no member drops from has None."""
+    """The masks of all hidden layers for batches of `rows`; a layer that no member drops from has None."""
 
-    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, *, squeezed: bool) -> None:
+    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, *, rows: int, squeezed: bool) -> None:
         self._squeezed = squeezed
         rates = zip(*(dropout_rates(spec) for spec in specs), strict=True)
-        self._layers = [_LayerMasks(specs, layer, like) if any(each) else None for layer, each in enumerate(rates)]
+        self._layers = [_LayerMasks(specs, layer, rows, like) if any(each) else None for layer, each in enumerate(rates)]
         self.active = [layer is not None for layer in self._layers]
 
     def masks(self, batch: int, rows: int) -> Masks:
@@ -98,11 +98,9 @@ class Dropout:
                 layer.prepare(epoch, batch)
 
 
-def epoch_masks(spec: "ResolvedSpec", epoch: int) -> list[list[Tensor | None]]:
-    """For each batch of an epoch the booleans [width, rows] of each hidden layer, None without dropout: for a plain loop."""
-    dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), squeezed=True)
-    starts = range(0, spec.train_rows, spec.batch_size)
-    sizes = [min(spec.batch_size, spec.train_rows - start) for start in starts]
+def epoch_masks(spec: "ResolvedSpec", epoch: int, sizes: Sequence[int]) -> list[list[Tensor | None]]:
+    """For each batch of an epoch, of so many rows, the booleans [width, rows] of each hidden layer, None without dropout."""
+    dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), rows=max(sizes), squeezed=True)
     found = []
     for batch, rows in enumerate(sizes):
         dropout.prepare(epoch, batch)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.activations import Call
+from worker.engine.batches import Batch
 from worker.engine.layout import LayerViews, Layout
 
 
@@ -77,9 +78,10 @@ class Lookup:
         self._g = like.new_zeros(*lead, width, rows)
         self._places = torch.zeros_like(self._vectors, dtype=torch.int64, memory_format=torch.contiguous_format)
 
-    def forward(self, layer: LayerViews, x: Tensor) -> list[Call]:
-        """Fill `inputs` [..., in + 1, b] from the design x [..., C + 1, b]."""
+    def forward(self, layer: LayerViews, batch: Batch) -> list[Call]:
+        """Fill `inputs` [..., in + 1, b] from the batch's design x [..., C + 1, b]."""
         assert layer.tables is not None
+        x = batch.x
         return [
             partial(self._beside.copy_, x.narrow(-2, 0, self._embeddings.beside)),
             lambda: self._places.copy_(self._embeddings.places(x)),
@@ -90,7 +92,7 @@ class Lookup:
         """[..., out, in + 1] for these inputs."""
         return layer.augmented
 
-    def backward(self, layer: LayerViews, x: Tensor, g: Tensor, *, dense: Tensor, into: Tensor) -> list[Call]:
+    def backward(self, layer: LayerViews, batch: Batch, g: Tensor, *, dense: Tensor, into: Tensor) -> list[Call]:
         """Turn ∂L/∂z of the first layer, g [..., out, b], into ∂L/∂tables; neither the design nor ∂L/∂weight is needed."""
         weight_t = layer.weight_t.narrow(-2, self._embeddings.beside, self._embeddings.width)
         return [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from worker.engine.data import Member, MemberArrays
+from worker.engine.data import LeftOut, Member, MemberArrays
 from worker.engine.network import Weights
 from worker.engine.randomness import Use, member_seed, seeded
 
@@ -92,9 +92,10 @@ def apart(weights: Weights) -> list[Weights]:
 def _network(member: Member, index: int) -> Member:
     spec, arrays = member.spec, member.arrays
     own = spec.model_copy(update={"seed": member_seed(spec.seed, index), "ensemble": None})
+    left_out = None if member.folds is None else LeftOut(member.folds, index)
     if member.folds is not None and isinstance(arrays, MemberArrays):
         arrays = _without_fold(arrays, member.folds == index)
-    return replace(member, spec=own, arrays=arrays, folds=None, order_seed=spec.seed)
+    return replace(member, spec=own, arrays=arrays, folds=None, order_seed=spec.seed, left_out=left_out)
 
 
 def _without_fold(arrays: MemberArrays, fold: NDArray[np.bool_]) -> MemberArrays:

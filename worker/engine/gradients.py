@@ -65,11 +65,11 @@ class ByHand:
         if layout.head and not self._squeezed:
             self._before = torch.zeros_like(self._before, memory_format=torch.contiguous_format)
             self._flat_parts.insert(0, self._before)
-        self._spaces: dict[int, _Workspace] = {}
+        self._spaces: dict[tuple[int, int], _Workspace] = {}
 
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
         """The calls that write the gradient at `layers` into `flat`, and the batch's logits where they belong."""
-        space = self._spaces.get(batch.rows) or self._allocate(batch.rows)
+        space = self._spaces.get((batch.rows, batch.x.shape[-1])) or self._allocate(batch.rows, batch.x.shape[-1])
         self._products.begin()
         scale = [] if batch.factor is None else [partial(space.g.mul_, batch.factor)]
         joined = [] if self._squeezed else [partial(torch.cat, self._flat_parts, 1, out=self.flat)]
@@ -87,7 +87,7 @@ class ByHand:
 
     def _forward(self, layers: Sequence[LayerViews], batch: Batch, space: _Workspace, masks: Masks) -> list[Call]:
         lookup = space.lookup
-        calls, source = (lookup.forward(layers[0], batch.x), lookup.inputs) if lookup else (list[Call](), batch.x)
+        calls, source = (lookup.forward(layers[0], batch), lookup.inputs) if lookup else (list[Call](), batch.x)
         weights = [layer.augmented for layer in layers]
         if lookup:
             weights[0] = lookup.augmented(layers[0])
@@ -124,23 +124,23 @@ class ByHand:
         calls += self._product(g, lookup.inputs_t if lookup else batch.x_t, self._parts[0])
         if lookup is None:
             return calls
-        return [*calls, *lookup.backward(layers[0], batch.x, g, dense=self._parts[0], into=self._before)]
+        return [*calls, *lookup.backward(layers[0], batch, g, dense=self._parts[0], into=self._before)]
 
     def settled(self, layers: Sequence[LayerViews]) -> list[Call]:
         """Nothing but the gradient comes from a batch."""
         return []
 
-    def _allocate(self, rows: int) -> _Workspace:
+    def _allocate(self, rows: int, whole: int) -> _Workspace:
         widths, lead = self._layout.widths, self._like.shape[:-1]
         hidden = [self._hidden(width, rows, drops) for width, drops in zip(widths[1:-1], self._dropping, strict=True)]
         g = self._like.new_zeros(*lead, widths[-1], rows)
-        self._spaces[rows] = _Workspace(hidden, torch.zeros_like(g), g, self._inputs(rows))
-        return self._spaces[rows]
+        self._spaces[rows, whole] = space = _Workspace(hidden, torch.zeros_like(g), g, self._inputs(rows, whole))
+        return space
 
-    def _inputs(self, rows: int) -> Lookup | Mixing | None:
+    def _inputs(self, rows: int, whole: int) -> Lookup | Mixing | None:
         """What makes the first layer's inputs of a design that is not they."""
         if self._layout.front:
-            return Mixing(self._layout, self._layout.front, self._embeddings, rows, like=self._like)
+            return Mixing(self._layout, self._layout.front, self._embeddings, (rows, whole), like=self._like)
         return Lookup(self._embeddings, rows, like=self._like) if self._embeddings else None
 
     def _hidden(self, width: int, rows: int, drops: bool) -> _Hidden:

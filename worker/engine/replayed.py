@@ -65,7 +65,7 @@ class Replayed(Training):
         self._tell((epoch - 1) * self._steps + index, count)
         if self._benched:
             self._bench.copy_(self.tape.flat[slot + bool(index)])
-        key = (index % self.batches.window, count, index == 0, index + count == self._steps)
+        key = (index % self.batches.window, self.batches.turn(index), count, index == 0, index + count == self._steps)
         self._play(key, lambda: [call for i in range(count) for call in self._stepped(index + i, i)])
         if self._benched:
             self.tape.flat[slot + 1].copy_(self._bench)
@@ -91,12 +91,14 @@ class Replayed(Training):
         self._recorder.pace()
 
     def _leapt(self, slot: int, row: int) -> list[Call]:
-        return self._all(self._program((slot, 0, True, True), 0), row)
+        return self._all(self._program((slot, 0, 0, True, True), 0), row)
 
     def _stepped(self, index: int, row: int) -> list[Call]:
         """Of one step, on the bench where there is one, else from slot 0 to slot 1."""
         if not self._benched:
-            return self._all(self._program((0, index % self.batches.window, index == 0, index == self._steps - 1), index), row)
+            batches = self.batches
+            key = (0, index % batches.window, batches.turn(index), index == 0, index == self._steps - 1)
+            return self._all(self._program(key, index), row)
         batch = self.batches.batch(self.batches.bench, index)
         return self._all(self._made(self._seat, self._seat, batch, index), row)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from worker.engine import data
 from worker.engine.data import AnyPart, Inputs, Member, Part, StoredPart
+from worker.engine.dealing import Deal
 from worker.engine.losses import Loss
 from worker.engine.randomness import epoch_order
 from worker.engine.windows import Windows
@@ -18,13 +19,12 @@ from worker.engine.windows import Windows
 class Source(ABC):
     """Rows of K members as x [K, n, F + 1] with ones in the last column, tables [K, T, n] and weights [K, n].
 
-    Where the members share their rows x is [1, n, F + 1].
+    Where the members share their rows x is [1, n, F + 1]; tables and weights of a deal are of the rows that each takes.
     Weights stand in `units`, [K]: a batch's sum of them is 1 where it weighs what is usual.
     """
 
     width: int
     """T."""
-    shared = False
 
     @abstractmethod
     def all(self) -> tuple[Tensor, Tensor]:
@@ -47,11 +47,20 @@ class Held(Source):
     """Rows in memory, on the device."""
 
     def __init__(
-        self, members: Sequence[Member], parts: Sequence[Part], loss: Loss, *, units: NDArray[np.float64], like: Tensor
+        self,
+        members: Sequence[Member],
+        parts: Sequence[Part],
+        loss: Loss,
+        *,
+        units: NDArray[np.float64],
+        like: Tensor,
+        deal: Deal | None = None,
+        shared: bool = False,
     ) -> None:
+        self._deal = deal
         self._seeds = [member.spec.seed if member.order_seed is None else member.order_seed for member in members]
-        self._rows, self.shared = parts[0].rows, data.is_shared(members)
-        self._x = torch.stack([design(part.x, like) for part in (parts[:1] if self.shared else parts)])
+        self._rows, self._shared = parts[0].rows, shared
+        self._x = torch.stack([design(part.x, like) for part in (parts[:1] if data.is_shared(members) else parts)])
         self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]
         targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]
         self._table = torch.stack(targets).to(like)
@@ -65,20 +74,37 @@ class Held(Source):
     def begin(self, epoch: int) -> None:
         """See Source."""
         orders = {seed: epoch_order(seed, epoch, self._rows) for seed in dict.fromkeys(self._seeds)}
-        self._order = data.sent(torch.stack([orders[seed] for seed in self._seeds]), self._x.device)
+        if self._deal:
+            self._order = self._deal.arranged(orders[self._seeds[0]])[None]
+        else:
+            self._order = data.sent(torch.stack([orders[seed] for seed in self._seeds]), self._x.device)
 
     def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
         """See Source."""
-        self._chosen = order = self._order[:, start:stop]
-        if self.shared:
-            torch.index_select(self._x[0], 0, order[0], out=x[0])
+        order, device = self._order, self._x.device
+        taken = data.sent(order[0, self._deal.places(start, stop)], device) if self._deal else order[:, start:stop]
+        if self._shared:
+            torch.index_select(self._x[0], 0, data.sent(order[0, start:stop], device), out=x[0])
+        else:
+            self._fill_each(taken, x)
+        self._chosen = taken
+        self._fill_tables(taken, tables)
+
+    def _fill_each(self, order: Tensor, x: Tensor) -> None:
+        if _at_once(order):
+            rows = self._x.expand(len(order), -1, -1)
+            torch.gather(rows, 1, order[:, :, None].expand(-1, -1, x.shape[-1]), out=x)
+        else:
+            for position, chosen in enumerate(order):
+                torch.index_select(self._x[position % len(self._x)], 0, chosen, out=x[position])
+
+    def _fill_tables(self, order: Tensor, tables: Tensor) -> None:
+        if self._shared and self._deal is None:
             torch.index_select(self._table, 2, order[0], out=tables)
         elif _at_once(order):
-            torch.gather(self._x, 1, order[:, :, None].expand(-1, -1, x.shape[-1]), out=x)
             torch.gather(self._table, 2, order[:, None].expand(-1, self.width, -1), out=tables)
         else:
             for position, chosen in enumerate(order):
-                torch.index_select(self._x[position], 0, chosen, out=x[position])
                 torch.index_select(self._table[position], 1, chosen, out=tables[position])
 
     def weights(self) -> Tensor:
@@ -134,13 +160,22 @@ class Streamed(Source):
 _NOTHING: Inputs = np.empty((0, 0))
 
 
-def of(members: Sequence[Member], parts: Sequence[AnyPart], loss: Loss, *, units: NDArray[np.float64], like: Tensor) -> Source:
-    """As the members' rows are kept, which is the same for all of them."""
+def of(
+    members: Sequence[Member],
+    parts: Sequence[AnyPart],
+    loss: Loss,
+    *,
+    units: NDArray[np.float64],
+    like: Tensor,
+    deal: Deal | None,
+    shared: bool,
+) -> Source:
+    """As the members' rows are kept, which is the same for all of them; `shared`: a batch is held once for all."""
     held = [part for part in parts if isinstance(part, Part)]
     stored = [part for part in parts if not isinstance(part, Part)]
-    return (
-        Held(members, held, loss, units=units, like=like) if held else Streamed(members, stored, loss, units=units, like=like)
-    )
+    if held:
+        return Held(members, held, loss, units=units, like=like, deal=deal, shared=shared)
+    return Streamed(members, stored, loss, units=units, like=like)
 
 
 def design(x: Inputs, like: Tensor) -> Tensor:

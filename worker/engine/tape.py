@@ -84,12 +84,15 @@ def capacity(
     return 1 << max(0, fitting.bit_length() - 1)
 
 
-def window(spec: "ResolvedSpec", layout: Layout, *, epochs: int, members: int, rows: int) -> int:
-    """Batches that are gathered at once: all of an epoch, unless a single epoch's are too many; then a power of two."""
+def window(spec: "ResolvedSpec", layout: Layout, *, epochs: int, members: int, rows: int, taken: int) -> int:
+    """Batches that are gathered at once: all of an epoch, unless a single epoch's are too many; then a power of two.
+
+    `taken` are the rows of a batch that a member learns from.
+    """
     size = min(spec.batch_size, rows)
     steps, cells = -(-rows // size), members * size * (layout.widths[0] + 2 * layout.widths[-1])
     fitting = 1 << max(1, min(_WINDOW // cells, MASKS_OF_ONE_DRAW)).bit_length() - 1
-    whole = max([fitting, *(block_of(width, size) for width in layout.widths[1:-1])]) if any(dropout_rates(spec)) else fitting
+    whole = max([fitting, *(block_of(width, taken) for width in layout.widths[1:-1])]) if any(dropout_rates(spec)) else fitting
     return steps if epochs > 1 else min(steps, whole)
 
 

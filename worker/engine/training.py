@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.engine import clipping, data, groups, losses, optimizers, tape
+from worker.engine import clipping, data, dealing, groups, losses, mixing, optimizers, tape
 from worker.engine.activations import Call
 from worker.engine.batches import Batch, Batches
 from worker.engine.data import Member
@@ -23,8 +23,8 @@ from worker.engine.tape import Limits, Slot, Tape
 
 # Steps whose coefficients are computed at once.
 _AHEAD = 256
-# The slot, the place in the window, and whether a batch is its epoch's first or last.
-_Key = tuple[int, int, bool, bool]
+# The slot, the place in the window, how the batch is turned, and whether it is its epoch's first or last.
+_Key = tuple[int, int, int, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,12 @@ class Training:
         if squeezed:
             loss.squeeze()
         self.tape = Tape(layout, epochs=epochs, members=len(members), squeezed=squeezed, like=like)
-        self.batches = Batches(members, loss, like=like, epochs=epochs, window=window, squeezed=squeezed)
-        self._dropout = Dropout(specs, like, squeezed=squeezed)
+        cuts = by_hand and mixing.cuts(layout)
+        self.batches = Batches(members, loss, like=like, epochs=epochs, window=window, squeezed=squeezed, cuts=cuts)
+        self._dropout = Dropout(specs, like, rows=self.batches.taken, squeezed=squeezed)
         shape = torch.empty_like(self.tape.slots[0].trained, memory_format=torch.contiguous_format)
         # Where the batch is one for all, mixtures of it are cheaper than to fold them.
-        fronted = layout if by_hand and (squeezed or data.is_shared(members)) else layout.plain
+        fronted = layout if by_hand and (squeezed or self.batches.shared) else layout.plain
         plain = shape.new_empty(*shape.shape[:-1], fronted.trained)
         gradient: ByHand | ByAutograd
         if by_hand:
@@ -153,7 +154,7 @@ class Training:
         place = index % batches.window
         if place == 0 and index:
             batches.fill(slot, index)
-        key = (slot, place, index == 0, index == self._steps - 1)
+        key = (slot, place, batches.turn(index), index == 0, index == self._steps - 1)
         program = self._programs.get(key) or self._program(key, index)
         if self._drops:
             self._dropout.prepare(epoch, index)
@@ -202,4 +203,7 @@ def plan(members: Sequence[Member], layout: Layout, *, limits: Limits = tape.ON_
     validation = max(part.rows if (part := data.validation(member.arrays)) else 0 for member in members)
     spec, k = members[0].spec, len(members)
     epochs = tape.capacity(spec, layout, members=k, rows=rows, validation_rows=validation, limits=limits)
-    return epochs, tape.window(spec, layout, epochs=epochs, members=k, rows=rows)
+    size = min(spec.batch_size, rows)
+    deal = dealing.of(members, size=size)
+    taken = deal.taken(size) if deal else size
+    return epochs, tape.window(spec, layout, epochs=epochs, members=k, rows=rows, taken=taken)
