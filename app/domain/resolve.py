@@ -127,7 +127,7 @@ def _complete(
         "preprocessing": spec.preprocessing.model_copy(update={"target": standardizing}),
         "split": split,
         "loss": loss,
-        "batch_size": resolve_batch(spec, sizes.train, findings),
+        "batch_size": resolve_batch(spec, target.task, sizes.train, findings),
         "device": resolve_device(spec, findings),
         "layers": layers,
         "embeddings": embeddings,

@@ -11,25 +11,27 @@ from app.domain.schema import Column, Kind, StorageType, Task, level_text
 from app.domain.spec import JobSpec
 
 
-def resolve_batch(spec: JobSpec, train_rows: int, findings: Findings) -> int:
+def resolve_batch(spec: JobSpec, task: Task, train_rows: int, findings: Findings) -> int:
     """Rows a step, at most all: "auto" is 2^round(log2(n / 16)) within 32 … 256, "even" about that many.
 
-    Even batches have equally many rows, but for the last, which may lack some: a small last batch is a noisy step.
+    Even batches have equally many rows, but for the last, which may lack some: a small last batch is a noisy step. Those of a
+    classification are about 128 at most: more steps teach it more, where a regression is no better for them.
     """
-    batch = min(train_rows, _asked_batch(spec.batch_size, train_rows))
+    batch = min(train_rows, _asked_batch(spec.batch_size, task, train_rows))
     if batch == 1 and spec.network.normalization == "batch":
         findings.fault("network", "normalization", detail="Batch normalization needs at least two rows a batch.")
     return batch
 
 
-def _asked_batch(asked: int | Literal["full", "auto", "even"], train_rows: int) -> int:
+def _asked_batch(asked: int | Literal["full", "auto", "even"], task: Task, train_rows: int) -> int:
     match asked:
         case "full":
             return train_rows
         case "auto":
             return _automatic(train_rows)
         case "even":
-            return math.ceil(train_rows / max(1, round(train_rows / _automatic(train_rows))))
+            usual = min(_automatic(train_rows), 256 if task is Task.REGRESSION else 128)
+            return math.ceil(train_rows / max(1, round(train_rows / usual)))
     return asked
 
 

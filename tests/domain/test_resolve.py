@@ -270,6 +270,19 @@ def test_classes_with_a_single_row_are_mentioned() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "rows", "expected"),
+    [("price", 100, 40), ("price", 20_000, 259), ("grade", 100, 40), ("grade", 20_000, 128), ("grade", 1250, 63)],
+)
+def test_even_batches_are_equally_large_and_smaller_for_classes(target: str, rows: int, expected: int) -> None:
+    spec = JobSpec.model_validate({"dataset": "ds_1", "target": target, "features": ["x"], "batch_size": "even"})
+    grade = labels("grade", ["a", "b"], counts=[rows // 2, rows // 2])
+
+    found = resolve(spec, columns=[X, numeric("price"), grade], rows=rows)
+
+    assert found.spec.batch_size == expected
+
+
+@pytest.mark.parametrize(
     ("batch_size", "rows", "expected"),
     [
         ("full", 100, 80),
