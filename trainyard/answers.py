@@ -129,6 +129,16 @@ class Fault(TypedDict):
     detail: str
 
 
+class Duration(TypedDict):
+    """Seconds of a job on a CPU: of an epoch, around the epochs, and in all where nothing stops it before its last epoch."""
+
+    device: str
+    overhead_seconds: float
+    epoch_seconds: float
+    total_seconds: float
+    measured_jobs: int
+
+
 class Plan(TypedDict):
     """What a job would be; `resolved_spec` is None where the spec does not fit its datasets."""
 
@@ -137,6 +147,7 @@ class Plan(TypedDict):
     parameters: int | None
     steps_per_epoch: int | None
     memory: Memory | None
+    duration: Duration | None
     columns: list[str]
     column_count: int | None
     warnings: list[str]

@@ -219,6 +219,13 @@ PLAN: Shown = {
         "total": 2803650,
         "budget": 17693557145,
     },
+    "duration": {
+        "device": "cpu",
+        "overhead_seconds": 0.15,
+        "epoch_seconds": 0.000031,
+        "total_seconds": 0.77,
+        "measured_jobs": 3,
+    },
     "columns": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
     "column_count": 4,
     "warnings": [],

@@ -51,6 +51,28 @@ class Memory(Answer):
         return cls(device=room.device, budget=room.budget, **parts)
 
 
+class Duration(Answer):
+    """Seconds on a CPU: of an epoch, of all around the epochs, and `total` to `epochs` or `max_seconds`, whichever comes first.
+
+    `measured_jobs` are earlier jobs of the project by whose pace they were corrected; with none they are those of an ordinary
+    processor. Early stopping cannot be foreseen.
+    """
+
+    device: Literal["cpu"] = "cpu"
+    overhead_seconds: float
+    epoch_seconds: float
+    total_seconds: float
+    measured_jobs: int
+
+    @classmethod
+    def of(cls, outlook: Outlook) -> Self | None:
+        """None where nothing is known of the device."""
+        found, jobs = outlook.duration, outlook.measured_jobs
+        if found is None:
+            return None
+        return cls(overhead_seconds=found.overhead, epoch_seconds=found.epoch, total_seconds=found.total, measured_jobs=jobs)
+
+
 class Plan(Answer):
     """What a job would be. Where the spec does not fit its datasets, all but the last two members are null or empty.
 
@@ -65,6 +87,7 @@ class Plan(Answer):
     parameters: int | None = None
     steps_per_epoch: int | None = None
     memory: Memory | None = None
+    duration: Duration | None = None
     columns: Sequence[str] = ()
     column_count: int | None = None
     warnings: Sequence[str]
@@ -85,6 +108,7 @@ def _outlook(outlook: Outlook) -> dict[str, Any]:
         "parameters": spec.parameters,
         "steps_per_epoch": planning.steps_per_epoch(spec),
         "memory": Memory.of(outlook.room),
+        "duration": Duration.of(outlook),
         "columns": outlook.columns,
         "column_count": spec.layers[0],
     }

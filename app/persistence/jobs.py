@@ -74,7 +74,7 @@ def _stored(job: NewJob) -> dict[str, Any]:
         "device": job.device,
         "request_id": job.request_id,
         "priority": job.spec.priority,
-        "epochs": job.spec.epochs,
+        "epochs": job.resolved_spec.epochs,
         "pack_key": pack_key(job.resolved_spec, dataset_sha256=job.dataset_sha256),
         **dict.fromkeys(("attempt", "crashes", "pack_crashes", "epoch", "seconds", "revision"), 0),
     }

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from app.domain.admission import Room, fault_of, rooms_of
 from app.domain.caller import Caller
+from app.domain.duration import Duration, duration, slowness_of
 from app.domain.errors import Fault, Invalid
 from app.domain.planning import columns_of
 from app.domain.schema import Column
 from app.domain.spec import JobSpec, ResolvedSpec
 from app.domain.streaming import settled
-from app.persistence import datasets
+from app.persistence import datasets, pace
 from app.persistence.database import Database
 from app.services.admission import Admission
 from app.services.resolver import Resolver
@@ -25,6 +26,10 @@ class Outlook:
     spec: ResolvedSpec
     room: Room
     columns: list[str]
+    duration: Duration | None
+    """None on a GPU."""
+    measured_jobs: int
+    """How many earlier jobs told how quick their machine is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +59,17 @@ class Plans:
         resolved = settled(new.resolved_spec, memory)
         rooms = rooms_of(resolved, memory)
         fault = fault_of(rooms)
-        outlook = Outlook(spec=resolved, room=rooms[0], columns=self._columns(caller, resolved))
+        outlook = self._outlook(caller, resolved, rooms[0])
         return Plan(outlook=outlook, warnings=new.warnings, faults=[fault] if fault else [])
+
+    def _outlook(self, caller: Caller, spec: ResolvedSpec, room: Room) -> Outlook:
+        columns = self._columns(caller, spec)
+        if room.device != "cpu":
+            return Outlook(spec=spec, room=room, columns=columns, duration=None, measured_jobs=0)
+        with self._database.read() as connection:
+            paces = pace.measured(connection, project_id=caller.project_id)
+        expected = duration(spec, slowness=slowness_of(paces))
+        return Outlook(spec=spec, room=room, columns=columns, duration=expected, measured_jobs=len(paces))
 
     def _columns(self, caller: Caller, spec: ResolvedSpec) -> list[str]:
         with self._database.read() as connection:

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from app.domain.job import Status
 from app.persistence import workers
+from app.persistence.tables import jobs
 from tests.api.service import Service, running, settings_for
 
 WIDE: dict[str, object] = {"network": {"hidden_layers": [1024, 1024]}}
@@ -49,6 +52,39 @@ def test_a_plan_tells_the_memory_by_what_needs_it(tight: Service) -> None:
     assert memory["total"] == sum(memory[part] for part in ("data", "parameters", "optimizer", "activations"))
     assert (memory["device"], memory["budget"]) == ("cpu", BUDGET)
     assert 0 < memory["total"] < BUDGET
+
+
+def test_a_plan_tells_the_time_of_all_epochs_and_of_what_is_around_them(service: Service) -> None:
+    found = service.post("/v1/jobs/plan", spec(service, epochs=50))["duration"]
+
+    assert (found["device"], found["measured_jobs"]) == ("cpu", 0)
+    assert found["total_seconds"] == pytest.approx(found["overhead_seconds"] + 50 * found["epoch_seconds"])
+
+
+@pytest.mark.parametrize("recipe", ["fast", "strong", "best"])
+def test_a_plan_of_a_recipe_tells_the_time_of_its_own_epochs(service: Service, recipe: str) -> None:
+    body = {"dataset": service.described(), "target": "label", "recipe": recipe}
+    plan = service.post("/v1/jobs/plan", body)
+    job = service.post("/v1/jobs", body, status=201)
+
+    epochs, found = plan["resolved_spec"]["epochs"], plan["duration"]
+    assert job["progress"]["epochs"] == epochs
+    assert found["total_seconds"] == pytest.approx(found["overhead_seconds"] + epochs * found["epoch_seconds"])
+
+
+def test_earlier_jobs_of_the_project_tell_how_quick_the_machine_is(service: Service) -> None:
+    body = spec(service, epochs=50)
+    before = service.post("/v1/jobs/plan", body)["duration"]
+    job = service.post("/v1/jobs", body, status=201)
+    over = {"status": Status.SUCCEEDED, "stack_size": 1, "epoch": 50, "seconds": 150 * before["epoch_seconds"] * 10**4}
+    with service.database.write() as connection:
+        values = {**over, "reproducibility": {"device": "cpu"}}
+        connection.execute(update(jobs).where(jobs.c.id == job["id"]).values(**values))
+
+    after = service.post("/v1/jobs/plan", body)["duration"]
+
+    assert after["measured_jobs"] == 1
+    assert after["epoch_seconds"] == pytest.approx(30_000 * before["epoch_seconds"])
 
 
 def test_a_plan_of_a_spec_with_faults_tells_all_of_them(shared: Service) -> None:
@@ -169,6 +205,7 @@ def test_a_job_for_a_gpu_that_nobody_has_seen_is_planned_without_a_budget(tight:
     plan = tight.post("/v1/jobs/plan", spec(tight, device="cuda", **WIDE))
 
     assert (plan["memory"]["device"], plan["memory"]["budget"], plan["would_be_refused"]) == ("cuda", None, [])
+    assert plan["duration"] is None
 
 
 def test_columns_beyond_a_thousand_are_counted(shared: Service) -> None:

@@ -1,0 +1,96 @@
+"""What a job takes of time on a CPU: an estimate before it runs, from the shapes of its resolved spec alone.
+
+The rates are those of one thread of an ordinary processor, fitted to measured epochs of 28 shapes (docs/experiments.md); how
+much slower a machine is, its earlier jobs tell. Early stopping cannot be foreseen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from app.domain.front import front_of_spec
+from app.domain.memory import columns_of
+from app.domain.planning import steps_per_epoch
+from app.domain.spec import ResolvedSpec
+
+# Seconds of an epoch that is shuffled, of a step, with mixtures or scales before the first layer, and of each layer that
+# autograd differentiates.
+_SHUFFLED, _STEP, _FRONT, _BY_AUTOGRAD = 2.5e-4, 2.6e-5, 1.9e-4, 1.1e-4
+# Of a row: of each parameter in training and in validation, of each hidden unit, normalized, and dropped, of an output's score.
+_TRAINED, _JUDGED, _UNIT, _NORMALIZED, _DROPPED, _SCORED = 3.2e-11, 6.7e-11, 1.8e-9, 1.07e-8, 3.5e-9, 5.4e-8
+# Of a parameter in a step: the optimizer's update.
+_UPDATED = 3.5e-9
+# Of a job, of a cell of the dataset, of the network's inputs and of those that are numeric features, and of a parameter.
+_JOB, _READ, _PREPARED, _FEATURE, _STORED = 0.15, 4e-8, 1.3e-8, 6e-8, 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duration:
+    """Seconds: of an epoch, of all around the epochs, and of a job that trains all its epochs, or as long as it may."""
+
+    overhead: float
+    epoch: float
+    total: float
+
+
+def duration(spec: ResolvedSpec, *, slowness: float = 1.0) -> Duration:
+    """Of a job alone in its stack, on a machine that takes `slowness` times as long as the one that was measured."""
+    overhead, epoch = slowness * _overhead(spec), slowness * _epoch(spec)
+    training = spec.epochs * epoch
+    if spec.max_seconds is not None:
+        training = min(training, max(epoch, spec.max_seconds))
+    return Duration(overhead=overhead, epoch=epoch, total=overhead + training)
+
+
+def slowness_of(measured: Sequence[tuple[ResolvedSpec, float]]) -> float:
+    """How much longer jobs took than is estimated, from their seconds an epoch; 1 where there is none."""
+    return median(seconds / _epoch(spec) for spec, seconds in measured) if measured else 1.0
+
+
+def _epoch(spec: ResolvedSpec) -> float:
+    width = 2 if spec.precision == "fp64" else 1
+    steps = steps_per_epoch(spec)
+    shuffled = _SHUFFLED if steps > 1 else 0.0
+    rows = width * (_trained_rows(spec) + _judged_rows(spec)) + _scored(spec)
+    return shuffled + steps * _step(spec, width) + rows
+
+
+def _step(spec: ResolvedSpec, width: int) -> float:
+    """What does not depend on the rows of a batch."""
+    normalized = spec.network.normalization != "none"
+    layers = (len(spec.layers) - 1) * normalized
+    fronted = front_of_spec(spec) is not None
+    return _STEP + _FRONT * fronted + _BY_AUTOGRAD * layers + _UPDATED * width * spec.parameters
+
+
+def _trained_rows(spec: ResolvedSpec) -> float:
+    """Forth and back through all networks; an embedding is looked up, not multiplied."""
+    multiplied = spec.parameters - spec.networks * sum(table.size for table in spec.embeddings)
+    unit = _UNIT + _NORMALIZED * (spec.network.normalization != "none") + _DROPPED * (_drops(spec))
+    return spec.train_rows * (_TRAINED * multiplied + unit * spec.networks * sum(spec.layers[1:-1]))
+
+
+def _judged_rows(spec: ResolvedSpec) -> float:
+    """Forth: with folds each row through the network that has not seen it, else through all; by plain first layers."""
+    folded = spec.judged_rows > spec.validation_rows
+    plain = sum((inputs + 1) * outputs for inputs, outputs in pairwise(spec.layers))
+    return _JUDGED * spec.judged_rows * plain * (1 if folded else spec.networks)
+
+
+def _drops(spec: ResolvedSpec) -> bool:
+    rates = spec.network.dropout
+    return any(rates) if isinstance(rates, list) else rates > 0
+
+
+def _scored(spec: ResolvedSpec) -> float:
+    return _SCORED * spec.judged_rows * max(2, spec.layers[-1])
+
+
+def _overhead(spec: ResolvedSpec) -> float:
+    """Reading and preparing the rows, and storing what was learned."""
+    rows = spec.train_rows + spec.validation_rows + spec.test_rows
+    front = front_of_spec(spec)
+    features = front.columns * front.features if front else 0
+    cells = _READ * (len(spec.features) + 1) + _PREPARED * (columns_of(spec) + spec.layers[-1]) + _FEATURE * features
+    return _JOB + rows * cells + _STORED * spec.parameters
