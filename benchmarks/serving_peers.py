@@ -2,23 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
-import venv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environments import REPOSITORY, place_of, prepared, told
 from benchmarks.serving_ours import Job
 from benchmarks.serving_requests import MLFLOW, PLAIN, V2, Form
 from benchmarks.serving_server import Server, free_port, started
-
-REPOSITORY = Path(__file__).parents[1]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trainyard-benchmarks"
-_STAMP = "benchmark-packages"
 
 Command = Callable[[Path, int, Path], list[str]]
 
@@ -38,7 +32,7 @@ class Peer:
     @property
     def environment(self) -> Path:
         """Its virtual environment, in the user's cache folder."""
-        return CACHE / f"{self.name.lower()}-{sys.version_info.minor}"
+        return place_of(self.name)
 
 
 def _tutorial(bin: Path, port: int, _: Path) -> list[str]:
@@ -57,7 +51,7 @@ def _mlserver(bin: Path, port: int, folder: Path) -> list[str]:
 
 def _mlflow(bin: Path, port: int, folder: Path) -> list[str]:
     saved = folder / "model"
-    _told(bin / "python", "-m", "benchmarks.peers.mlflow_model", saved, environment=_settings(bin, folder))
+    told(bin / "python", "-m", "benchmarks.peers.mlflow_model", saved, environment=_settings(bin, folder))
     command = [str(bin / "mlflow"), "models", "serve", "--model-uri", str(saved), "--env-manager", "local"]
     return [*command, "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
 
@@ -84,24 +78,7 @@ PEERS = (
 
 def prepare(peer: Peer) -> None:
     """Make its environment where it is not there yet."""
-    place, wanted = peer.environment, "\n".join(peer.packages)
-    stamp = place / _STAMP
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    print(f"Installing {', '.join(peer.packages)} and torch into {place} (0.6 to 1.2 GB).", flush=True)
-    if not (place / "bin/pip").exists():
-        venv.create(place, with_pip=True)
-    torch = _told(REPOSITORY / "scripts/torch", place / "bin/python").strip()
-    _told(place / "bin/pip", "install", "--quiet", "numpy", torch, *peer.packages)
-    stamp.write_text(wanted)
-
-
-def _told(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """What a command prints; RuntimeError with its last words where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | (environment or {}))
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-500:])
-    return done.stdout
+    prepared(peer.name, peer.packages)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class Memory(Answer):
 
 
 class Duration(Answer):
-    """Seconds on a CPU: of an epoch, of all around the epochs, and `total` to `epochs` or `max_seconds`, whichever comes first.
+    """Seconds on a CPU: of an epoch, around the epochs, and `total` to `epochs` or `max_seconds`, whichever comes first.
 
     `measured_jobs` are earlier jobs of the project by whose pace they were corrected; with none they are those of an ordinary
     processor. Early stopping cannot be foreseen.

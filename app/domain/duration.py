@@ -21,13 +21,15 @@ _SHUFFLED, _STEP, _FRONT, _BY_AUTOGRAD = 2.5e-4, 2.6e-5, 1.9e-4, 1.1e-4
 _TRAINED, _JUDGED, _UNIT, _NORMALIZED, _DROPPED, _SCORED = 3.2e-11, 6.7e-11, 1.8e-9, 1.07e-8, 3.5e-9, 5.4e-8
 # Of a parameter in a step: the optimizer's update.
 _UPDATED = 3.5e-9
+# How often best and last are measured and stored while a job trains (the default of TRAINYARD_CHECKPOINT_SECONDS).
+_SAVED_EVERY = 30.0
 # Of a job, of a cell of the dataset, of the network's inputs and of those that are numeric features, and of a parameter.
 _JOB, _READ, _PREPARED, _FEATURE, _STORED = 0.15, 4e-8, 1.3e-8, 6e-8, 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Duration:
-    """Seconds: of an epoch, of all around the epochs, and of a job that trains all its epochs, or as long as it may."""
+    """Seconds: of an epoch with its share of the checkpoints, of all before and after the epochs, and of the whole job."""
 
     overhead: float
     epoch: float
@@ -35,12 +37,16 @@ class Duration:
 
 
 def duration(spec: ResolvedSpec, *, slowness: float = 1.0) -> Duration:
-    """Of a job alone in its stack, on a machine that takes `slowness` times as long as the one that was measured."""
-    overhead, epoch = slowness * _overhead(spec), slowness * _epoch(spec)
+    """Of a job alone in its stack, on a machine that takes `slowness` times as long as the one that was measured.
+
+    It trains all its epochs, or as long as it may, by the clock that stands still while checkpoints are stored.
+    """
+    saving, epoch = slowness * _saving(spec), slowness * _epoch(spec)
+    overhead, shared = slowness * _preparation(spec) + saving, 1 + saving / _SAVED_EVERY
     training = spec.epochs * epoch
     if spec.max_seconds is not None:
         training = min(training, max(epoch, spec.max_seconds))
-    return Duration(overhead=overhead, epoch=epoch, total=overhead + training)
+    return Duration(overhead=overhead, epoch=shared * epoch, total=overhead + shared * training)
 
 
 def slowness_of(measured: Sequence[tuple[ResolvedSpec, float]]) -> float:
@@ -87,10 +93,15 @@ def _scored(spec: ResolvedSpec) -> float:
     return _SCORED * spec.judged_rows * max(2, spec.layers[-1])
 
 
-def _overhead(spec: ResolvedSpec) -> float:
-    """Reading and preparing the rows, and storing what was learned."""
-    rows = spec.train_rows + spec.validation_rows + spec.test_rows
-    front = front_of_spec(spec)
+def _preparation(spec: ResolvedSpec) -> float:
+    """Reading the rows, fitting and scaling them."""
+    rows, front = spec.train_rows + spec.validation_rows + spec.test_rows, front_of_spec(spec)
     features = front.columns * front.features if front else 0
     cells = _READ * (len(spec.features) + 1) + _PREPARED * (columns_of(spec) + spec.layers[-1]) + _FEATURE * features
-    return _JOB + rows * cells + _STORED * spec.parameters
+    return _JOB + rows * cells
+
+
+def _saving(spec: ResolvedSpec) -> float:
+    """All metrics of best and last, and their files; a temperature is fitted to the same predictions once more."""
+    measured = 3.5 if spec.calibration == "temperature" else 2
+    return measured * (_judged_rows(spec) + _scored(spec)) + _STORED * spec.parameters

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from benchmarks.quality import Score, ratios, references
+from benchmarks.quality_bagged import smallest, write
 from benchmarks.quality_sets import SetOfRows, deal, parts, sets_of
 
 
@@ -61,3 +62,20 @@ def test_methods_are_compared_over_what_both_have(tmp_path: Path) -> None:
     compared = ratios(found, references(tmp_path), "m")
 
     assert compared == pytest.approx({"error": math.sqrt(0.5), "log-loss": 0.5, "CPU": math.sqrt(1 / 8)})
+
+
+def test_the_smallest_sets_keep_their_order() -> None:
+    sets = [SetOfRows(name, "binary", "target", rows_of(rows, classes=2)) for name, rows in (("a", 30), ("b", 10), ("c", 20))]
+
+    assert [one.name for one in smallest(sets, 2)] == ["b", "c"]
+
+
+def test_a_bagged_peer_is_given_the_rows_of_our_recipes_and_what_they_are(tmp_path: Path) -> None:
+    rows = deal(SetOfRows("x", "binary", "target", rows_of(50, classes=2).with_columns(text=pl.lit("t"))), 0)
+
+    write(rows, tmp_path)
+
+    assert pl.read_csv(tmp_path / "known.csv").equals(rows.known)
+    assert pl.read_csv(tmp_path / "test.csv").equals(rows.test)
+    described = json.loads((tmp_path / "set.json").read_text())
+    assert described == {"task": "binary", "target": "target", "categorical": ["text"]}
