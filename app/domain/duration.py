@@ -71,17 +71,21 @@ def _step(spec: ResolvedSpec, width: int) -> float:
 
 
 def _trained_rows(spec: ResolvedSpec) -> float:
-    """Forth and back through all networks; an embedding is looked up, not multiplied."""
+    """Forth and back through all networks, with folds each row through all but one; an embedding is looked up, not multiplied."""
     multiplied = spec.parameters - spec.networks * sum(table.size for table in spec.embeddings)
     unit = _UNIT + _NORMALIZED * (spec.network.normalization != "none") + _DROPPED * (_drops(spec))
-    return spec.train_rows * (_TRAINED * multiplied + unit * spec.networks * sum(spec.layers[1:-1]))
+    through = (spec.networks - 1) / spec.networks if _is_folded(spec) else 1.0
+    return through * spec.train_rows * (_TRAINED * multiplied + unit * spec.networks * sum(spec.layers[1:-1]))
 
 
 def _judged_rows(spec: ResolvedSpec) -> float:
     """Forth: with folds each row through the network that has not seen it, else through all; by plain first layers."""
-    folded = spec.judged_rows > spec.validation_rows
     plain = sum((inputs + 1) * outputs for inputs, outputs in pairwise(spec.layers))
-    return _JUDGED * spec.judged_rows * plain * (1 if folded else spec.networks)
+    return _JUDGED * spec.judged_rows * plain * (1 if _is_folded(spec) else spec.networks)
+
+
+def _is_folded(spec: ResolvedSpec) -> bool:
+    return spec.judged_rows > spec.validation_rows
 
 
 def _drops(spec: ResolvedSpec) -> bool:
