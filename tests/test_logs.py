@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.persistence.database import Database
 from tests.servers.cluster import cluster
+from tests.servers.plain import NOBODY
 from tests.servers.processes import end, free_port, wait_until
 from tests.servers.service import PERIODS
 
@@ -131,7 +132,7 @@ def test_a_job_is_followed_by_its_request_from_the_api_to_the_training_process(
         api = parts.start("api", ["trainyard", "api"])
         worker = parts.start("worker", ["trainyard", "worker"])
         parts.wait_until_healthy("api", ["trainyard", "api", "--check"])
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=90) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, verify=NOBODY) as client:
             dataset = client.post("/v1/datasets", json={"sample": "iris"}).json()["id"]
             spec = {"dataset": dataset, "target": "species", "epochs": 3}
             job = client.post("/v1/jobs", json=spec, headers={"X-Request-ID": "mine-1"}).json()["id"]

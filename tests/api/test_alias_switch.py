@@ -13,6 +13,7 @@ import pytest
 
 from tests.api.registry import ROWS, checkpoints, delete, job_of, move, named
 from tests.api.service import Service, assert_problem
+from tests.servers.plain import NOBODY
 from tests.servers.processes import free_port, listens, running, wait_until
 
 SWITCHES, CALLERS, BETWEEN = 12, 2, 3
@@ -28,7 +29,7 @@ def other(lasting: Service) -> Iterator[Service]:
     environment = {f"TRAINYARD_{name}": str(value) for name, value in about.items()}
     with running([sys.executable, "-m", "trainyard", "api"], log=log, environment=environment) as process:
         wait_until(lambda: listens(port) or process.poll() is not None, seconds=60, what=f"an API, see {log}")
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=NOBODY) as client:
             yield Service(settings, lasting.database, client, lasting.server)
 
 
@@ -74,7 +75,7 @@ def load(services: list[Service], switch: Switch) -> Iterator[list[Caller]]:
     """Callers of both processes, each on a connection of its own."""
     stop = Event()
     urls = [service.client.base_url for service in services for _ in range(CALLERS)]
-    callers = [Caller(httpx2.Client(base_url=url, timeout=30), switch, stop) for url in urls]
+    callers = [Caller(httpx2.Client(base_url=url, timeout=30, verify=NOBODY), switch, stop) for url in urls]
     with ThreadPoolExecutor(len(callers)) as pool:
         calls: list[Future[None]] = [pool.submit(caller.call) for caller in callers]
         try:

@@ -13,6 +13,7 @@ import pytest
 
 from app.domain.job import StopReason
 from tests.api.service import NO_BROKER, Service, Trained, assert_problem, pointers
+from tests.servers.plain import NOBODY
 from tests.servers.processes import free_port, wait_until_listening
 from tests.servers.processes import running as server_process
 
@@ -188,7 +189,7 @@ def test_many_streams_are_woken_by_one_change(small: Service) -> None:
 
     def follow() -> None:
         with (
-            httpx2.Client(base_url=small.client.base_url, timeout=30) as client,
+            httpx2.Client(base_url=small.client.base_url, timeout=30, verify=NOBODY) as client,
             client.stream("GET", f"/v1/jobs/{id}/stream") as answer,
         ):
             events = told(answer.iter_lines())
@@ -244,7 +245,7 @@ def test_at_sigterm_open_streams_and_waits_end_and_the_process_with_them(sqlite_
     }
     with server_process(command, log=log, environment=environment) as process:
         wait_until_listening(process, port, log=log)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=NOBODY) as client:
             dataset = client.post("/v1/datasets", json={"sample": "iris"}).json()["id"]
             job = client.post("/v1/jobs", json={"dataset": dataset, "target": "species"}).json()["id"]
             with client.stream("GET", f"/v1/jobs/{job}/stream") as answer:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from app.upkeep.stale import marked
+from tests.servers.plain import NOBODY
 from tests.servers.processes import command_line, free_port
 from tests.servers.service import Service
 from trainyard import Client, TrainyardProblem
@@ -115,7 +116,7 @@ def test_jobs_are_listed_by_what_holds_of_them(client: Client) -> None:
 def test_a_plan_knows_what_the_training_process_may_use(service: Service, client: Client) -> None:
     plan = client.plan({**SPEC, "dataset": client.sample("iris")["id"]})
 
-    [worker] = httpx2.get(f"{service.url}/v1/system").json()["workers"]
+    [worker] = httpx2.get(f"{service.url}/v1/system", verify=NOBODY).json()["workers"]
     assert worker["memory"] > 0
     assert plan["memory"] is not None
     assert plan["memory"]["budget"] == worker["memory"]

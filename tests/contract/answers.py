@@ -7,6 +7,7 @@ from functools import cache
 import httpx2
 
 from tests.contract.document import OPERATIONS, Json, Operation, faults, resolved
+from tests.servers.plain import NOBODY
 
 # How errors must not speak: the words of libraries.
 FOREIGN = re.compile(r"Input should|Value error|pydantic|validation error|\bNone\b|Traceback")
@@ -15,7 +16,7 @@ PROBLEM = "application/problem+json"
 
 def client(url: str, *, seconds: float, headers: Mapping[str, str] | None = None) -> httpx2.Client:
     """A client that does so with every answer."""
-    return httpx2.Client(base_url=url, timeout=seconds, headers=headers, event_hooks={"response": [hold]})
+    return httpx2.Client(base_url=url, timeout=seconds, headers=headers, event_hooks={"response": [hold]}, verify=NOBODY)
 
 
 def hold(answer: httpx2.Response) -> None:

@@ -10,6 +10,7 @@ from app.queueing.names import CPU_QUEUE, TASK
 from tests.faults.invariants import check
 from tests.faults.soak import forged
 from tests.faults.subject import SPEC, Subject, kill_group
+from tests.servers.plain import NOBODY
 from trainyard import Client
 
 QUICK = {**SPEC, "epochs": 60}
@@ -48,7 +49,7 @@ def test_while_the_broker_is_frozen_jobs_are_accepted_at_once_and_trained_later(
     served.proxy.go_dark()
     with Client(served.url, timeout=5) as hurried:
         ids = [served.submit(hurried, {**QUICK, "dataset": iris}) for _ in range(20)]
-    ready = httpx2.get(f"{served.url}/readyz", timeout=30)
+    ready = httpx2.get(f"{served.url}/readyz", timeout=30, verify=NOBODY)
     served.proxy.come_back()
 
     ended = served.settle(client, ids)

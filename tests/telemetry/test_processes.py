@@ -11,6 +11,7 @@ import httpx2
 
 from tests.api.metrics import samples, value
 from tests.servers.cluster import Cluster, cluster
+from tests.servers.plain import NOBODY
 from tests.servers.processes import command_line, end, free_port, wait_until
 from tests.servers.service import PERIODS
 from trainyard import Client
@@ -51,7 +52,7 @@ def url(parts: Cluster) -> str:
 
 def read(parts: Cluster) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """A scrape, on a connection of its own."""
-    return samples(httpx2.get(f"{url(parts)}/metrics", timeout=30))
+    return samples(httpx2.get(f"{url(parts)}/metrics", timeout=30, verify=NOBODY))
 
 
 def listed(parts: Cluster) -> float:
@@ -61,7 +62,7 @@ def listed(parts: Cluster) -> float:
 def ask(parts: Cluster) -> None:
     """Many requests, each on a connection of its own, so that both processes answer some."""
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: httpx2.get(f"{url(parts)}/v1/datasets", timeout=30), range(REQUESTS)))
+        answers = list(pool.map(lambda _: httpx2.get(f"{url(parts)}/v1/datasets", timeout=30, verify=NOBODY), range(REQUESTS)))
     assert {answer.status_code for answer in answers} == {200}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.plugins import install
 from tests.servers.cluster import Cluster, cluster
+from tests.servers.plain import NOBODY
 from tests.servers.processes import free_port, wait_until
 from tests.servers.service import PERIODS
 from trainyard import Client, TrainyardProblem
@@ -35,7 +36,7 @@ def plugged(sqlite_url: str, valkey_url: str, tmp_path: Path) -> Iterator[Cluste
 
 
 def workers_of(url: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx2.get(f"{url}/v1/system").json()["workers"]
+    found: list[dict[str, Any]] = httpx2.get(f"{url}/v1/system", verify=NOBODY).json()["workers"]
     return found
 
 
