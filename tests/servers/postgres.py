@@ -21,6 +21,8 @@ from tests.servers.processes import free_port, running, wait_until
 URL_VARIABLE = "TRAINYARD_TEST_POSTGRES_URL"
 COMMON = ("max_connections=200", "listen_addresses=127.0.0.1")
 FAST = (*COMMON, "fsync=off", "full_page_writes=off", "synchronous_commit=off")
+IN_MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 * 1024**3
 # What was committed outlives the server, though not the machine.
 OUTLIVING = (*COMMON, "fsync=off", "full_page_writes=on", "synchronous_commit=on")
 
@@ -49,7 +51,7 @@ class Server:
 
     def __init__(self, binaries: Path, *, settings: Sequence[str] = FAST) -> None:
         self._user, self._port = unprivileged_user(), free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="trainyard-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="trainyard-pg-", dir=_quick_folder()))
         self.url = f"postgresql+psycopg://trainyard@127.0.0.1:{self._port}/postgres"
         binaries = _readable(binaries, self.folder, self._user)
         _initialize(binaries, self.folder, self._user)
@@ -75,6 +77,13 @@ def postgres(binaries: Path) -> Iterator[str]:
             yield server.url
     finally:
         shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def _quick_folder() -> Path | None:
+    """In memory where there is room: a database is 300 files, and a disk's file system takes 0.1 s to make and remove them."""
+    if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+        return IN_MEMORY
+    return None
 
 
 def _readable(binaries: Path, folder: Path, user: int | None) -> Path:
@@ -114,7 +123,9 @@ def create_database(server: str, *, template: str = "template1") -> str:
     """A new database as a copy of another; its URL."""
     name = f"trainyard_{uuid4().hex[:16]}"
     with _administer(server) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # Since 15 each page goes through the log unless told otherwise: half of the time.
+        strategy = "STRATEGY FILE_COPY" if connection.info.server_version >= 150000 else ""
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}')
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
