@@ -3,7 +3,9 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, update
 
@@ -22,6 +24,7 @@ from app.persistence.jobs import NewJob
 from app.persistence.rows import CheckpointRow, DatasetRow, EventRow, JobRow, RecoveryRow
 from app.persistence.tables import jobs as jobs_table
 from app.storage.folder import Folder
+from app.tabular.description import Description
 from app.tabular.limits import Limits
 from app.tabular.reading import describe_upload
 from tests.plugins import LOSSES
@@ -39,6 +42,16 @@ SPEC: dict[str, object] = {
     "seed": 7,
     "pack": False,
 }
+
+
+@cache
+def read(csv: str) -> tuple[bytes, Description]:
+    """The Parquet file and the description of an upload: the same for all tests of a process, reading takes one each."""
+    with TemporaryDirectory() as folder:
+        upload, parquet = Path(folder) / "upload.csv", Path(folder) / "data.parquet"
+        upload.write_text(csv)
+        found = describe_upload(upload, format="csv", destination=parquet, limits=Limits())
+        return parquet.read_bytes(), found
 
 
 class Killed(BaseException):
@@ -60,9 +73,9 @@ class Yard:
         self.dataset = self.upload(CSV)
 
     def upload(self, csv: str) -> str:
-        upload, parquet, id = self.folder / "upload.csv", self.folder / "data.parquet", new_id("ds")
-        upload.write_text(csv)
-        found = describe_upload(upload, format="csv", destination=parquet, limits=Limits())
+        parquet, id = self.folder / "data.parquet", new_id("ds")
+        stored, found = read(csv)
+        parquet.write_bytes(stored)
         columns = [column.model_dump(mode="json") for column in found.columns]
         self.storage.put_file(dataset_key(id), parquet)
         new = NewDataset(
