@@ -1,4 +1,4 @@
-"""The API process: `python -m app.server app.main:create_app`."""
+"""The API process: `python -m app.server app.start:create_app` loads this module and calls `create_app`."""
 
 import asyncio
 import gc

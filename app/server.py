@@ -1,4 +1,4 @@
-"""`python -m app.server app.main:create_app`: uvicorn, with what an application of ours needs of it."""
+"""`python -m app.server app.start:create_app`: uvicorn, with what an application of ours needs of it."""
 
 import argparse
 

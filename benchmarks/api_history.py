@@ -32,7 +32,7 @@ def measure(*, epochs: int, streams: int, repeats: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * streams)), hard))
     with running_service() as service, service.client() as client:
         dataset = client.post("/v1/datasets", json={"sample": "iris"}).raise_for_status().json()["id"]
-        api = next(pid for pid, command in process_tree(service.process.pid).items() if "app.main:create_app" in command)
+        api = next(pid for pid, command in process_tree(service.process.pid).items() if "app.start:create_app" in command)
         samples(client, finished(client, dataset, epochs), repeats, api)
         job = submit(client, dataset, epochs=10_000_000)
         asyncio.run(follow(service, client, job, streams=streams, api=api))

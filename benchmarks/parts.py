@@ -44,7 +44,7 @@ def api(folder: Path, redis_url: str, *, processes: int = 1) -> Iterator[httpx2.
     settings = {"TRAINYARD_DATA": str(folder), "TRAINYARD_REDIS_URL": redis_url}
     trainyard = str(Path(sys.executable).with_name("trainyard"))
     subprocess.run([trainyard, "migrate"], env=os.environ | settings, check=True, stderr=subprocess.DEVNULL)
-    with serving("app.main:create_app", processes=processes, **settings) as client:
+    with serving("app.start:create_app", processes=processes, **settings) as client:
         yield client
 
 
@@ -61,7 +61,7 @@ def serving(factory: str, *, processes: int = 1, **environment: str) -> Iterator
     with listen("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     command = api_command(workers=processes, bind=("--host", "127.0.0.1", "--port", str(port)))
-    command = tuple(factory if part == "app.main:create_app" else part for part in command)
+    command = tuple(factory if part == "app.start:create_app" else part for part in command)
     with running(command, **environment), httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         until(lambda: _is_listening(client))
         yield client

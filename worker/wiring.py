@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from app.loading import collector_at_rest
 from app.persistence.database import Database
 from app.settings import Settings
 from app.storage.opening import open_storage
@@ -34,8 +35,9 @@ def process_name(pid: int) -> str:
 def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[], None]) -> None:
     """Build and warm up this child's trainer; a child that takes the place of a dead one has its slot, and so its GPU."""
     _bind(gpu_of(slot))
-    from worker.pulse import Periods
-    from worker.trainer import Trainer
+    with collector_at_rest():
+        from worker.pulse import Periods
+        from worker.trainer import Trainer
 
     chosen, device = settings(), _device()
     periods = Periods(

@@ -1,4 +1,4 @@
-"""The reading process: `python -m app.tabular.ingest` turns an uploaded file into typed Parquet and a description.
+"""The reading process: `python -m app.tabular.reader` turns an uploaded file into typed Parquet and a description.
 
 A request (JSON) comes on standard input; the answer, an `Outcome`, goes to standard output. What the file holds can harm
 this process only: its memory is bounded, and it dies with the process that started it.
@@ -53,7 +53,3 @@ def main() -> None:
     except MemoryError:
         outcome = Outcome(refusal=Refused.size("reading the file takes more memory than the limit.").refusal)
     sys.stdout.write(outcome.model_dump_json())
-
-
-if __name__ == "__main__":
-    main()

@@ -131,7 +131,7 @@ def _child(request: IngestRequest) -> Outcome:
     """Runs the reading process; the ways in which it can die are refusals too."""
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": search, "POLARS_MAX_THREADS": "2"}
-    command = [sys.executable, "-m", "app.tabular.ingest"]
+    command = [sys.executable, "-m", "app.tabular.reader"]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module; what the caller sent travels as data
             command,

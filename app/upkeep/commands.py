@@ -11,7 +11,7 @@ DESCRIPTORS = MAX_CONNECTIONS + 1024
 
 def api_command(*, workers: int, bind: tuple[str, ...]) -> tuple[str, ...]:
     """So many processes on one address or inherited socket."""
-    return (sys.executable, "-m", "app.server", "app.main:create_app", *bind, "--workers", str(workers))
+    return (sys.executable, "-m", "app.server", "app.start:create_app", *bind, "--workers", str(workers))
 
 
 def worker_command(*, slots: int, queues: str) -> tuple[str, ...]:
