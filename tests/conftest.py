@@ -1,5 +1,6 @@
 """Fixtures for every test: real servers, and a fresh migrated database on each of the two kinds."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -32,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     configure_logs("info")  # not structlog's own way, which draws every frame's variables and so holds them
+    gc.disable()  # while all code is loaded, as app.loading has it
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
