@@ -1,4 +1,4 @@
-"""Services under test on each database: one for all tests of a process, made whole again before each."""
+"""Services under test on each database: one for all tests of a process here, made whole again before each."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from trainyard import Client
 ON_EACH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.faults)]
 
 
-@pytest.fixture(scope="session", params=ON_EACH)
+@pytest.fixture(scope="package", params=ON_EACH)
 def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """A service with two workers."""
     folder = tmp_path_factory.mktemp("faults")
@@ -61,7 +61,7 @@ def client(served: Subject) -> Iterator[Client]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def iris(started: Subject) -> str:
     """The id of a dataset."""
     with Client(started.url) as client:
