@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi.routing import APIRoute
 
@@ -17,10 +17,10 @@ from app.api.request_log import REQUEST_ID, RequestLog, request_id_of
 from app.api.scopes import scope_of
 from app.api.services import Services
 from app.domain.caller import Caller
+from app.domain.errors import TrainyardError
 from app.domain.keys import Scope as KeyScope
 from app.services.choices import BEST, Thing
 
-Headers = Sequence[tuple[bytes, bytes]]
 AT_ONCE = "at_once"
 """Where the state of the application has it for app/api/protocol.py."""
 
@@ -33,6 +33,8 @@ _OPERATIONS: Mapping[str, tuple[Callable[..., Thing], Callable[[Call, Thing], Re
     "infer_version": (Thing.named, infer_at_once),
 }
 OPERATIONS = frozenset(_OPERATIONS)
+# Of a body that is waited for: what is larger is read in a thread.
+MOST_BYTES = 4 * 1024 * 1024
 # What the server or the framework does something about.
 _UNUSUAL = frozenset(
     {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"}
@@ -48,6 +50,16 @@ class _Operation:
     answer: Callable[[Call, Thing], Reply | None]
 
 
+class Begun(NamedTuple):
+    """A request whose head may be answered at once; its body is to come."""
+
+    operation: _Operation
+    path: str
+    names: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
+    caller: Caller
+
+
 class AtOnce:
     """Used on one event loop.
 
@@ -58,29 +70,38 @@ class AtOnce:
         self._services, self._access, self._log = services, access, log
         self._operations = [_operation(route) for route in routes if route.operation_id in OPERATIONS]
         self._endings = tuple({operation.path.rpartition("/")[2].encode() for operation in self._operations})
+        self._most_bytes = min(services.max_body_bytes, MOST_BYTES)
 
-    def may_answer(self, method: bytes, url: bytes, headers: Headers) -> bool:
-        """Whether it is worth while to wait for the body; of a request whose head is complete."""
+    def begin(self, method: bytes, url: bytes, scope: MutableMapping[str, Any]) -> Begun | None:
+        """Of a request whose head is complete; None where it is not worth while to wait for its body."""
         if method != b"POST" or not url.endswith(self._endings) or b"?" in url or b"%" in url:
-            return False
-        length = b""
-        for name, value in headers:
-            if name in _UNUSUAL:
-                return False
-            if name == b"content-length":
-                length = value
-        return length.isdigit() and int(length) <= self._services.max_body_bytes
-
-    def answer(self, scope: MutableMapping[str, Any], url: bytes, body: bytes) -> Reply | None:
-        """The answer, counted and noted in the log; None where it is not one to give at once."""
-        began, path, headers = time.perf_counter(), url.decode("ascii"), dict(scope["headers"])
+            return None
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit() or int(length) > self._most_bytes or not _UNUSUAL.isdisjoint(headers):
+            return None
         try:
-            operation, names = self._find(path)
-            caller = self._caller(scope, operation)
-            if caller is None:
-                return None
+            return self._begun(url.decode("ascii"), headers, scope)
+        except TrainyardError:  # it is met again on the ordinary way, and told there
+            return None
+
+    def _begun(self, path: str, headers: Mapping[bytes, bytes], scope: MutableMapping[str, Any]) -> Begun | None:
+        """None, too, for a caller who is not known, may not, or is counted, for which others have to be asked."""
+        caller = self._access.known(scope, self._services.keyring)
+        if caller is None or (caller.key_id is not None and self._services.rates.is_counting):
+            return None
+        for operation in self._operations:
+            if match := operation.pattern.match(path):
+                is_allowed = operation.scope is None or operation.scope in caller.scopes
+                return Begun(operation, path, match.groupdict(), headers, caller) if is_allowed else None
+        return None
+
+    def answer(self, begun: Begun, body: bytes) -> Reply | None:
+        """The answer, counted and noted in the log; None where it is not one to give at once."""
+        began, (operation, path, names, headers, caller) = time.perf_counter(), begun
+        try:
             reply = operation.answer(Call(headers, body, caller, self._services), operation.thing(**names))
-        except Exception:  # it is met again on the ordinary way, and told there
+        except Exception:  # as in `begin`, whatever it is
             return None
         if reply is not None:
             id = request_id_of(headers.get(REQUEST_ID, b""))
@@ -89,19 +110,6 @@ class AtOnce:
             self._services.instruments.answered("POST", operation.path, status=reply.status_code, seconds=seconds)
             self._log.note("POST", path, names.get("job_id"), request_id=id, status=reply.status_code, seconds=seconds)
         return reply
-
-    def _find(self, path: str) -> tuple[_Operation, dict[str, str]]:
-        for operation in self._operations:
-            if match := operation.pattern.match(path):
-                return operation, match.groupdict()
-        raise LookupError(path)
-
-    def _caller(self, scope: MutableMapping[str, Any], operation: _Operation) -> Caller | None:
-        """None for one who is not known, may not, or is counted, for which others have to be asked."""
-        caller = self._access.known(scope, self._services.keyring)
-        if caller is None or (operation.scope is not None and operation.scope not in caller.scopes):
-            return None
-        return None if caller.key_id is not None and self._services.rates.is_counting else caller
 
 
 def _operation(route: APIRoute) -> _Operation:

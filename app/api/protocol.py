@@ -1,57 +1,64 @@
 """HTTP as uvicorn speaks it, and beside it the shortest way: a request that needs no waiting is answered where it is read."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.api.at_once import AT_ONCE, AtOnce
+from app.api.at_once import AT_ONCE, AtOnce, Begun
 from app.api.replies import Reply
 
 
 class Protocol(HttpToolsProtocol):
     """A connection. Uvicorn makes a task and an application's call of each request: as much work as a prediction.
 
-    A request that may be answered at once is held until its body is there, if that comes in the same piece; else, and where it
-    is not answered after all, it goes uvicorn's way as if it had never been held.
+    A request that may be answered at once is held until its body is there. Where it is not answered after all it goes uvicorn's
+    way, as if it had never been held.
     """
-
-    _held: bytes | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
-
-    def data_received(self, data: bytes) -> None:
-        """The next piece."""
-        super().data_received(data)
-        if self._held is not None:
-            self._let_go()
+        self._begun: Begun | None = None
+        self._held: list[bytes] = []
 
     def on_headers_complete(self) -> None:
         """Of a request."""
-        if self._at_once is not None and self._is_plain() and self._at_once.may_answer(*self._head()):
-            self._held = b""
-        else:
+        if self._at_once is not None and self._is_plain():
+            scope = cast("MutableMapping[str, Any]", self.scope)
+            self._begun = self._at_once.begin(self.parser.get_method(), self.url, scope)
+        if self._begun is None:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of it."""
-        if self._held is None:
+        if self._begun is None:
             super().on_body(body)
         else:
-            self._held += body
+            self._held.append(body)
 
     def on_message_complete(self) -> None:
         """The end of a request."""
-        if self._at_once is not None and self._held is not None:
-            reply = self._at_once.answer(cast("MutableMapping[str, Any]", self.scope), self.url, self._held)
+        if self._at_once is not None and self._begun is not None:
+            self._held = [b"".join(self._held)]
+            reply = self._at_once.answer(self._begun, self._held[0])
             if reply is not None:
-                self._held = None
+                self._begun, self._held = None, []
                 self._write(reply)
                 return
             self._let_go()
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server ends; a request that has begun is answered first."""
+        if self._begun is not None:
+            self._let_go()
+        super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """With what is held."""
+        self._begun, self._held = None, []
+        super().connection_lost(exc)
 
     def _is_plain(self) -> bool:
         """Whether nothing but to answer it is to be done, and no answer is due before."""
@@ -61,16 +68,11 @@ class Protocol(HttpToolsProtocol):
         is_usual = parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         return is_alone and has_room and is_usual and not self.root_path
 
-    def _head(self) -> tuple[bytes, bytes, Sequence[tuple[bytes, bytes]]]:
-        return self.parser.get_method(), self.url, self.headers
-
     def _let_go(self) -> None:
-        held, self._held = self._held, None
-        if self.transport.is_closing():
-            return
+        held, self._held, self._begun = self._held, [], None
         super().on_headers_complete()
-        if held:
-            super().on_body(held)
+        for body in held:
+            super().on_body(body)
 
     def _write(self, reply: Reply) -> None:
         parts = [STATUS_LINE[reply.status_code]]

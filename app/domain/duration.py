@@ -71,7 +71,7 @@ def _step(spec: ResolvedSpec, width: int) -> float:
 
 
 def _trained_rows(spec: ResolvedSpec) -> float:
-    """Forth and back through all networks, with folds each row through all but one; an embedding is looked up, not multiplied."""
+    """Forth and back through all networks, of folds through all but one; an embedding is looked up, not multiplied."""
     multiplied = spec.parameters - spec.networks * sum(table.size for table in spec.embeddings)
     unit = _UNIT + _NORMALIZED * (spec.network.normalization != "none") + _DROPPED * (_drops(spec))
     through = (spec.networks - 1) / spec.networks if _is_folded(spec) else 1.0

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 
 from app.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from app.services.deadline import Deadline
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+# More would take the interpreter from each other, at every step of numpy again.
+THREADS = 2
 # Multiplications of a run that is not worth a thread: about a millisecond.
 ON_THE_LOOP = 20_000_000
 
@@ -74,6 +77,7 @@ class Predictions:
         self.sessions = sessions
         self._limits = limits or PredictionLimits()
         self._predicted = predicted
+        self._turns = CapacityLimiter(THREADS)
 
     def predict(self, source: Source, write: Callable[[Told], T], served: Served, *, deadline: Deadline | None = None) -> T:
         """The answer as `write` writes it; loads the checkpoint where it is not in memory.
@@ -95,10 +99,10 @@ class Predictions:
             ready = await self.ready_soon(served.checkpoint_id)
             _refuse_late(deadline)
         if not source.is_small:
-            return await asyncio.to_thread(self._predict, source, ready, write, served=served, deadline=deadline)
+            return await self._in_thread(partial(self._predict, source, ready, write, served=served, deadline=deadline))
         question = self._read(source, ready)
         answer = partial(self._answer, question, ready, write, served=served, deadline=deadline)
-        return answer() if _is_quick(question, ready) else await asyncio.to_thread(answer)
+        return answer() if _is_quick(question, ready) else await self._in_thread(answer)
 
     def predict_at_once(self, source: Source, write: Callable[[Told], T], served: Served) -> T | None:
         """As `predict_soon`, without any waiting; None where there would be some, and nothing was done then."""
@@ -109,6 +113,9 @@ class Predictions:
         if not _is_quick(question, ready):
             return None
         return self._answer(question, ready, write, served=served, deadline=Deadline(self._limits.seconds))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await to_thread.run_sync(work, limiter=self._turns)
 
     def load(self, checkpoint_id: str) -> None:
         """Have the checkpoint in memory; Damaged, or Conflict where its files are gone or of no use."""

@@ -17,8 +17,8 @@ _LIST, _OBJECT = "It should be a list.", "It should be an object."
 _LOOKS = 32
 
 
-# Bytes that are read in some milliseconds: not worth a thread.
-SMALL = 512 * 1024
+# Bytes that are read in some milliseconds: not worth a thread, in which they would hold the interpreter as long.
+SMALL = 2 * 1024 * 1024
 
 
 class JsonSource(NamedTuple):

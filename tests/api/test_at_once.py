@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.api.at_once import AT_ONCE
+from app.api.at_once import AT_ONCE, AtOnce
+from app.api.replies import Reply
 from tests.api.service import Service, Trained
 from tests.api.wire import Connection, connection, post
+from tests.servers.processes import wait_until
 from tests.serving.checkpoints import files
 from tests.serving.test_formats import COLUMNS, ONE
 
@@ -18,15 +20,19 @@ BODY = json.dumps({"rows": ONE.to_dicts()}).encode()
 PREDICT = "/predict"
 
 
-@pytest.fixture(scope="module")
-def path(shared: Service) -> str:
+def ready(service: Service) -> str:
     """Predicts with a job's checkpoint, which is in memory."""
-    shared.submit(priority=100)
-    worker = Trained(shared)
+    service.submit(priority=100)
+    worker = Trained(service)
     worker.checkpoint(5, "best", files=files(COLUMNS, seed=1).content)
     path = f"/v1/jobs/{worker.job.id}/predict"
-    assert shared.client.post(path, content=BODY, headers={"Content-Type": "application/json"}).status_code == 200
+    assert service.client.post(path, content=BODY, headers={"Content-Type": "application/json"}).status_code == 200
     return path
+
+
+@pytest.fixture(scope="module")
+def path(shared: Service) -> str:
+    return ready(shared)
 
 
 @pytest.fixture
@@ -52,13 +58,17 @@ def on_the_loop(service: Service, function: Callable[[], Any]) -> Any:
 
 
 def test_what_may_be_answered_at_once_is(shared: Service, path: str, expected: bytes) -> None:
-    at_once = shared.server.lifespan.state[AT_ONCE]
+    at_once: AtOnce = shared.server.lifespan.state[AT_ONCE]
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     scope = {"headers": headers, "client": ("127.0.0.1", 1)}
     shared.get("/v1/jobs")  # that there is no key was looked up just now
 
-    assert at_once.may_answer(b"POST", path.encode(), headers)
-    assert on_the_loop(shared, lambda: at_once.answer(scope, path.encode(), BODY)).body == expected
+    def answer() -> Reply | None:
+        begun = at_once.begin(b"POST", path.encode(), scope)
+        assert begun is not None
+        return at_once.answer(begun, BODY)
+
+    assert on_the_loop(shared, answer).body == expected
 
 
 def test_it_has_the_body_and_the_headers_that_the_framework_gives(path: str, wire: Connection) -> None:
@@ -79,6 +89,34 @@ def test_a_body_may_come_in_pieces(shared: Service, path: str, wire: Connection,
         wire.send(request[end:])
 
         assert wire.answer().body == expected
+
+
+@pytest.mark.parametrize("megabytes", [1, 3, 5])
+def test_a_body_may_be_large(path: str, wire: Connection, expected: bytes, megabytes: int) -> None:
+    wire.send(post(path, BODY + b" " * (megabytes << 20)))
+
+    assert wire.answer().body == expected
+
+
+def test_a_request_that_has_begun_is_answered_though_the_server_ends(small: Service) -> None:
+    request = post(ready(small), BODY)
+    with connection(small.client) as wire:
+        wire.send(request[:-5])
+        small.get("/livez")
+        small.server.should_exit = True
+        wait_until(lambda: not is_listening(small))
+        wire.send(request[-5:])
+
+        assert wire.answer().status == 200
+        assert wire.is_closed()
+
+
+def is_listening(service: Service) -> bool:
+    try:
+        with connection(service.client):
+            return True
+    except ConnectionRefusedError:
+        return False
 
 
 def test_requests_in_one_piece_are_answered_in_their_order(path: str, wire: Connection) -> None:

@@ -213,7 +213,8 @@ def test_a_key_needs_the_scope_to_read_and_is_refused_once_it_is_revoked(
             ]
             assert statuses == [200, 403, 401]
         service.client.delete(f"/v1/keys/{keys['read']['id']}")
-        assert_problem(service.client.post(path, json=ROWS, headers=bearer(keys["read"]["secret"])), 401, "unauthorized")
+        for path in (f"/v1/jobs/{id}/predict", f"/v1/jobs/{id}/predict?checkpoint=best"):
+            assert_problem(service.client.post(path, json=ROWS, headers=bearer(keys["read"]["secret"])), 401, "unauthorized")
 
 
 def test_a_deleted_job_predicts_nothing_at_once(service: Service) -> None:

@@ -13,7 +13,7 @@ from app.serving.v2.tensors import Tensor
 
 FEATURES = "features"
 # Binary values are taken as they are, so only their number counts.
-SMALL_BINARY = 8 * SMALL
+SMALL_BINARY = 2 * SMALL
 
 
 class InferSource:
