@@ -16,6 +16,7 @@ from app.api.replies import Reply
 from app.api.request_log import REQUEST_ID, RequestLog, request_id_of
 from app.api.scopes import scope_of
 from app.api.services import Services
+from app.api.turns import Turns
 from app.domain.caller import Caller
 from app.domain.errors import TrainyardError
 from app.domain.keys import Scope as KeyScope
@@ -35,6 +36,8 @@ _OPERATIONS: Mapping[str, tuple[Callable[..., Thing], Callable[[Call, Thing], Re
 OPERATIONS = frozenset(_OPERATIONS)
 # Of a body that is waited for: what is larger is read in a thread.
 MOST_BYTES = 4 * 1024 * 1024
+# Of a body that is read as soon as it is there: what is larger takes a turn of the loop for itself.
+QUICK_BYTES = 64 * 1024
 # What the server or the framework does something about.
 _UNUSUAL = frozenset(
     {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"}
@@ -71,6 +74,7 @@ class AtOnce:
         self._operations = [_operation(route) for route in routes if route.operation_id in OPERATIONS]
         self._endings = tuple({operation.path.rpartition("/")[2].encode() for operation in self._operations})
         self._most_bytes = min(services.max_body_bytes, MOST_BYTES)
+        self.turns = Turns()
 
     def begin(self, method: bytes, url: bytes, scope: MutableMapping[str, Any]) -> Begun | None:
         """Of a request whose head is complete; None where it is not worth while to wait for its body."""

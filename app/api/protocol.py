@@ -1,11 +1,12 @@
 """HTTP as uvicorn speaks it, and beside it the shortest way: a request that needs no waiting is answered where it is read."""
 
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.api.at_once import AT_ONCE, AtOnce, Begun
+from app.api.at_once import AT_ONCE, QUICK_BYTES, AtOnce, Begun
 from app.api.replies import Reply
 
 
@@ -21,6 +22,7 @@ class Protocol(HttpToolsProtocol):
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
         self._begun: Begun | None = None
         self._held: list[bytes] = []
+        self._due: tuple[Begun, bytes] | None = None
 
     def on_headers_complete(self) -> None:
         """Of a request."""
@@ -39,15 +41,37 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The end of a request."""
-        if self._at_once is not None and self._begun is not None:
-            self._held = [b"".join(self._held)]
-            reply = self._at_once.answer(self._begun, self._held[0])
-            if reply is not None:
-                self._begun, self._held = None, []
-                self._write(reply)
-                return
+        if self._at_once is None or self._begun is None:
+            super().on_message_complete()
+            return
+        body = b"".join(self._held)
+        if len(body) > QUICK_BYTES:
+            self._due = self._begun, body
+            self._let_go()  # it has its place before those behind it, and takes its turn instead of a task
+        elif reply := self._at_once.answer(self._begun, body):
+            self._begun, self._held = None, []
+            self._write(reply)
+        else:
             self._let_go()
-        super().on_message_complete()
+            super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        due, self._due = self._due, None
+        if self._at_once is None or due is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._at_once.turns.take(partial(self._answer_in_turn, self._at_once, *due, cycle=cycle, app=app))
+
+    def _answer_in_turn(self, at_once: AtOnce, begun: Begun, body: bytes, *, cycle: RequestResponseCycle, app: Any) -> None:
+        is_usual = cycle.keep_alive and not cycle.disconnected and not self.flow.write_paused
+        reply = at_once.answer(begun, body) if is_usual else None
+        if reply is None:
+            cycle.body, cycle.more_body = bytearray(body), False
+            cycle.message_event.set()
+            super()._start_asgi_task(cycle, app)
+        else:
+            cycle.response_started = cycle.response_complete = True
+            self._write(reply)
 
     def shutdown(self) -> None:
         """The server ends; a request that has begun is answered first."""
@@ -69,7 +93,7 @@ class Protocol(HttpToolsProtocol):
         return is_alone and has_room and is_usual and not self.root_path
 
     def _let_go(self) -> None:
-        held, self._held, self._begun = self._held, [], None
+        held, self._held, self._begun = [] if self._due else self._held, [], None
         super().on_headers_complete()
         for body in held:
             super().on_body(body)
