@@ -99,6 +99,7 @@ async def _running(settings: Settings, app: FastAPI, *, access: Access, log: Req
         parts.housekeeper.start()
         parts.janitor.start()
         parts.forgetter.start()
+        parts.warmer.start()
         # What is there now stays: without it reading 10 000 epochs has the collector walk through all imported code, 100 ms.
         gc.freeze()
         async with _watching(parts):
@@ -107,6 +108,7 @@ async def _running(settings: Settings, app: FastAPI, *, access: Access, log: Req
         await to_thread.run_sync(parts.housekeeper.stop)
         await to_thread.run_sync(parts.janitor.stop)
         await to_thread.run_sync(parts.forgetter.stop)
+        await to_thread.run_sync(parts.warmer.stop)
     finally:
         try:
             await parts.rates.close()

@@ -56,6 +56,7 @@ from app.upkeep.housekeeper import Housekeeper
 from app.upkeep.janitor import Janitor
 from app.upkeep.machine import memory_budget
 from app.upkeep.periodically import Periodically
+from app.upkeep.warming import Warmer
 
 SILENT_HEARTBEATS = 6
 
@@ -71,6 +72,7 @@ class Parts:
     housekeeper: Housekeeper
     janitor: Periodically
     forgetter: Periodically
+    warmer: Periodically
     meters: Meters
     services: Services
 
@@ -106,6 +108,7 @@ def build(settings: Settings) -> Parts:
         housekeeper=housekeeper,
         janitor=Periodically(janitor.sweep, name="janitor", period=settings.janitor_seconds),
         forgetter=_forgetter(database, services, period=settings.housekeeping_seconds),
+        warmer=_warmer(database, services, period=settings.housekeeping_seconds),
         meters=meters,
         services=services,
     )
@@ -113,6 +116,11 @@ def build(settings: Settings) -> Parts:
 
 def _forgetter(database: Database, services: Services, *, period: float) -> Periodically:
     return Periodically(Forgetter(database, services.predictions.sessions).sweep, name="forgetter", period=period)
+
+
+def _warmer(database: Database, services: Services, *, period: float) -> Periodically:
+    predictions = services.predictions
+    return Periodically(Warmer(database, predictions.sessions, predictions).sweep, name="warmer", period=period)
 
 
 def serve(

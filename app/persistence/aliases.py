@@ -8,7 +8,9 @@ from app.domain.ids import new_id
 from app.persistence.database import now
 from app.persistence.model_rows import AliasRow, ModelRow, MoveRow
 from app.persistence.paging import Page, paged
-from app.persistence.tables import alias_moves, model_aliases
+from app.persistence.tables import alias_moves, model_aliases, model_versions
+
+_AT_A_TIME = 500
 
 
 def of_models(connection: Connection, ids: Collection[str]) -> Mapping[str, Mapping[str, int]]:
@@ -18,6 +20,19 @@ def of_models(connection: Connection, ids: Collection[str]) -> Mapping[str, Mapp
     for model, name, version in connection.execute(query.where(model_aliases.c.model_id.in_(ids))):
         found[model][name] = version
     return {id: dict(sorted(aliases.items())) for id, aliases in found.items()}
+
+
+def checkpoints_beside(connection: Connection, checkpoint_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """The checkpoints that aliases point at, by the ids of the models of which one of these is a version."""
+    versions, some = model_versions.c, sorted(checkpoint_ids)
+    found: dict[str, set[str]] = {}
+    for start in range(0, len(some), _AT_A_TIME):
+        models = select(versions.model_id).where(versions.checkpoint_id.in_(some[start : start + _AT_A_TIME]))
+        target = (versions.model_id == model_aliases.c.model_id) & (versions.number == model_aliases.c.version)
+        query = select(versions.model_id, versions.checkpoint_id).join(model_aliases, target)
+        for model, checkpoint in connection.execute(query.where(versions.model_id.in_(models))):
+            found.setdefault(model, set()).add(checkpoint)
+    return {model: frozenset(ids) for model, ids in found.items()}
 
 
 def every(connection: Connection, model_id: str) -> list[AliasRow]:

@@ -33,6 +33,18 @@ def other(lasting: Service) -> Iterator[Service]:
             yield Service(settings, lasting.database, client, lasting.server)
 
 
+def test_an_alias_that_moves_is_loaded_wherever_its_model_is_asked_for(lasting: Service, other: Service) -> None:
+    path = named(lasting, "warm", *checkpoints(lasting, 2))
+    move(lasting, path, "default", 1)
+    assert lasting.post(f"{path}/predict", ROWS)["version"] == 1
+    target = lasting.get(f"{path}/versions/2")["checkpoint"]
+
+    move(other, path, "default", 2)
+
+    application: Any = lasting.server.config.app
+    wait_until(lambda: target in application.state.services.predictions.sessions.held(), what="the moved alias in memory")
+
+
 @dataclass
 class Switch:
     """The alias `default`: its n-th move is to version 1 + n % 3. Known are the moves that were sent, and those answered."""

@@ -119,11 +119,13 @@ def is_listening(service: Service) -> bool:
         return False
 
 
-def test_requests_in_one_piece_are_answered_in_their_order(path: str, wire: Connection) -> None:
+@pytest.mark.parametrize("padding", [0, 100_000])
+def test_requests_in_one_piece_are_answered_in_their_order(path: str, wire: Connection, padding: int) -> None:
+    """A large one takes its turn; what came behind it waits."""
     get = b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: 2\r\n\r\n"
-    wire.send(
-        post(path, BODY, X_Request_ID="1") + get + post(path, BODY, X_Request_ID="3") + post(path, BODY, X_Request_ID="4")
-    )
+    body = BODY + b" " * padding
+    wire.send(post(path, body, X_Request_ID="1") + get)
+    wire.send(post(path, body, X_Request_ID="3") + post(path, BODY, X_Request_ID="4"))
 
     answers = [wire.answer() for _ in range(4)]
 
@@ -158,7 +160,9 @@ def test_who_asks_whether_to_go_on_is_told_so(path: str, wire: Connection, expec
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"rows": []}', b'{"rows": [[1]]}', b'{"rows": [{}], "more": 1}'])
-def test_faults_are_those_of_the_framework(path: str, wire: Connection, body: bytes) -> None:
+@pytest.mark.parametrize("padding", [0, 100_000])
+def test_faults_are_those_of_the_framework(path: str, wire: Connection, body: bytes, padding: int) -> None:
+    body += b" " * padding
     wire.send(post(path, body, X_Request_ID="mine"))
     short = wire.answer()
     wire.send(post(f"{path}?checkpoint=best", body, X_Request_ID="mine"))
