@@ -10,15 +10,18 @@ from itertools import pairwise
 from statistics import median
 
 from app.domain.front import front_of_spec
-from app.domain.memory import columns_of
+from app.domain.memory import columns_of, is_by_hand
 from app.domain.planning import steps_per_epoch
 from app.domain.spec import ResolvedSpec
 
 # Seconds of an epoch that is shuffled, of a step, with mixtures or scales before the first layer, and of each layer that
 # autograd differentiates.
 _SHUFFLED, _STEP, _FRONT, _BY_AUTOGRAD = 2.5e-4, 2.6e-5, 1.9e-4, 1.1e-4
-# Of a row: of each parameter in training and in validation, of each hidden unit, normalized, and dropped, of an output's score.
-_TRAINED, _JUDGED, _UNIT, _NORMALIZED, _DROPPED, _SCORED = 3.2e-11, 6.7e-11, 1.8e-9, 1.07e-8, 3.5e-9, 5.4e-8
+# Of an epoch that is judged by itself, since the next one's rate depends on it.
+_JUDGED_ALONE = 1.2e-3
+# Of a row: of each parameter in training and in validation, of each hidden unit, normalized, dropped, and with mish, of an
+# output's score.
+_TRAINED, _JUDGED, _UNIT, _NORMALIZED, _DROPPED, _MISH, _SCORED = 3.2e-11, 6.7e-11, 1.8e-9, 1.07e-8, 3.5e-9, 1e-8, 5.4e-8
 # Of a parameter in a step: the optimizer's update.
 _UPDATED = 3.5e-9
 # How often best and last are measured and stored while a job trains (the default of TRAINYARD_CHECKPOINT_SECONDS).
@@ -58,14 +61,15 @@ def _epoch(spec: ResolvedSpec) -> float:
     width = 2 if spec.precision == "fp64" else 1
     steps = steps_per_epoch(spec)
     shuffled = _SHUFFLED if steps > 1 else 0.0
+    alone = _JUDGED_ALONE if spec.lr_schedule.name == "plateau" else 0.0
+    kept = _saving(spec) / spec.checkpoints.every if spec.checkpoints.every else 0.0
     rows = width * (_trained_rows(spec) + _judged_rows(spec)) + _scored(spec)
-    return shuffled + steps * _step(spec, width) + rows
+    return shuffled + alone + steps * _step(spec, width) + rows + kept
 
 
 def _step(spec: ResolvedSpec, width: int) -> float:
     """What does not depend on the rows of a batch."""
-    normalized = spec.network.normalization != "none"
-    layers = (len(spec.layers) - 1) * normalized
+    layers = 0 if is_by_hand(spec) else len(spec.layers) - 1
     fronted = front_of_spec(spec) is not None
     return _STEP + _FRONT * fronted + _BY_AUTOGRAD * layers + _UPDATED * width * spec.parameters
 
@@ -73,8 +77,14 @@ def _step(spec: ResolvedSpec, width: int) -> float:
 def _trained_rows(spec: ResolvedSpec) -> float:
     """Forth and back through all networks, of folds through all but one; an embedding is looked up, not multiplied."""
     multiplied = spec.parameters - spec.networks * sum(table.size for table in spec.embeddings)
-    unit = _UNIT + _NORMALIZED * (spec.network.normalization != "none") + _DROPPED * (_drops(spec))
-    through = (spec.networks - 1) / spec.networks if _is_folded(spec) else 1.0
+    unit = (
+        _UNIT
+        + (_MISH if spec.network.activation == "mish" else 0)
+        + _NORMALIZED * (spec.network.normalization != "none")
+        + _DROPPED * (_drops(spec))
+    )
+    passes_over = _is_folded(spec) and steps_per_epoch(spec) > 1
+    through = (spec.networks - 1) / spec.networks if passes_over else 1.0
     return through * spec.train_rows * (_TRAINED * multiplied + unit * spec.networks * sum(spec.layers[1:-1]))
 
 

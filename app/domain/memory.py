@@ -173,11 +173,15 @@ def _scores(spec: ResolvedSpec) -> int:
     return _SCORED_CELL * max(spec.judged_rows, spec.test_rows) * max(2, spec.layers[-1])
 
 
+def is_by_hand(spec: ResolvedSpec) -> bool:
+    """Whether the engine differentiates by itself, and not by autograd."""
+    return spec.network.normalization == "none" and spec.loss.name != "focal" and not is_custom(spec.loss.name)
+
+
 def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> int:
     """Of a batch, and what is kept of several epochs of a small network."""
     hidden, outputs = spec.layers[1:-1], spec.layers[-1]
-    by_hand = spec.network.normalization == "none" and spec.loss.name != "focal" and not is_custom(spec.loss.name)
-    copies = (_BY_HAND if by_hand else _BY_AUTOGRAD) + (_MASKS if spec.network.dropout else 0)
+    copies = (_BY_HAND if is_by_hand(spec) else _BY_AUTOGRAD) + (_MASKS if spec.network.dropout else 0)
     embedded = sum(embedding.width for embedding in spec.embeddings)
     rows = members * spec.networks * min(spec.batch_size, spec.train_rows)
     batch = rows * (copies * sum(hidden) + _EMBEDDED * embedded + 4 * outputs)

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from app.domain.custom import is_custom
 from app.domain.job import Status
 from app.domain.spec import ResolvedSpec
 from app.persistence.tables import jobs
@@ -14,7 +15,10 @@ _CPU: Final = "cpu"
 
 
 def measured(connection: Connection, *, project_id: str) -> list[tuple[ResolvedSpec, float]]:
-    """A project's newest jobs that were alone in their stack on a CPU, and their seconds an epoch; those that are over."""
+    """A project's newest jobs that were alone in their stack on a CPU, and their seconds an epoch; those that are over.
+
+    But for those of which the estimate knows nothing: with a loss of somebody's own, or streamed.
+    """
     newest = select(jobs.c.number).where(jobs.c.project_id == project_id).order_by(jobs.c.id.desc()).limit(_NEWEST)
     alone = (jobs.c.stack_size == 1, jobs.c.seconds >= _LEAST_SECONDS, jobs.c.epoch > 0)
     query = (
@@ -24,4 +28,5 @@ def measured(connection: Connection, *, project_id: str) -> list[tuple[ResolvedS
         .order_by(jobs.c.id.desc())
         .limit(_MOST)
     )
-    return [(ResolvedSpec.model_validate(spec), pace) for spec, pace in connection.execute(query)]
+    found = [(ResolvedSpec.model_validate(spec), pace) for spec, pace in connection.execute(query)]
+    return [(spec, pace) for spec, pace in found if not is_custom(spec.loss.name) and not spec.streaming]

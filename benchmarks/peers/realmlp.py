@@ -24,7 +24,7 @@ FOLDS = 5
 def rows_of(folder: Path, part: str, described: dict[str, Any]) -> pd.DataFrame:
     """Categories and labels as text."""
     texts = [*described["categorical"], *([] if described["task"] == "regression" else [described["target"]])]
-    return pd.read_csv(folder / f"{part}.csv", dtype=dict.fromkeys(texts, "object"))
+    return pd.read_csv(folder / f"{part}.csv", dtype=dict.fromkeys(texts, "object"), keep_default_na=False, na_values=[""])
 
 
 def filled(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
