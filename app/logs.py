@@ -38,7 +38,10 @@ class _Output:
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            sys.stdout.write(text)
+            try:
+                sys.stdout.write(text)
+            except UnicodeEncodeError:  # a terminal of few signs
+                sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
             sys.stdout.flush()
 
     def flush(self) -> None:

@@ -104,7 +104,8 @@ async def _running(settings: Settings, app: FastAPI, *, access: Access, log: Req
         gc.freeze()
         async with _watching(parts):
             with called_on_shutdown(parts.watcher.close):
-                yield {AT_ONCE: AtOnce(parts.services, ROUTES, access=access, log=log)}
+                at_once = AtOnce(parts.services, ROUTES, access=access, log=log)
+                yield {} if _telemetry()["tracing"] else {AT_ONCE: at_once}  # the framework's own sees what goes through it
         await to_thread.run_sync(parts.housekeeper.stop)
         await to_thread.run_sync(parts.janitor.stop)
         await to_thread.run_sync(parts.forgetter.stop)

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from app.api.access import Access
 from app.api.calls import Call
+from app.api.edge import ASK_AGAIN_SECONDS
 from app.api.inference_v2 import infer_at_once
 from app.api.predictions import predict_at_once
 from app.api.replies import Reply
@@ -61,6 +62,8 @@ class Begun(NamedTuple):
     names: Mapping[str, str]
     headers: Mapping[bytes, bytes]
     caller: Caller
+    at: float
+    """When its caller was judged, by the clock of `time.perf_counter`."""
 
 
 class AtOnce:
@@ -97,15 +100,19 @@ class AtOnce:
         for operation in self._operations:
             if match := operation.pattern.match(path):
                 is_allowed = operation.scope is None or operation.scope in caller.scopes
-                return Begun(operation, path, match.groupdict(), headers, caller) if is_allowed else None
+                return Begun(operation, path, match.groupdict(), headers, caller, time.perf_counter()) if is_allowed else None
         return None
 
     def answer(self, begun: Begun, body: bytes) -> Reply | None:
         """The answer, counted and noted in the log; None where it is not one to give at once."""
-        began, (operation, path, names, headers, caller) = time.perf_counter(), begun
+        began, (operation, path, names, headers, caller, at) = time.perf_counter(), begun
+        if began - at >= ASK_AGAIN_SECONDS:
+            return None
         try:
             reply = operation.answer(Call(headers, body, caller, self._services), operation.thing(**names))
-        except Exception:  # as in `begin`, whatever it is
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # as in `begin`, whatever it is: a panic in Rust is not even an Exception
             return None
         if reply is not None:
             id = request_id_of(headers.get(REQUEST_ID, b""))

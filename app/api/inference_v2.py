@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Response
 
 from app.api.access import CallerOf
 from app.api.calls import Call, CallOf
-from app.api.compressed import compressed, encoding_for
+from app.api.compressed import LEAST_BYTES, compressed, encoding_for
 from app.api.faults import HEADER
 from app.api.inference_answers import INFERRED, REQUEST, Metadata, ModelReady, ServerLive, ServerMetadata, ServerReady
 from app.api.openapi import Responses, problems, problems_of_a_probe
@@ -99,13 +99,12 @@ async def _infer(call: Call, thing: Thing) -> Response:
 
 def infer_at_once(call: Call, thing: Thing) -> Reply | None:
     """As the operations do, without any waiting and of a body as it came; None where there would be some."""
-    served = call.services.choices.known(call.caller, thing)
-    if served is None:
+    served, accepted = call.services.choices.known(call.caller, thing), call.header("accept-encoding")
+    is_compressed = len(call.sent) > LEAST_BYTES and encoding_for(accepted, len(call.sent)) is not None
+    if served is None or is_compressed:  # what is large is answered with much, and to compress that takes a thread
         return None
     written = call.services.predictions.predict_at_once(*_source(call, call.sent, thing), served)
-    if written is None or encoding_for(call.header("accept-encoding"), len(written.body)):
-        return None
-    return Reply(written.body, written.media_type, written.headers)
+    return None if written is None else _reply(written, encoding_for(accepted, len(written.body)))
 
 
 def _source(call: Call, body: bytes, thing: Thing) -> tuple[InferSource, Callable[[Told], Written]]:
@@ -128,11 +127,14 @@ def _header_length(call: Call) -> int | None:
 
 async def _response(written: Written, accepted: str) -> Response:
     encoding = encoding_for(accepted, len(written.body))
+    return _reply(written, None) if encoding is None else await to_thread.run_sync(_reply, written, encoding)
+
+
+def _reply(written: Written, encoding: str | None) -> Reply:
     if encoding is None:
         return Reply(written.body, written.media_type, written.headers)
-    body = await to_thread.run_sync(compressed, written.body, encoding)
     headers = {**written.headers, "Content-Encoding": encoding, "Vary": "Accept-Encoding"}
-    return Reply(body, written.media_type, headers)
+    return Reply(compressed(written.body, encoding), written.media_type, headers)
 
 
 async def _metadata(services: Services, caller: Caller, thing: Thing) -> Metadata:

@@ -22,10 +22,17 @@ class Protocol(HttpToolsProtocol):
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
         self._begun: Begun | None = None
         self._held: list[bytes] = []
+        self._has_answered = False
         self._due: tuple[Begun, bytes] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """The next piece: one answer at once, others behind it in their turns."""
+        self._has_answered = False
+        super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """Of a request."""
+        self._unset_keepalive_if_required()  # an answer at once has set it, and behind it in the same piece is this
         if self._at_once is not None and self._is_plain():
             scope = cast("MutableMapping[str, Any]", self.scope)
             self._begun = self._at_once.begin(self.parser.get_method(), self.url, scope)
@@ -45,11 +52,11 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         body = b"".join(self._held)
-        if len(body) > QUICK_BYTES:
+        if len(body) > QUICK_BYTES or self._has_answered:
             self._due = self._begun, body
             self._let_go()  # it has its place before those behind it, and takes its turn instead of a task
         elif reply := self._at_once.answer(self._begun, body):
-            self._begun, self._held = None, []
+            self._begun, self._held, self._has_answered = None, [], True
             self._write(reply)
         else:
             self._let_go()
@@ -72,6 +79,7 @@ class Protocol(HttpToolsProtocol):
         else:
             cycle.response_started = cycle.response_complete = True
             self._write(reply)
+            cycle.on_response = lambda: None  # it holds this connection
 
     def shutdown(self) -> None:
         """The server ends; a request that has begun is answered first."""
@@ -80,8 +88,9 @@ class Protocol(HttpToolsProtocol):
         super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """With what is held."""
-        self._begun, self._held = None, []
+        """A request that has begun is counted and told as any other whose caller left."""
+        if self._begun is not None:
+            self._let_go()
         super().connection_lost(exc)
 
     def _is_plain(self) -> bool:

@@ -1,6 +1,5 @@
 """Whether anything was committed to the database: SQLite can tell in two microseconds, another one has to be asked."""
 
-import asyncio
 import sqlite3
 from contextlib import suppress
 
@@ -15,7 +14,6 @@ class Changes:
         self._can_tell = engine.dialect.name == "sqlite"
         self._cursor: sqlite3.Cursor | None = None
         self._generation = 0
-        self._told: int | None = None
 
     def mark(self) -> int | None:
         """The same number as long as nothing was committed, by whatever process; None where that cannot be told now."""
@@ -30,16 +28,6 @@ class Changes:
             self.close()
             return None
         return (self._generation << 32) | (int(version) & 0xFFFFFFFF)
-
-    def mark_of_turn(self) -> int | None:
-        """As `mark`, asked once in each turn of the running event loop, which reads what came before it does anything else."""
-        if self._told is None:
-            self._told = self.mark()
-            asyncio.get_running_loop().call_soon(self._forget)
-        return self._told
-
-    def _forget(self) -> None:
-        self._told = None
 
     def _open(self) -> sqlite3.Cursor:
         connection = sqlite3.connect(str(self._engine.url.database), timeout=0, isolation_level=None, check_same_thread=False)

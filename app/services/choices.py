@@ -51,7 +51,7 @@ class Choices:
         self._about_jobs, self._about_models, self._about_checkpoints = (database.keep_open() for _ in range(3))
         self._jobs, self._versions = Questions(self._of_jobs), Questions(self._of_models)
         self._checkpoints = Questions(self._there)
-        self._known: Unchanged[tuple[str, Thing], Served] = Unchanged(database.changes.mark_of_turn)
+        self._known: Unchanged[tuple[str, Thing], Served] = Unchanged(database.changes.mark)
 
     async def served(self, caller: Caller, thing: Thing) -> Served:
         """What stands for the thing now; NotFound, or Conflict where a job has no checkpoint, or a model no version, yet."""

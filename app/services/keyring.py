@@ -34,7 +34,7 @@ class Keyring:
         self._database = database
         self._connection = database.keep_open()
         self._questions = Questions(self._valid)
-        self._known: Unchanged[str, KeyRow] = Unchanged(database.changes.mark_of_turn)
+        self._known: Unchanged[str, KeyRow] = Unchanged(database.changes.mark)
         self._looking = asyncio.Lock()
         self._readers, self._writers = CapacityLimiter(1), CapacityLimiter(1)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -153,8 +153,9 @@ class Predictions:
         go_on = partial(self._go_on, deadline)
         outputs = ready.predictor.predict(question.inputs, question.wanted, go_on=go_on)
         told = _told(outputs, ready, question.findings, served)
+        written = write(told)
         self._predicted(question.inputs.rows)
-        return write(told)
+        return written
 
     def _go_on(self, deadline: Deadline) -> None:
         if not deadline.left:

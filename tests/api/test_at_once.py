@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from app.api.at_once import AT_ONCE, AtOnce
+from app.api.edge import ASK_AGAIN_SECONDS
+from app.api.protocol import Protocol
 from app.api.replies import Reply
+from app.domain.caller import DEFAULT_PROJECT, Caller
+from app.persistence import jobs
+from app.services.choices import BEST, Thing
+from tests.api.metrics import samples, value
 from tests.api.service import Service, Trained
 from tests.api.wire import Connection, connection, post
 from tests.servers.processes import wait_until
@@ -109,6 +115,66 @@ def test_a_request_that_has_begun_is_answered_though_the_server_ends(small: Serv
 
         assert wire.answer().status == 200
         assert wire.is_closed()
+
+
+def test_what_was_deleted_before_a_request_was_sent_does_not_answer_it(small: Service) -> None:
+    """Also where a look at the database in the same turn of the loop told that nothing had changed."""
+    path = ready(small)
+    id = path.split("/")[3]
+    application: Any = small.server.config.app
+
+    def send_behind_a_deletion(wire: Connection) -> bool:
+        known = application.state.services.choices.known(Caller(), Thing("job", id, BEST)) is not None
+        with small.database.write() as connection:
+            job = jobs.find(connection, id, project_id=DEFAULT_PROJECT)
+            assert job is not None
+            jobs.remove(connection, job.number)
+        wire.send(post(path, BODY))
+        return known
+
+    with connection(small.client) as made:
+        assert on_the_loop(small, lambda: send_behind_a_deletion(made))
+        assert made.answer().status == 404
+
+
+def test_a_caller_is_judged_anew_where_the_body_takes_long(shared: Service, path: str) -> None:
+    at_once: AtOnce = shared.server.lifespan.state[AT_ONCE]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+    shared.get("/v1/jobs")
+
+    def answers() -> list[bool]:
+        begun = at_once.begin(b"POST", path.encode(), {"headers": headers, "client": ("127.0.0.1", 1)})
+        assert begun is not None
+        return [at_once.answer(begun._replace(at=begun.at - ago), BODY) is not None for ago in (0, ASK_AGAIN_SECONDS)]
+
+    assert on_the_loop(shared, answers) == [True, False]
+
+
+def test_a_slow_answer_behind_a_quick_one_is_not_cut_off(shared: Service, path: str, wire: Connection) -> None:
+    stream = f"GET {path.removesuffix('/predict')}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    wire.send(post(path, BODY) + stream)
+    assert [wire.answer().status for _ in range(2)] == [200, 200]
+
+    def timers() -> list[bool]:
+        all_of_them = [one for one in shared.server.server_state.connections if isinstance(one, Protocol)]
+        answered_now = [one for one in all_of_them if one.cycle and not one.cycle.response_complete]
+        return [one.timeout_keep_alive_task is not None for one in answered_now]
+
+    assert on_the_loop(shared, timers) == [False]
+
+
+def test_who_leaves_before_the_end_of_a_body_is_counted(shared: Service, path: str) -> None:
+    labels = {"method": "POST", "route": "/v1/jobs/{job_id}/predict", "status": "none"}
+
+    def left() -> float:
+        return value(samples(shared.client.get("/metrics")), "requests_total", **labels)
+
+    before = left()
+    with connection(shared.client) as made:
+        made.send(post(path, BODY)[:-5])
+        shared.get("/livez")
+
+    wait_until(lambda: left() > before, what="a request without an answer among the counted")
 
 
 def is_listening(service: Service) -> bool:
