@@ -13,7 +13,7 @@ Recipe = Literal["fast", "strong", "best"]
 Blocks = dict[str, Any]
 
 # Networks, and epochs.
-SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 51), "strong": (8, 76), "best": (16, 128)}
+SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 56), "strong": (8, 76), "best": (16, 128)}
 
 _EVERY: Blocks = {
     "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},

@@ -135,7 +135,7 @@ def test_following_survives_a_killed_api_and_shows_every_epoch_once(service: Ser
 
 
 def api(service: Service) -> int:
-    return min(pid for pid in marked(service.folder) if "uvicorn" in command_line(pid))
+    return min(pid for pid in marked(service.folder) if "app.server" in command_line(pid))
 
 
 def test_a_thinned_stream_tells_each_nth_epoch(client: Client) -> None:

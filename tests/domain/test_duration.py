@@ -50,7 +50,7 @@ def test_an_epoch_is_estimated_near_what_it_took(spec: ResolvedSpec, millisecond
 def test_a_job_takes_its_epochs_and_what_is_around_them() -> None:
     found = duration(spec_of(1_000, 20, FAST))
 
-    assert found.total == pytest.approx(found.overhead + 51 * found.epoch)
+    assert found.total == pytest.approx(found.overhead + 56 * found.epoch)
     assert duration(spec_of(500_000, 20, FAST)).overhead > 10 * found.overhead
 
 

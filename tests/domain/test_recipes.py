@@ -17,7 +17,7 @@ def spec_of(**spec: Any) -> ResolvedSpec:
     return resolved(NOTHING, **{"recipe": "strong", **spec}).spec
 
 
-@pytest.mark.parametrize(("recipe", "members", "epochs"), [("fast", 4, 51), ("strong", 8, 76), ("best", 16, 128)])
+@pytest.mark.parametrize(("recipe", "members", "epochs"), [("fast", 4, 56), ("strong", 8, 76), ("best", 16, 128)])
 def test_a_recipe_is_so_many_networks_for_so_many_epochs(recipe: str, members: int, epochs: int) -> None:
     spec = spec_of(recipe=recipe)
 
