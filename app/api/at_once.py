@@ -63,7 +63,7 @@ class Begun(NamedTuple):
     headers: Mapping[bytes, bytes]
     caller: Caller
     at: float
-    """When its caller was judged, by the clock of `time.perf_counter`."""
+    """When its head was complete and its caller judged, by the clock of `time.perf_counter`."""
 
 
 class AtOnce:
@@ -105,8 +105,8 @@ class AtOnce:
 
     def answer(self, begun: Begun, body: bytes) -> Reply | None:
         """The answer, counted and noted in the log; None where it is not one to give at once."""
-        began, (operation, path, names, headers, caller, at) = time.perf_counter(), begun
-        if began - at >= ASK_AGAIN_SECONDS:
+        operation, path, names, headers, caller, at = begun
+        if time.perf_counter() - at >= ASK_AGAIN_SECONDS:
             return None
         try:
             reply = operation.answer(Call(headers, body, caller, self._services), operation.thing(**names))
@@ -117,7 +117,7 @@ class AtOnce:
         if reply is not None:
             id = request_id_of(headers.get(REQUEST_ID, b""))
             reply.raw_headers.append((REQUEST_ID, id.encode()))
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - at  # the wait for its body and its turn too, as on the ordinary way
             self._services.instruments.answered("POST", operation.path, status=reply.status_code, seconds=seconds)
             self._log.note("POST", path, names.get("job_id"), request_id=id, status=reply.status_code, seconds=seconds)
         return reply

@@ -22,7 +22,8 @@ class Warmer:
 
         What left the memory for want of room is not loaded again: that would drive out another, over and over.
         """
-        held = self._sessions.held()
+        if not (held := self._sessions.held()):
+            return
         with self._database.read() as connection:
             present = aliases.checkpoints_beside(connection, held)
         before, self._seen = self._seen, present
