@@ -22,17 +22,17 @@ def embedded(spec: ResolvedSpec) -> list[str]:
     return _MODULE if spec.embeddings else []
 
 
-def first_module(spec: ResolvedSpec) -> list[str]:
-    """What stands before the layers: nothing, or the tables."""
+def tables_of(spec: ResolvedSpec) -> str:
+    """The call that makes the module with all tables."""
     tables = [f"nn.Embedding({table.levels + 1}, {table.width}, padding_idx=0)" for table in spec.embeddings]
-    return ["\n    ".join(wrapped("Embedded(", tables, ")"))] if tables else []
+    return "\n    ".join(wrapped("Embedded(", tables, ")"))
 
 
-def vectors(spec: ResolvedSpec) -> list[str]:
-    """Each table's vectors from a stream of its own, as torch draws them."""
+def vectors(spec: ResolvedSpec, *, place: int) -> list[str]:
+    """Each table's vectors from a stream of its own, as torch draws them; `place`: where in the network the tables are."""
     if not spec.embeddings:
         return []
     return [
-        "for index, table in enumerate(net[0].tables):",
+        f"for index, table in enumerate(net[{place}].tables):",
         "    nn.init.normal_(table.weight[1:], generator=generator(WEIGHTS, -1, index))",
     ]

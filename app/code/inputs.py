@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from app.code import categories
 from app.code.columns import may_vanish
+from app.code.features import calls, features, names, need_exact_numbers
 from app.code.texts import literal, stacked, wrapped
 from app.domain.resolve_features import kind_of
 from app.domain.schema import Column, Kind, StorageType
@@ -17,7 +18,7 @@ _SCALING = {
     ),
     "minmax": (
         "Scaled so that the training rows lie within 0 and 1",
-        ["return (x - seen.min()) / (np.ptp(seen) or np.inf)  # a constant column becomes 0"],
+        ["spread = np.ptp(seen) or np.inf  # a constant column becomes 0", "return (x - seen.min()) / spread"],
     ),
     "robust": (
         "Scaled by median and quartiles of the training rows",
@@ -63,8 +64,13 @@ def preprocessing(spec: ResolvedSpec, described: Mapping[str, Column], *, indica
     columns = [described[name] for name in spec.features]
     numeric = [column for column in columns if not _is_categorical(spec, column)]
     categorical = [column for column in columns if _is_categorical(spec, column)]
-    functions = [_number(spec, numeric), *categories.functions(spec, categorical), _MISSING if indicated else []]
-    return [*functions, _joined(spec, columns, indicated) if categorical or indicated else _plain(spec)]
+    functions = [
+        _number(spec, numeric),
+        features(spec, described),
+        *categories.functions(spec, categorical),
+        _MISSING if indicated else [],
+    ]
+    return [*functions, _named(spec) + (_joined(spec, columns, indicated) if categorical or indicated else _plain(spec))]
 
 
 def _is_categorical(spec: ResolvedSpec, column: Column) -> bool:
@@ -86,7 +92,7 @@ def _number(spec: ResolvedSpec, columns: Sequence[Column]) -> list[str]:
         *(_UNSEEN if any(may_vanish(spec, column) for column in columns) else []),
         *fill,
         *(["x = np.where(np.isnan(x), fill, x)"] if fill else []),
-        *scaling,
+        *([line.replace("/ spread", "* (1 / spread)") for line in scaling] if need_exact_numbers(spec) else scaling),
     ]
     return ["def number(name):", *(f"    {line}" for line in body)]
 
@@ -107,20 +113,35 @@ _MISSING = [
 ]
 
 
+def _named(spec: ResolvedSpec) -> list[str]:
+    """The columns that have numeric features, where these are not all."""
+    if not spec.numeric_feature_columns or names(spec) == "features":
+        return []
+    return wrapped("numbers = [", map(literal, spec.numeric_feature_columns), "]  # they have features of their own")
+
+
+def _all(spec: ResolvedSpec) -> list[str]:
+    return wrapped("features = [", map(literal, spec.features), "]")
+
+
 def _plain(spec: ResolvedSpec) -> list[str]:
-    names = wrapped("features = [", map(literal, spec.features), "]")
-    return [*names, "x = np.column_stack([number(name) for name in features])"]
+    if calls(spec):
+        return [*_all(spec), f"x = np.column_stack([*map(number, features), {calls(spec)[0]}])"]
+    return [*_all(spec), "x = np.column_stack([number(name) for name in features])"]
 
 
 def _joined(spec: ResolvedSpec, columns: Sequence[Column], indicated: Collection[str]) -> list[str]:
     embedded = {table.column for table in spec.embeddings}
-    calls: list[str] = []
+    blocks, featured = list[str](), calls(spec)
     for column in columns:
         if not _is_categorical(spec, column):
-            calls.append(f"number({literal(column.name)})")
+            blocks.append(f"number({literal(column.name)})")
         elif column.name not in embedded:
-            calls.append(categories.call(spec, column))
+            blocks.append(categories.call(spec, column))
         if column.name in indicated:
-            calls.append(f"missing({literal(column.name)})")
+            blocks.append(f"missing({literal(column.name)})")
     codes = [categories.call(spec, column) for column in columns if column.name in embedded]
-    return stacked("x = np.column_stack([", calls + codes, "])")
+    return [
+        *(_all(spec) if featured and names(spec) == "features" else []),
+        *stacked("x = np.column_stack([", blocks + featured + codes, "])"),
+    ]

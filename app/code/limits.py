@@ -6,25 +6,17 @@ from app.code.columns import may_be_empty, with_gaps_of, written_otherwise
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Column, Kind
-from app.domain.spec import ParameterGroups, ResolvedSpec
+from app.domain.spec import ResolvedSpec
 
 
 def check_expressible(
     spec: ResolvedSpec, described: Mapping[str, Column], validation: Mapping[str, Column] | None = None
 ) -> None:
     """Raises NotSupported: with each feature of the spec that a script does not have, by JSON Pointer into the spec."""
-    findings, network = Findings(), spec.network
+    findings = Findings()
     lacking = {
         ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
         ("ensemble",): (spec.ensemble is not None, "An ensemble"),
-        ("network", "numeric_features"): (network.numeric_features is not None, "`numeric_features`"),
-        ("network", "input_scaling"): (network.input_scaling, "`input_scaling`"),
-        ("network", "parametrization"): (
-            network.parametrization != "standard",
-            "The NTK parametrization",
-        ),
-        ("network", "initialization"): (network.initialization == "data_driven", "`data_driven` initialization"),
-        ("parameter_groups",): (spec.parameter_groups != ParameterGroups(), "`parameter_groups`"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
     }
     for place, (found, what) in lacking.items():

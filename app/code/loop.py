@@ -5,7 +5,7 @@ from app.code.network import dropout_rates
 from app.code.order import is_shuffled, order
 from app.code.regularization import decay, decays_by_step
 from app.code.texts import indented, literal
-from app.code.training import makes_later, steps_by_batch, warming
+from app.code.training import following, makes_later, steps_by_batch, warming
 from app.code.watching import watched
 from app.domain.metrics import lower_is_better
 from app.domain.spec import ResolvedSpec
@@ -48,9 +48,9 @@ def _step(spec: ResolvedSpec, rows: str) -> list[str]:
     ]
 
 
-def _scheduled(spec: ResolvedSpec, step: str) -> list[str]:
+def _scheduled(spec: ResolvedSpec, *step: str) -> list[str]:
     """The scheduler's step; behind a warm-up that no scheduler does, only once it is there."""
-    return [f"if epoch > {spec.lr_schedule.warmup_epochs}:", f"    {step}"] if makes_later(spec) else [step]
+    return [f"if epoch > {spec.lr_schedule.warmup_epochs}:", *indented(step)] if makes_later(spec) else list(step)
 
 
 def _whole(spec: ResolvedSpec) -> list[str]:
@@ -97,8 +97,8 @@ def _scheduling(spec: ResolvedSpec) -> list[str]:
     if steps_by_batch(spec) or (schedule.name == "constant" and not schedule.warmup_epochs):
         return []
     if schedule.name != "plateau":
-        return ["scheduler.step()"]
-    return _scheduled(spec, f"scheduler.step({'val_loss' if spec.validation_rows else 'train_loss'})")
+        return ["scheduler.step()", *following(spec)]
+    return _scheduled(spec, f"scheduler.step({'val_loss' if spec.validation_rows else 'train_loss'})", *following(spec))
 
 
 def _stopping(spec: ResolvedSpec) -> list[str]:

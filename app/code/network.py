@@ -1,6 +1,7 @@
 """The lines that draw random numbers as the engine does, and build the network with its first weights."""
 
-from app.code.embeddings import first_module, vectors
+from app.code.first_weights import first_weights
+from app.code.front import inputs, linear, modules
 from app.code.texts import literal, stacked
 from app.domain.spec import ResolvedSpec
 
@@ -71,33 +72,21 @@ def dropout_rates(spec: ResolvedSpec) -> list[float]:
 def network(spec: ResolvedSpec) -> list[str]:
     """`net`, with its first weights."""
     hidden = [module for layer in range(len(spec.layers) - 2) for module in _hidden(spec, layer)]
-    modules = [*first_module(spec), *hidden, f"nn.Linear({spec.layers[-2]}, {spec.layers[-1]})"]
-    return [
-        *stacked("net = nn.Sequential(", modules, ").double()"),
-        *vectors(spec),
-        *_weights(spec),
-    ]
+    made = [*modules(spec), *hidden, f"{linear(spec)}({_widths(spec)[-2]}, {spec.layers[-1]})"]
+    return [*stacked("net = nn.Sequential(", made, ").double()"), *first_weights(spec)]
+
+
+def _widths(spec: ResolvedSpec) -> list[int]:
+    """Of the layers as they are trained."""
+    return [inputs(spec), *spec.layers[1:]]
 
 
 def _hidden(spec: ResolvedSpec, layer: int) -> list[str]:
     width, rate = spec.layers[layer + 1], dropout_rates(spec)[layer]
     normalization = _NORMALIZATIONS[spec.network.normalization]
     return [
-        f"nn.Linear({spec.layers[layer]}, {width})",
+        f"{linear(spec)}({_widths(spec)[layer]}, {width})",
         *([f"nn.{normalization}({width})"] if normalization else []),
         f"nn.{_ACTIVATIONS[spec.network.activation]}()",
         *([f"Dropout({literal(rate)}, layer={layer}, width={width})"] if rate else []),
-    ]
-
-
-def _weights(spec: ResolvedSpec) -> list[str]:
-    """Each layer's weight and bias from a stream of its own, in float64."""
-    name = spec.network.initialization
-    drawn = "kaiming_uniform_(layer.weight, a=5**0.5" if name == "default" else f"{name}_(layer.weight"
-    return [
-        "for index, layer in enumerate(module for module in net if isinstance(module, nn.Linear)):",
-        "    draw, bound = generator(WEIGHTS, index), layer.in_features**-0.5",
-        f"    nn.init.{drawn}, generator=draw)",
-        "    nn.init.uniform_(layer.bias, -bound, bound, generator=draw)",
-        *(["net.float()  # drawn in float64, trained in float32"] if spec.precision == "fp32" else []),
     ]

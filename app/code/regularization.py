@@ -1,5 +1,6 @@
 """The lines by which dropout and weight decay follow their schedule."""
 
+from app.code.groups import decay_factors
 from app.code.network import dropout_rates
 from app.code.texts import literal
 from app.domain.spec import ResolvedSpec
@@ -32,4 +33,10 @@ def decay(spec: ResolvedSpec, *, whole: bool) -> list[str]:
         return []
     steps = -(-spec.train_rows // spec.batch_size)
     done = f"(epoch - 1) / {spec.epochs}" if whole else f"((epoch - 1) * {steps} + step) / {spec.epochs * steps}"
-    return [f'optimizer.param_groups[0]["weight_decay"] = {literal(spec.optimizer.weight_decay)} * share({done})']
+    factors, rate = decay_factors(spec), literal(spec.optimizer.weight_decay)
+    if len(factors) == 1:
+        return [f'optimizer.param_groups[0]["weight_decay"] = {rate} * share({done})']
+    return [
+        f"for group, factor in zip(optimizer.param_groups, {literal(factors)}):",
+        f'    group["weight_decay"] = factor * {rate} * share({done})',
+    ]

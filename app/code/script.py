@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from app.code.columns import with_gaps_of
-from app.code.embeddings import embedded
+from app.code.first_weights import begin, first_rows
+from app.code.front import classes
 from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
 from app.code.loop import loop
@@ -39,7 +40,8 @@ def script_of(
         *_data(spec, described, with_gaps_of(validation, described)),
         share(spec),
         dropout(spec),
-        embedded(spec),
+        *classes(spec),
+        begin(spec),
         network(spec),
         metric(spec, weighted=is_weighted(spec)),
         criterion(spec, weightless_rows=_may_weigh_nothing(spec, described)),
@@ -120,7 +122,7 @@ def _tensors(spec: ResolvedSpec) -> list[str]:
     lines = [f"{name} = {value}" for name, value in names.items()]
     for part, rows in [("train", "train"), ("val", "validation")][: 1 + (spec.validation_rows > 0)]:
         lines.append(f"{', '.join(f'{name}_{part}' for name in names)} = {', '.join(f'{name}[{rows}]' for name in names)}")
-    return lines
+    return first_rows(spec) + lines
 
 
 def _joined(parts: list[list[str]]) -> str:

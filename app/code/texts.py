@@ -6,8 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 WIDTH = 100
 
 
+class Code(str):
+    """An expression in Python, which stands in a script as it is."""
+
+
 def literal(value: object) -> str:
     """The value in Python, text in double quotes where that needs no escapes; a list or tuple in brackets of its own."""
+    if isinstance(value, Code):
+        return str(value)
     if isinstance(value, str):
         text = repr(value)
         return text if '"' in value or "'" in value else f'"{text[1:-1]}"'

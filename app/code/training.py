@@ -1,8 +1,9 @@
 """The lines that make optimizer and schedule."""
 
-from app.code.texts import keywords, literal, wrapped
+from app.code.groups import groups, is_grouped, rate_factors
+from app.code.texts import Code, keywords, literal, wrapped
 from app.domain.spec import ResolvedSpec
-from app.domain.spec.schedules import LogCosine, OneCycle, Plateau
+from app.domain.spec.schedules import Cosine, LogCosine, OneCycle, Plateau
 
 _OPTIMIZERS = {
     "sgd": "SGD",
@@ -31,7 +32,8 @@ def optimizer(spec: ResolvedSpec) -> list[str]:
         for name, field in type(block).model_fields.items()
         if name not in ("name", "learning_rate") and getattr(block, name) != field.default
     }
-    return wrapped(f"optimizer = torch.optim.{_OPTIMIZERS[block.name]}(", ["net.parameters()", *keywords(fields)], ")")
+    what = "groups" if is_grouped(spec) else "net.parameters()"
+    return [*groups(spec), *wrapped(f"optimizer = torch.optim.{_OPTIMIZERS[block.name]}(", [what, *keywords(fields)], ")")]
 
 
 def schedule(spec: ResolvedSpec) -> list[str]:
@@ -68,9 +70,30 @@ def warming(spec: ResolvedSpec) -> list[str]:
     after, rate = spec.lr_schedule.warmup_epochs + 1, spec.optimizer.learning_rate
     return [
         f"if epoch <= {after}:  # warm-up",
-        f'    optimizer.param_groups[0]["lr"] = {literal(rate)} * epoch / {after}',
+        *(f"    {line}" for line in _at_rate(spec, f"{literal(rate)} * epoch / {after}")),
         f"if epoch == {after}:",
         *(f"    {line}" for line in _scheduler(spec)),
+    ]
+
+
+def following(spec: ResolvedSpec) -> list[str]:
+    """Behind a step of the scheduler: the other groups' rates, where it does not keep them in proportion to the first's."""
+    block = spec.lr_schedule
+    if not _differ(spec) or not (isinstance(block, Plateau) or (isinstance(block, Cosine) and block.eta_min)):
+        return []
+    return _at_rate(spec, 'optimizer.param_groups[0]["lr"]')
+
+
+def _differ(spec: ResolvedSpec) -> bool:
+    return any(factor != 1 for factor in rate_factors(spec))
+
+
+def _at_rate(spec: ResolvedSpec, rate: str) -> list[str]:
+    if not is_grouped(spec):
+        return [f'optimizer.param_groups[0]["lr"] = {rate}']
+    return [
+        f"for group, factor in zip(optimizer.param_groups, {literal(rate_factors(spec))}):",
+        f'    group["lr"] = factor * {rate}',
     ]
 
 
@@ -87,6 +110,9 @@ def _scheduler(spec: ResolvedSpec) -> list[str]:
     if block.name == "cosine":
         fields = {"T_max": left, **fields}
     if block.name == "one_cycle":
-        fields = {"max_lr": spec.optimizer.learning_rate, "total_steps": left * steps, "cycle_momentum": False, **fields}
+        rate = literal(spec.optimizer.learning_rate)
+        rates = [f"{literal(factor)} * {rate}" for factor in rate_factors(spec)]
+        most = f"[{', '.join(rates)}]" if _differ(spec) else rate
+        fields = {"max_lr": Code(most), "total_steps": left * steps, "cycle_momentum": False, **fields}
     name = _SCHEDULES[block.name]
     return wrapped(f"scheduler = torch.optim.lr_scheduler.{name}(", ["optimizer", *keywords(fields)], ")")

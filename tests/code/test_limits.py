@@ -7,7 +7,7 @@ import pytest
 from app.code.script import script_of
 from app.domain.errors import NotSupported
 from app.domain.schema import Column, Kind, StorageType
-from app.domain.spec import Network, ParameterGroup, ParameterGroups, PiecewiseLinear, ResolvedSpec, Split
+from app.domain.spec import ResolvedSpec, Split
 from tests.engine.plain import spec_of
 
 
@@ -25,11 +25,6 @@ def described(*categorical: str) -> dict[str, Column]:
         ("/recipe", {"recipe": "strong"}),
         ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
         ("/precision", {"precision": "bf16"}),
-        ("/network/numeric_features", {"network": Network(numeric_features=PiecewiseLinear(kind="piecewise_linear"))}),
-        ("/network/input_scaling", {"network": Network(input_scaling=True)}),
-        ("/network/parametrization", {"network": Network(parametrization="ntk")}),
-        ("/network/initialization", {"network": Network(initialization="data_driven")}),
-        ("/parameter_groups", {"parameter_groups": ParameterGroups(bias=ParameterGroup(learning_rate_factor=0.1))}),
     ],
 )
 def test_a_feature_that_a_script_lacks_is_named(pointer: str, change: dict[str, Any]) -> None:
