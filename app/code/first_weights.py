@@ -2,11 +2,12 @@
 
 from app.code.embeddings import vectors
 from app.code.front import is_ntk, mixes, places
+from app.code.randomness import drawn
 from app.domain.spec import ResolvedSpec
 
 _BEGIN = '''
 def begin(layer, h, draw):
-    """A layer's first weights: normal, each unit of spread 1 on rows h, its zero among five of them that are drawn."""
+    """First weights of a layer: on rows h each unit's z has spread 1, and is zero somewhere among five rows that are drawn."""
     weight = torch.empty_like(layer.weight).normal_(generator=draw) / layer.in_features**0.5
     z = h @ weight.T
     spread = z.std(0, correction=0)
@@ -54,18 +55,18 @@ def _mixtures(spec: ResolvedSpec) -> list[str]:
         return []
     return [
         f"bound = {kind.count}**-0.5",
-        f"nn.init.uniform_(net[{places(spec)['mixtures']}].weight, -bound, bound, generator=generator(WEIGHTS, -2))",
+        f"nn.init.uniform_(net[{places(spec)['mixtures']}].weight, -bound, bound, generator={drawn(spec, 'WEIGHTS, -2')})",
     ]
 
 
 def _drawn(spec: ResolvedSpec) -> list[str]:
     """By torch's initializer of that name; NtkLinear divides by what its weights are multiplied with."""
     name = spec.network.initialization
-    drawn = "kaiming_uniform_(layer.weight, a=5**0.5" if name == "default" else f"{name}_(layer.weight"
+    initializer = "kaiming_uniform_(layer.weight, a=5**0.5" if name == "default" else f"{name}_(layer.weight"
     return [
         "for index, layer in enumerate(module for module in net if isinstance(module, nn.Linear)):",
-        "    draw, bound = generator(WEIGHTS, index), layer.in_features**-0.5",
-        f"    nn.init.{drawn}, generator=draw)",
+        f"    draw, bound = {drawn(spec, 'WEIGHTS, index')}, layer.in_features**-0.5",
+        f"    nn.init.{initializer}, generator=draw)",
         "    nn.init.uniform_(layer.bias, -bound, bound, generator=draw)",
         *(["    layer.weight.data /= bound  # NtkLinear multiplies with it"] if is_ntk(spec) else []),
     ]
@@ -83,7 +84,7 @@ def _driven(spec: ResolvedSpec) -> list[str]:
     batch = spec.network.normalization == "batch"
     return [
         f"h = {'first' if spec.precision == 'fp32' else f'x_train[:{_ROWS}]'}",
-        "draws = (generator(WEIGHTS, index) for index in range(len(net)))",
+        f"draws = ({drawn(spec, 'WEIGHTS, index')} for index in range(len(net)))",
         "with torch.no_grad():",
         "    for module in net.eval():",
         "        if isinstance(module, nn.Linear):",

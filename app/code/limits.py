@@ -15,8 +15,6 @@ def check_expressible(
     """Raises NotSupported: with each feature of the spec that a script does not have, by JSON Pointer into the spec."""
     findings = Findings()
     lacking = {
-        ("recipe",): (spec.recipe != "plain", f"The recipe {spec.recipe}"),
-        ("ensemble",): (spec.ensemble is not None, "An ensemble"),
         ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
     }
     for place, (found, what) in lacking.items():

@@ -1,5 +1,6 @@
 """The lines of the loss: its criterion, the loss of some rows, and what is reported of it."""
 
+from app.code.ensembles import has_folds
 from app.code.targets import is_several, is_standardized
 from app.code.texts import indented, keywords, literal
 from app.domain.custom import CUSTOM, ENTRY_POINTS, is_custom
@@ -19,8 +20,8 @@ _UNITS = {"mse": " * scale**2", "huber": " * scale**2", "l1": " * scale", "quant
 
 
 def is_weighted(spec: ResolvedSpec) -> bool:
-    """True where rows weigh differently."""
-    return spec.sample_weight is not None or spec.class_weights is not None
+    """True where rows weigh differently; those of a member's own fold weigh nothing."""
+    return spec.sample_weight is not None or spec.class_weights is not None or has_folds(spec)
 
 
 def is_choice(spec: ResolvedSpec) -> bool:
@@ -41,7 +42,7 @@ def is_by_column(spec: ResolvedSpec) -> bool:
 def criterion(spec: ResolvedSpec, *, weightless_rows: bool) -> list[str]:
     """`criterion(z, y)`: the mean loss; where rows weigh or columns have units, the loss of each row and column.
 
-    With weights also `loss_of(x, y, w)`, the weighted mean. `weightless_rows`: a batch may have no weight; its loss is 0.
+    With weights also `loss_of(z, y, w)`, the weighted mean. `weightless_rows`: a batch may have no weight; its loss is 0.
     """
     each = is_weighted(spec) or is_by_column(spec)
     lines = _written(spec, mean="" if each else ".mean()") or _made(spec, {"reduction": "none"} if each else {})
@@ -51,13 +52,13 @@ def criterion(spec: ResolvedSpec, *, weightless_rows: bool) -> list[str]:
 
 
 def _weighted(spec: ResolvedSpec, total: str) -> list[str]:
-    weighted = "(criterion(net(x), y) * w)"
+    weighted = "(criterion(z, y) * w)"
     if is_by_column(spec):
         summary, value = "Of each column the weighted mean.", f"{weighted}.sum(0)"
     else:
         by_cell = is_several(spec) and not is_custom(spec.loss.name)
         summary, value = "The weighted mean.", f"{weighted}{'.mean(1)' if by_cell else ''}.sum()"
-    return ["def loss_of(x, y, w):", f'    """{summary}"""', f"    return {value} / {total}"]
+    return ["def loss_of(z, y, w):", f'    """{summary}"""', f"    return {value} / {total}"]
 
 
 def _made(spec: ResolvedSpec, reduction: dict[str, str]) -> list[str]:
@@ -109,12 +110,14 @@ def _function(about: str, lines: list[str], value: str) -> list[str]:
     return ["def criterion(z, y):", *indented([f'"""{about}"""', *lines, f"return {value}"])]
 
 
-def loss_of(spec: ResolvedSpec, rows: str) -> str:
-    """The mean loss of `x_…[rows]`, or of each column; rows like `_train[batch]`."""
+def loss_of(spec: ResolvedSpec, rows: str, *, z: str | None = None) -> str:
+    """The mean loss of `x_…[rows]`, or of each column; rows like `_train[batch]`. `z`: what is known of them already."""
+    z = z or f"net(x{rows})"
     if is_weighted(spec):
-        return f"loss_of(x{rows}, y{rows}, w{rows})"
+        own = has_folds(spec) and rows.startswith("_train")
+        return f"loss_of({z}, y{rows}, w{rows.removeprefix('_train') if own else rows})"
     mean = ".mean(0)" if is_by_column(spec) else ".mean()" if is_custom(spec.loss.name) else ""
-    return f"criterion(net(x{rows}), y{rows}){mean}"
+    return f"criterion({z}, y{rows}){mean}"
 
 
 def reported(spec: ResolvedSpec, loss: str) -> str:

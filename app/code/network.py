@@ -1,7 +1,8 @@
-"""The lines that draw random numbers as the engine does, and build the network with its first weights."""
+"""The lines that build the network with its first weights."""
 
 from app.code.first_weights import first_weights
 from app.code.front import inputs, linear, modules
+from app.code.randomness import drawn
 from app.code.texts import literal, stacked
 from app.domain.spec import ResolvedSpec
 
@@ -19,25 +20,13 @@ _ACTIVATIONS = {
 }
 _NORMALIZATIONS = {"none": None, "batch": "BatchNorm1d", "layer": "LayerNorm"}
 
-GENERATOR = '''
-def generator(*place):
-    """Random numbers for one use of the seed at one place: nothing else moves them (splitmix64)."""
-    state = 0
-    for word in (SEED, *place):
-        state = ((state ^ word) + 0x9E3779B97F4A7C15) % 2**64
-        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
-        state ^= state >> 31
-    return torch.Generator().manual_seed(state >> 1)
-'''.strip().split("\n")
-
 _DROPOUT = '''
 class Dropout(nn.Module):
     """nn.Dropout; its masks are cut from 64 random bits each, four units at a time, for many batches at once."""
 
-    def __init__(self, rate, layer, width):
+    def __init__(self, rate, layer, width{, seed}):
         super().__init__()
-        self.rate, self.layer = rate, layer
+        self.rate, self.layer{, self.seed} = rate, layer{, seed}
         batches = 2 ** int(math.log2(max(1, min(2**16 // (width * BATCH_SIZE), 1024))))
         self.shape = (batches, width, BATCH_SIZE)
 
@@ -45,10 +34,10 @@ class Dropout(nn.Module):
         if not self.training:
             return a
         block, place = divmod(step, self.shape[0])
-        rate = self.rate
+        rate = {rate}
         cells, kept = math.prod(self.shape), min(65535, round((1 - rate) * 65536)) - 32768
         bits = torch.empty((cells + 3) // 4, dtype=torch.int64)
-        bits.random_(-(2**63), None, generator=generator(DROPOUT, epoch, self.layer, block))
+        bits.random_(-(2**63), None, generator={generator})
         mask = bits.view(torch.int16)[:cells].view(self.shape)[place, :, : len(a)].T < kept
         return a * mask / (1 - rate)
 '''.strip().split("\n")
@@ -60,7 +49,12 @@ def dropout(spec: ResolvedSpec) -> list[str]:
         return []
     scheduled = spec.regularization_schedule != "constant"
     rate = f"self.rate * share((epoch - 1) / {spec.epochs})" if scheduled else "self.rate"
-    return [line.replace("rate = self.rate", f"rate = {rate}") for line in _DROPOUT]
+    words = {"{rate}": rate, "{generator}": drawn(spec, "DROPOUT, epoch, self.layer, block", seed="self.seed")}
+    words |= {f"{{, {name}}}": f", {name}" if spec.ensemble else "" for name in ("seed", "self.seed")}
+    text = "\n".join(_DROPOUT)
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text.split("\n")
 
 
 def dropout_rates(spec: ResolvedSpec) -> list[float]:
@@ -83,10 +77,11 @@ def _widths(spec: ResolvedSpec) -> list[int]:
 
 def _hidden(spec: ResolvedSpec, layer: int) -> list[str]:
     width, rate = spec.layers[layer + 1], dropout_rates(spec)[layer]
+    seed = ", seed=seed" if spec.ensemble else ""
     normalization = _NORMALIZATIONS[spec.network.normalization]
     return [
         f"{linear(spec)}({_widths(spec)[layer]}, {width})",
         *([f"nn.{normalization}({width})"] if normalization else []),
         f"nn.{_ACTIVATIONS[spec.network.activation]}()",
-        *([f"Dropout({literal(rate)}, layer={layer}, width={width})"] if rate else []),
+        *([f"Dropout({literal(rate)}, layer={layer}, width={width}{seed})"] if rate else []),
     ]

@@ -1,5 +1,6 @@
 """The lines of the order in which an epoch takes the training rows."""
 
+from app.code.randomness import drawn
 from app.domain.spec import ResolvedSpec
 
 
@@ -17,7 +18,8 @@ def uses(spec: ResolvedSpec) -> dict[str, int]:
 
 def order(spec: ResolvedSpec) -> str:
     """The order of an epoch."""
-    return "order_of(epoch)" if spec.window else f"torch.randperm({spec.train_rows}, generator=generator(ORDER, epoch))"
+    generator = drawn(spec, "ORDER, epoch", seed="SEED")
+    return "order_of(epoch)" if spec.window else f"torch.randperm({spec.train_rows}, generator={generator})"
 
 
 def windows(spec: ResolvedSpec) -> list[str]:

@@ -4,19 +4,22 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from app.code.columns import with_gaps_of
+from app.code.ensembles import has_folds, is_validated
 from app.code.first_weights import begin, first_rows
+from app.code.folds import batch_sizes, dealing, folds
 from app.code.front import classes
 from app.code.inputs import preprocessing
 from app.code.limits import check_expressible
 from app.code.loop import loop
 from app.code.losses import criterion, has_columns, is_choice, is_weighted
-from app.code.network import GENERATOR, dropout, dropout_rates, network
+from app.code.members import members, pooled
+from app.code.network import dropout, dropout_rates
 from app.code.order import is_shuffled, uses, windows
+from app.code.randomness import generator
 from app.code.regularization import is_scheduled, share
 from app.code.rows import reading
 from app.code.splitting import is_dealt, splitting
 from app.code.targets import is_several, standardizing, weighing
-from app.code.training import optimizer, schedule
 from app.code.watching import metric
 from app.domain.custom import is_custom
 from app.domain.schema import Column
@@ -36,17 +39,19 @@ def script_of(
         _about(spec, job),
         _imports(spec),
         _constants(spec),
-        GENERATOR,
+        generator(spec),
         *_data(spec, described, with_gaps_of(validation, described)),
         share(spec),
         dropout(spec),
         *classes(spec),
         begin(spec),
-        network(spec),
+        *members(spec)[:1],
         metric(spec, weighted=is_weighted(spec)),
         criterion(spec, weightless_rows=_may_weigh_nothing(spec, described)),
-        [*optimizer(spec), *schedule(spec)],
+        *members(spec)[1:],
         windows(spec),
+        dealing(spec),
+        pooled(spec),
         loop(spec),
     ]
     return _joined([part for part in parts if part])
@@ -62,6 +67,7 @@ def _data(spec: ResolvedSpec, own: Mapping[str, Column], read: Mapping[str, Colu
         weighing(spec),
         standardizing(spec),
         _tensors(spec),
+        folds(spec),
     ]
 
 
@@ -70,11 +76,21 @@ def _about(spec: ResolvedSpec, job: str) -> list[str]:
         f'"""Job {job} as a plain torch loop: prints epoch, train_loss and val_loss as CSV.',
         "",
         *_arguments(spec),
+        *_networks(spec),
         *(["The job read its rows from disk, epoch by epoch; this holds them all in memory."] if spec.streaming else []),
         *(["The job calibrated what it learned for its checkpoints; this does not."] if spec.calibration != "none" else []),
         *([f"The job had at most {spec.max_seconds} seconds; this goes on to the last epoch."] if spec.max_seconds else []),
         '"""',
     ]
+
+
+def _networks(spec: ResolvedSpec) -> list[str]:
+    """Who is trained, where it is not one network."""
+    if spec.ensemble is None:
+        return []
+    judged = "that of each row by the network that left it out" if has_folds(spec) else "that of the mean of what they predict"
+    judged = f", val_loss {judged}" if is_validated(spec) else ""
+    return [f"The job has {spec.ensemble.members} networks: train_loss is the mean of theirs{judged}."]
 
 
 def _arguments(spec: ResolvedSpec) -> list[str]:
@@ -91,7 +107,9 @@ def _imports(spec: ResolvedSpec) -> list[str]:
     used = {
         "import collections": is_dealt(spec) and spec.split.method == "group",
         "import csv": True,
-        "import math": any(dropout_rates(spec)) or is_scheduled(spec) or spec.lr_schedule.name == "log_cosine",
+        "import math": any(
+            (*dropout_rates(spec), is_scheduled(spec), spec.lr_schedule.name == "log_cosine", "math" in "".join(pooled(spec)))
+        ),
         "import sys": True,
         "from importlib.metadata import entry_points": is_custom(spec.loss.name),
     }
@@ -103,12 +121,15 @@ def _constants(spec: ResolvedSpec) -> list[str]:
     """What the random numbers depend on."""
     drops = any(dropout_rates(spec))
     named = {"WEIGHTS": 1} | uses(spec) | ({"DROPOUT": 3} if drops else {})
+    named |= ({"MEMBER": 6} if spec.ensemble else {}) | ({"FOLDS": 7} if has_folds(spec) else {})
     lines = [f"SEED = {spec.seed}", f"{', '.join(named)} = {', '.join(map(str, named.values()))}"]
-    return [*lines, *([f"BATCH_SIZE = {spec.batch_size}"] if drops else [])]
+    return [*lines, *([f"BATCH_SIZE = {batch_sizes(spec)[0]}"] if drops else [])]
 
 
 def _may_weigh_nothing(spec: ResolvedSpec, described: Mapping[str, Column]) -> bool:
-    return spec.sample_weight is not None and not described[spec.sample_weight].minimum and is_shuffled(spec)
+    single = has_folds(spec) and 1 in (spec.batch_size, spec.train_rows % spec.batch_size)
+    weightless = spec.sample_weight is not None and not described[spec.sample_weight].minimum
+    return is_shuffled(spec) and (weightless or single)
 
 
 def _tensors(spec: ResolvedSpec) -> list[str]:
@@ -122,6 +143,8 @@ def _tensors(spec: ResolvedSpec) -> list[str]:
     lines = [f"{name} = {value}" for name, value in names.items()]
     for part, rows in [("train", "train"), ("val", "validation")][: 1 + (spec.validation_rows > 0)]:
         lines.append(f"{', '.join(f'{name}_{part}' for name in names)} = {', '.join(f'{name}[{rows}]' for name in names)}")
+    if has_folds(spec):
+        lines.append("y_val, w_val = y_train, w_train  # all rows are judged, each by the member that left it out")
     return first_rows(spec) + lines
 
 

@@ -1,7 +1,8 @@
 """The lines that make optimizer and schedule."""
 
+from app.code.ensembles import counter
 from app.code.groups import groups, is_grouped, rate_factors
-from app.code.texts import Code, keywords, literal, wrapped
+from app.code.texts import Code, indented, keywords, literal, wrapped
 from app.domain.spec import ResolvedSpec
 from app.domain.spec.schedules import Cosine, LogCosine, OneCycle, Plateau
 
@@ -34,6 +35,11 @@ def optimizer(spec: ResolvedSpec) -> list[str]:
     }
     what = "groups" if is_grouped(spec) else "net.parameters()"
     return [*groups(spec), *wrapped(f"optimizer = torch.optim.{_OPTIMIZERS[block.name]}(", [what, *keywords(fields)], ")")]
+
+
+def has_scheduler(spec: ResolvedSpec) -> bool:
+    """True where the rate changes."""
+    return spec.lr_schedule.name != "constant" or spec.lr_schedule.warmup_epochs > 0
 
 
 def schedule(spec: ResolvedSpec) -> list[str]:
@@ -76,7 +82,30 @@ def warming(spec: ResolvedSpec) -> list[str]:
     ]
 
 
-def following(spec: ResolvedSpec) -> list[str]:
+def stepping(spec: ResolvedSpec) -> list[str]:
+    """A step of the scheduler after each batch."""
+    return _scheduled(spec, f"{_name(spec)}.step()")
+
+
+def scheduling(spec: ResolvedSpec, *, loss: str) -> list[str]:
+    """A step of the scheduler after each epoch, where it does not come by batches; `loss`: what a plateau looks at."""
+    if steps_by_batch(spec) or not has_scheduler(spec):
+        return []
+    if spec.lr_schedule.name != "plateau":
+        return ["scheduler.step()", *_following(spec)]
+    return _scheduled(spec, f"{_name(spec)}.step({loss})", *_following(spec))
+
+
+def _scheduled(spec: ResolvedSpec, *step: str) -> list[str]:
+    """Behind a warm-up that no scheduler does, only once the scheduler is there."""
+    return [f"if epoch > {spec.lr_schedule.warmup_epochs}:", *indented(step)] if makes_later(spec) else list(step)
+
+
+def _name(spec: ResolvedSpec) -> str:
+    return f"schedulers[{counter(spec)}]" if spec.ensemble and makes_later(spec) else "scheduler"
+
+
+def _following(spec: ResolvedSpec) -> list[str]:
     """Behind a step of the scheduler: the other groups' rates, where it does not keep them in proportion to the first's."""
     block = spec.lr_schedule
     if not _differ(spec) or not (isinstance(block, Plateau) or (isinstance(block, Cosine) and block.eta_min)):
@@ -105,7 +134,7 @@ def _scheduler(spec: ResolvedSpec) -> list[str]:
     steps = -(-spec.train_rows // spec.batch_size)
     if block.name == "log_cosine":
         rate = f"0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + {2**block.cycles - 1} * step / {left * steps}))"
-        return ["scheduler = torch.optim.lr_scheduler.LambdaLR(", f"    optimizer, lambda step: {rate}", ")"]
+        return [f"{_name(spec)} = torch.optim.lr_scheduler.LambdaLR(", f"    optimizer, lambda step: {rate}", ")"]
     fields = block.model_dump(exclude={"name", "warmup_epochs"})
     if block.name == "cosine":
         fields = {"T_max": left, **fields}
@@ -115,4 +144,4 @@ def _scheduler(spec: ResolvedSpec) -> list[str]:
         most = f"[{', '.join(rates)}]" if _differ(spec) else rate
         fields = {"max_lr": Code(most), "total_steps": left * steps, "cycle_momentum": False, **fields}
     name = _SCHEDULES[block.name]
-    return wrapped(f"scheduler = torch.optim.lr_scheduler.{name}(", ["optimizer", *keywords(fields)], ")")
+    return wrapped(f"{_name(spec)} = torch.optim.lr_scheduler.{name}(", ["optimizer", *keywords(fields)], ")")

@@ -22,7 +22,6 @@ def described(*categorical: str) -> dict[str, Column]:
 @pytest.mark.parametrize(
     ("pointer", "change"),
     [
-        ("/recipe", {"recipe": "strong"}),
         ("/split/column", {"split": Split(method="group", column="e", stratify=False)}),
         ("/precision", {"precision": "bf16"}),
     ],
