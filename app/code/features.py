@@ -1,6 +1,6 @@
 """The lines of fixed features of numbers, which stand behind all other inputs but codes: bins of a value, or waves of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from app.code.columns import may_vanish
 from app.code.texts import literal
@@ -20,7 +20,8 @@ _BINS = '''
 def bins(name):
     """How far the scaled number z has come in each bin between quantiles of the training rows: [rows, {count}]."""
     z = number(name)
-    knots = np.quantile({seen}, np.linspace(0, 1, {ends}))
+    seen = {seen}
+    knots = np.quantile({some}, np.linspace(0, 1, {ends}))
     widths = np.diff(knots)
     slopes = np.divide(1, widths, out=np.zeros({count}), where=widths > 0)
     return ((z[:, None] - knots[:-1]) * slopes).clip(0, 1)
@@ -32,11 +33,11 @@ def features(spec: ResolvedSpec, columns: Mapping[str, Column]) -> list[str]:
     match spec.network.numeric_features:
         case Periodic(frequencies=count, sigma=sigma) if spec.numeric_feature_columns:
             words = {"count": str(count), "sigma": literal(sigma), "numbers": names(spec)}
-            return _filled(_WAVES, words)
+            return [line.format(**words) for line in _WAVES]
         case PiecewiseLinear(bins=count) if spec.numeric_feature_columns:
             featured = [columns[name] for name in spec.numeric_feature_columns]
-            words = {"count": str(count), "ends": str(count + 1), "seen": "seen"}
-            return _seen(spec, featured, _filled(_BINS, words))
+            words = {"count": str(count), "ends": str(count + 1), **_seen(spec, featured)}
+            return [line.format(**words) for line in _BINS]
     return []
 
 
@@ -58,16 +59,11 @@ def need_exact_numbers(spec: ResolvedSpec) -> bool:
     return isinstance(spec.network.numeric_features, PiecewiseLinear)
 
 
-def _seen(spec: ResolvedSpec, featured: Sequence[Column], lines: list[str]) -> list[str]:
-    """The lines with `seen`, the values that bins come from: those that are not missing."""
+def _seen(spec: ResolvedSpec, featured: Sequence[Column]) -> dict[str, str]:
+    """What bins come from: the training values that are not missing; where there are none, 0."""
     missing = any(column.missing for column in featured)
-    if not missing:
-        return [line.replace("(seen", "(z[train]") for line in lines]
-    known = "seen = z[[i for i in train if rows[i][name]]]"
-    if any(may_vanish(spec, column) for column in featured):
-        lines = [line.replace("(seen", "(seen if len(seen) else [0.0]") for line in lines]
-    return [*lines[:3], f"    {known}", *lines[3:]]
-
-
-def _filled(lines: Collection[str], words: Mapping[str, str]) -> list[str]:
-    return [line.format(**words) for line in lines]
+    vanishing = any(may_vanish(spec, column) for column in featured)
+    return {
+        "seen": "z[[i for i in train if rows[i][name]]]" if missing else "z[train]",
+        "some": "seen if len(seen) else [0.0]" if vanishing else "seen",
+    }

@@ -5,6 +5,8 @@ from app.code.texts import literal
 from app.domain.spec import ParameterGroup, ResolvedSpec
 
 _NORMALIZATIONS = {"batch": "BatchNorm1d", "layer": "LayerNorm"}
+# What stands before the layers, under the names of the spec.
+_NAMES = {"mixtures": "numeric_features", "scaling": "input_scaling"}
 
 
 def is_grouped(spec: ResolvedSpec) -> bool:
@@ -24,16 +26,11 @@ def decay_factors(spec: ResolvedSpec) -> list[float]:
 
 def groups(spec: ResolvedSpec) -> list[str]:
     """`groups`, as torch.optim takes them."""
-    apart = _apart(spec)
+    apart, weights, more = _apart(spec), "[layer.weight for layer in layers]", _others(spec)
     if not apart:
         return []
-    weights = "[layer.weight for layer in layers]"
     if "bias" not in apart:
         weights = "[parameter for layer in layers for parameter in layer.parameters()]"
-    more = [
-        *_normalized(spec),
-        *(f"alike += net[{place}].parameters()" for name, place in places(spec).items() if _NAMES.get(name) not in apart),
-    ]
     return [
         "layers = [module for module in net if isinstance(module, nn.Linear)]",
         *([f"alike = {weights}", *more] if more else []),
@@ -44,14 +41,16 @@ def groups(spec: ResolvedSpec) -> list[str]:
     ]
 
 
-def _normalized(spec: ResolvedSpec) -> list[str]:
+def _others(spec: ResolvedSpec) -> list[str]:
+    """What has no factors and is no layer's."""
     name = _NORMALIZATIONS.get(spec.network.normalization)
-    if name is None:
-        return []
-    return ["for module in net:", f"    alike += module.parameters() if isinstance(module, nn.{name}) else []"]
-
-
-_NAMES = {"mixtures": "numeric_features", "scaling": "input_scaling"}
+    normalized = [
+        "for module in net:",
+        f"    if isinstance(module, nn.{name}):",
+        "        alike += module.parameters()",
+    ]
+    before = [place for part, place in places(spec).items() if _NAMES.get(part) not in _apart(spec)]
+    return [*(normalized if name else []), *(f"alike += net[{place}].parameters()" for place in before)]
 
 
 def _apart(spec: ResolvedSpec) -> dict[str, ParameterGroup]:

@@ -41,10 +41,7 @@ def script_of(
         _constants(spec),
         generator(spec),
         *_data(spec, described, with_gaps_of(validation, described)),
-        share(spec),
-        dropout(spec),
-        *classes(spec),
-        begin(spec),
+        *_modules(spec),
         *members(spec)[:1],
         metric(spec, weighted=is_weighted(spec)),
         criterion(spec, weightless_rows=_may_weigh_nothing(spec, described)),
@@ -55,6 +52,11 @@ def script_of(
         loop(spec),
     ]
     return _joined([part for part in parts if part])
+
+
+def _modules(spec: ResolvedSpec) -> list[list[str]]:
+    """What the network is made of that torch does not have."""
+    return [share(spec), dropout(spec), *classes(spec), begin(spec)]
 
 
 def _data(spec: ResolvedSpec, own: Mapping[str, Column], read: Mapping[str, Column]) -> list[list[str]]:

@@ -57,6 +57,9 @@ CASES: list[dict[str, Any]] = [
     {**SQUARED, "target": ["value", "count"], "task": "regression", **WEIGHTED},
     {**SQUARED, "target": ["pair", "flag"]},
     {**SQUARED, "target": ["pair", "flag"], "sample_weight": "weight"},
+    {**FOCAL, "ensemble": {"members": 3}, "epochs": 8},
+    {**FOCAL, "target": "pair", "ensemble": {"members": 3}, "split": {"validation": 0.25}, "epochs": 8},
+    {**HUBER, **WEIGHTED, "ensemble": {"members": 3}, "epochs": 8},
 ]
 
 

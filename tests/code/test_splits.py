@@ -76,6 +76,7 @@ OWN: list[dict[str, Any]] = [
         "columns": {"lot": "categorical"},
         "preprocessing": {"categorical": "embedding", "missing": "most_frequent"},
     },
+    {"ensemble": {"members": 2}, "network": {"numeric_features": {"kind": "piecewise_linear", "bins": 4}}, "epochs": 8},
 ]
 
 

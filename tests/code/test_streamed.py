@@ -8,6 +8,7 @@ import pytest
 from app.domain.spec import Window
 from tests.api.service import Service
 from tests.code.interpreter import Interpreter
+from tests.code.test_networks import ADAMW, ALL, BINS, GROUPS
 from tests.code.trained import cells, check, upload, word
 
 # Thirty-odd training rows are seven blocks, the last of them smaller, in three windows.
@@ -16,6 +17,7 @@ CASES: list[dict[str, Any]] = [
     {},
     {"network": {"hidden_layers": [6], "dropout": 0.3}, "sample_weight": "weight", "batch_size": 7},
     {"target": ["number", "count"], "task": "regression", "features": ["city", "code"]},
+    {"network": ALL | {"numeric_features": BINS}, "parameter_groups": GROUPS, "optimizer": ADAMW},
 ]
 
 

@@ -77,7 +77,8 @@ def upload(service: Service, rows: Sequence[dict[str, object]]) -> str:
 
 def train(service: Service, *, window: Window | None = None, **spec: object) -> str:
     """A job that was trained to its end: its id. With `window` it was streamed, as if its rows did not fit into memory."""
-    id: str = service.post("/v1/jobs", {**SPEC, **spec}, status=201)["id"]
+    basis = SPEC if "recipe" not in spec else {name: SPEC[name] for name in ("precision", "seed")}
+    id: str = service.post("/v1/jobs", {**basis, **spec}, status=201)["id"]
     if window is not None:
         _stream(service, id, window)
     settings: Settings = service.settings
@@ -130,13 +131,13 @@ def check(
     python: Interpreter,
     folder: Path,
     *,
-    stop_reason: str = "max_epochs",
+    stop_reason: str | None = "max_epochs",
     window: Window | None = None,
     **spec: object,
 ) -> str:
-    """Train, run the script and compare; the script."""
+    """Train, run the script and compare, unless `stop_reason` is None also why it ended; the script."""
     job = train(service, window=window, **spec)
     script, *data = files(service, job, folder)
     assert_same_curve(service, job, python.run(script, *data), tolerance=1e-9)
-    assert service.get(f"/v1/jobs/{job}")["stop_reason"] == stop_reason
+    assert stop_reason in (None, service.get(f"/v1/jobs/{job}")["stop_reason"])
     return script.read_text()
