@@ -14,12 +14,8 @@ def check_expressible(
 ) -> None:
     """Raises NotSupported: with each feature of the spec that a script does not have, by JSON Pointer into the spec."""
     findings = Findings()
-    lacking = {
-        ("precision",): (spec.precision not in ("fp32", "fp64"), f"The precision {spec.precision}"),
-    }
-    for place, (found, what) in lacking.items():
-        if found:
-            findings.unsupported(*place, what=f"{what} in a script")
+    if spec.precision == "bf16":
+        findings.unsupported("precision", what="The precision bf16 in a script")
     _check_columns(spec, with_gaps_of(validation, described), findings)
     for name in written_otherwise(spec, described, validation) if validation is not None else ():
         what = f"Column {name!r}, which CSV may write otherwise in the validation dataset, in a script,"
