@@ -67,6 +67,7 @@ class Attempt:
         self._publisher: Publisher | None = None
         # What an earlier attempt met may be over; the first file that is stored says so.
         self._refused = True
+        self._measured_at: dict[int, EpochLosses] = {}
 
     def begin(self, spec: ResolvedSpec, *, stack: Stack, position: int, publisher: Publisher) -> None:
         """Take a place in a stack."""
@@ -203,18 +204,22 @@ class Attempt:
             return report
         best = report.best and self._with_all_metrics(report.best, "best")
         last = report.last and self._with_all_metrics(report.last, "last")
+        self._measured_at = {losses.epoch: losses for losses in (best, last) if losses}
         latest = report.latest
         if last and latest and last.epoch == latest.epoch:
             latest = replace(latest, metrics=last.metrics | latest.metrics)
         return replace(report, best=best, last=last, latest=latest)
 
     def _with_all_metrics(self, losses: EpochLosses, which: Literal["best", "last"]) -> EpochLosses:
+        """The best epoch often stays the same from one recovery point to the next: it was measured then."""
         if not self._spec.judged_rows:
             return losses
-        _, measured = self._stack.evaluate(self._position, "validation", which)
-        found = {f"val_{name}": value for name, value in measured.items()}
-        kept = losses.metrics if self._spec.calibration == "none" else {}
-        return replace(losses, metrics=losses.metrics | found | kept)
+        if losses.epoch not in self._measured_at:
+            _, measured = self._stack.evaluate(self._position, "validation", which)
+            found = {f"val_{name}": value for name, value in measured.items()}
+            kept = losses.metrics if self._spec.calibration == "none" else {}
+            self._measured_at[losses.epoch] = replace(losses, metrics=losses.metrics | found | kept)
+        return self._measured_at[losses.epoch]
 
     def _last_checkpoints(self, report: MemberReport) -> list[Draft[NewCheckpoint]]:
         """Best and last; the last one also has what training would go on from.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from fastapi.routing import APIRoute
 
 from app.api.access import Access
+from app.api.allowances import headers_of
 from app.api.calls import Call
 from app.api.edge import ASK_AGAIN_SECONDS
 from app.api.inference_v2 import infer_at_once
@@ -93,9 +94,9 @@ class AtOnce:
             return None
 
     def _begun(self, path: str, headers: Mapping[bytes, bytes], scope: MutableMapping[str, Any]) -> Begun | None:
-        """None, too, for a caller who is not known, may not, or is counted, for which others have to be asked."""
+        """None, too, for a caller who is not known, may not, or is to be counted, for which others have to be asked."""
         caller = self._access.known(scope, self._services.keyring)
-        if caller is None or (caller.key_id is not None and self._services.rates.is_counting):
+        if caller is None or (caller.key_id is not None and not self._services.rates.answers_at_once(caller.project_id)):
             return None
         for operation in self._operations:
             if match := operation.pattern.match(path):
@@ -105,7 +106,7 @@ class AtOnce:
 
     def answer(self, begun: Begun, body: bytes) -> Reply | None:
         """The answer, counted and noted in the log; None where it is not one to give at once."""
-        operation, path, names, headers, caller, at = begun
+        operation, _, names, headers, caller, at = begun
         if time.perf_counter() - at >= ASK_AGAIN_SECONDS:
             return None
         try:
@@ -114,13 +115,27 @@ class AtOnce:
             raise
         except BaseException:  # as in `begin`, whatever it is: a panic in Rust is not even an Exception
             return None
-        if reply is not None:
-            id = request_id_of(headers.get(REQUEST_ID, b""))
-            reply.raw_headers.append((REQUEST_ID, id.encode()))
-            seconds = time.perf_counter() - at  # the wait for its body and its turn too, as on the ordinary way
-            self._services.instruments.answered("POST", operation.path, status=reply.status_code, seconds=seconds)
-            self._log.note("POST", path, names.get("job_id"), request_id=id, status=reply.status_code, seconds=seconds)
+        if reply is None or (counted := self._counted(caller)) is None:
+            return None
+        reply.raw_headers += counted
+        self._note(begun, reply)
         return reply
+
+    def _counted(self, caller: Caller) -> list[tuple[bytes, bytes]] | None:
+        """The headers that say how the request was counted; None where that cannot be done without asking others."""
+        rates = self._services.rates
+        if caller.key_id is None or not rates.is_counting:
+            return []
+        allowance = rates.take_at_once(caller.project_id)
+        return None if allowance is None else headers_of(allowance)
+
+    def _note(self, begun: Begun, reply: Reply) -> None:
+        operation, path, names, headers, _, at = begun
+        id = request_id_of(headers.get(REQUEST_ID, b""))
+        reply.raw_headers.append((REQUEST_ID, id.encode()))
+        seconds = time.perf_counter() - at  # the wait for its body and its turn too, as on the ordinary way
+        self._services.instruments.answered("POST", operation.path, status=reply.status_code, seconds=seconds)
+        self._log.note("POST", path, names.get("job_id"), request_id=id, status=reply.status_code, seconds=seconds)
 
 
 def _operation(route: APIRoute) -> _Operation:

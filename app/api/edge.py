@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access
+from app.api.allowances import headers_of
 from app.api.http_errors import RateLimited
 from app.api.problems import problem, told_problem
 from app.api.request_log import REQUEST_ID, RequestLog, request_id_of
 from app.api.services import Services
-from app.domain.allowance import Allowance
 from app.domain.caller import Caller
 from app.domain.errors import TrainyardError, Unauthorized, Unavailable
 from app.services.history import Overtaken
@@ -80,18 +80,9 @@ class Edge:
         """Requests with a key are counted by its project; the operator is nobody's guest."""
         allowance = await exchange.services.rates.take(caller.project_id)
         if allowance is not None:
-            exchange.headers += _told(allowance)
+            exchange.headers += headers_of(allowance)
             if not allowance.allowed:
                 raise RateLimited(allowance)
-
-
-def _told(allowance: Allowance) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"ratelimit-policy", b"%d;w=%d" % (allowance.limit, allowance.window)),
-        (b"ratelimit-limit", b"%d" % allowance.limit),
-        (b"ratelimit-remaining", b"%d" % allowance.remaining),
-        (b"ratelimit-reset", b"%d" % allowance.reset),
-    ]
 
 
 class _KeyEnded(Exception):

@@ -22,6 +22,12 @@ class Rates(Protocol):
     def is_counting(self) -> bool:
         """False where there is no limit."""
 
+    def answers_at_once(self, project_id: str, /) -> bool:
+        """True where nobody has to be asked: there is no limit, or one of that project was counted before it came."""
+
+    def take_at_once(self, project_id: str, /) -> Allowance | None:
+        """One that was counted before it came; None where there is none."""
+
     async def take(self, project_id: str) -> Allowance | None:
         """One more of that project; None where nobody counts."""
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,13 @@ from app.api.at_once import AT_ONCE, AtOnce
 from app.api.edge import ASK_AGAIN_SECONDS
 from app.api.protocol import Protocol
 from app.api.replies import Reply
+from app.domain.allowance import Allowance
 from app.domain.caller import DEFAULT_PROJECT, Caller
 from app.persistence import jobs
+from app.queueing.counted_ahead import PART
+from app.queueing.rates import RedisRates
 from app.services.choices import BEST, Thing
+from tests.api.keys import locked_service, make
 from tests.api.metrics import samples, value
 from tests.api.service import Service, Trained
 from tests.api.wire import Connection, connection, post
@@ -264,3 +269,37 @@ def test_what_is_no_http_is_refused_and_closed(path: str, wire: Connection) -> N
 
     assert [wire.answer().status for _ in range(2)] == [200, 400]
     assert wire.is_closed()
+
+
+def test_a_key_whose_requests_are_counted_is_answered_at_once(sqlite_url: str, valkey_url: str, tmp_path: Path) -> None:
+    with locked_service(sqlite_url, tmp_path / "data", broker=valkey_url, rate_limit=8 * PART) as service:
+        secret, path = make(service)["secret"], ready(service)
+        ask = post(path, BODY, Authorization=f"Bearer {secret}")
+        with connection(service.client) as wire:
+            answers = []
+            for _ in range(10):
+                wire.send(ask)
+                answers.append(wire.answer())
+        taken = on_the_loop(service, lambda: taken_at_once(service, path, secret))
+
+    assert {answer.status for answer in answers} == {200}
+    remaining = [int(answer.headers["ratelimit-remaining"]) for answer in answers]
+    assert remaining == sorted(remaining, reverse=True)
+    assert all(answer.headers.keys() == answers[0].headers.keys() for answer in answers)
+    assert taken == [b"ratelimit-remaining"]
+
+
+def taken_at_once(service: Service, path: str, secret: str) -> list[bytes]:
+    """Where a request was counted before it came; its answer tells it."""
+    at_once: AtOnce = service.server.lifespan.state[AT_ONCE]
+    headers = [(b"content-length", b"%d" % len(BODY)), (b"content-type", b"application/json")]
+    scope = {"headers": [*headers, (b"authorization", f"Bearer {secret}".encode())], "client": ("127.0.0.1", 1)}
+    application: Any = service.server.config.app
+    rates: RedisRates = application.state.services.rates
+    rates._ahead.put(DEFAULT_PROJECT, Allowance(allowed=True, limit=9, window=60, remaining=9, reset=1), size=1)
+    begun = at_once.begin(b"POST", path.encode(), scope)
+    assert begun is not None
+    reply, none = at_once.answer(begun, BODY), at_once.answer(begun, BODY)
+    assert none is None
+    assert reply is not None
+    return [name for name, value in reply.raw_headers if name == b"ratelimit-remaining" and value == b"9"]
