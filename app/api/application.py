@@ -23,6 +23,8 @@ class Application(Documented):
         """The framework's, and ours around it; `add_middleware` puts one inside the framework's."""
         stack = super().build_middleware_stack()
         assert isinstance(stack, ServerErrorMiddleware)
+        if stack.handler is not None:
+            raise TypeError("Nothing asks a handler for Exception or 500: what nobody expected is answered by the edge.")
         app = stack.app
         for layer in self._layers:
             app = layer(app)

@@ -33,7 +33,7 @@ def flip(path: Path) -> None:
 @pytest.mark.parametrize("damaged", [1, 2], ids=["the newest", "both"])
 def test_a_flipped_bit_in_a_recovery_point_costs_time_and_nothing_else(deaths: Deaths, damaged: int) -> None:
     deaths.undisturbed(SPEC)
-    third_report = (line_of("worker/run.py", "held = record_all("), 4)
+    third_report = (line_of("worker/bookkeeper.py", "held = record_all("), 4)
     [job] = deaths.die_at(third_report, SPEC)
     number = deaths.yard.job(job).number
     with deaths.yard.database.read() as connection:

@@ -34,9 +34,10 @@ class WithoutFence(Trainer):
 
     def _run_of(self, pack: Sequence[JobRow]) -> Run:
         run = super()._run_of(pack)
-        for attempt in run._attempts.values():
+        attempts = [run._pack[position] for position in run._pack.positions]
+        for attempt in attempts:
             attempt.fence = NoFence(attempt.job.number, attempt.job.attempt)
-        run._fences = {attempt.fence: attempt.job.id for attempt in run._attempts.values()}
+        run._pack.fences = {attempt.fence: attempt.job.id for attempt in attempts}
         return run
 
 
