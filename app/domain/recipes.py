@@ -17,7 +17,6 @@ SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 56), "strong": (8, 76), "bes
 
 _EVERY: Blocks = {
     "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},
-    "lr_schedule": {"name": "log_cosine", "cycles": 4},
     "regularization_schedule": "flat_cosine",
     "batch_size": "even",
     "gradient_clip_norm": None,
@@ -40,7 +39,8 @@ _OF_CLASSES: Blocks = {
         "hidden_layers": [128, 128, 128],
         "numeric_features": {"kind": "periodic", "frequencies": 16, "sigma": 0.1, "width": 3},
     },
-    "optimizer": {"name": "adamw", "learning_rate": 0.04, "betas": [0.9, 0.95], "weight_decay": 0.02},
+    "optimizer": {"name": "adamw", "learning_rate": 0.08, "betas": [0.9, 0.95], "weight_decay": 0.02},
+    "lr_schedule": {"name": "log_cosine", "cycles": 3},
 }
 _OF_NUMBERS: Blocks = {
     "network": {
@@ -49,7 +49,8 @@ _OF_NUMBERS: Blocks = {
         "numeric_features": {"kind": "piecewise_linear", "bins": 16, "width": 3},
     },
     "loss": {"name": "mse"},
-    "optimizer": {"name": "adamw", "learning_rate": 0.2, "betas": [0.9, 0.95], "weight_decay": 0.02},
+    "optimizer": {"name": "adamw", "learning_rate": 0.1, "betas": [0.9, 0.95], "weight_decay": 0.02},
+    "lr_schedule": {"name": "log_cosine", "cycles": 4},
     "clip_predictions": True,
 }
 

@@ -1,6 +1,7 @@
 """Requests that are answered where they are read, and all that looks like one and is not: sent as bytes."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -180,6 +181,20 @@ def test_who_leaves_before_the_end_of_a_body_is_counted(shared: Service, path: s
         shared.get("/livez")
 
     wait_until(lambda: left() > before, what="a request without an answer among the counted")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_rows_are_counted_once(shared: Service, path: str, wire: Connection, packed: bool) -> None:
+    """Plainly where they are answered at once; compressed they go by way of the framework."""
+
+    def rows() -> float:
+        return value(samples(shared.client.get("/metrics")), "predicted_rows_total")
+
+    before = rows()
+    wire.send(post(path, gzip.compress(BODY), Content_Encoding="gzip") if packed else post(path, BODY))
+
+    assert wire.answer().status == 200
+    assert rows() == before + len(ONE)
 
 
 def is_listening(service: Service) -> bool:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.responses import PlainTextResponse
 from pydantic import SecretStr
 
+from app.api.application import Application
 from tests.api.service import Service, assert_problem, pointers, running, settings_for
 
 KEY = "an admin key of this test"
@@ -172,3 +174,11 @@ def test_a_database_that_is_away_is_503(sqlite_url: str, valkey_server: str, tmp
     assert_problem(answer, 503, "unavailable")
     assert answer.headers["retry-after"] == "2"
     assert (ready.status_code, ready.json()["database"], ready.json()["status"]) == (503, "down", "unavailable")
+
+
+def test_a_handler_that_nobody_would_ask_is_refused() -> None:
+    application = Application(routes=[])
+    application.add_exception_handler(Exception, lambda request, error: PlainTextResponse("Sorry."))
+
+    with pytest.raises(TypeError, match="answered by the edge"):
+        application.build_middleware_stack()

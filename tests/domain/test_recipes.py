@@ -35,9 +35,10 @@ def test_classes_and_numbers_have_tables_of_their_own() -> None:
     assert (classes.network.numeric_features.kind, numbers.network.numeric_features.kind) == ("periodic", "piecewise_linear")
     assert (classes.loss.name, classes.calibration, classes.clip_predictions) == ("cross_entropy", "temperature", False)
     assert (numbers.loss.name, numbers.calibration, numbers.clip_predictions) == ("mse", "none", True)
-    assert (classes.optimizer.learning_rate, numbers.optimizer.learning_rate) == (0.04, 0.2)
-    for spec in (classes, numbers):
-        assert (spec.lr_schedule.name, spec.regularization_schedule) == ("log_cosine", "flat_cosine")
+    assert (classes.optimizer.learning_rate, numbers.optimizer.learning_rate) == (0.08, 0.1)
+    for spec, cycles in ((classes, 3), (numbers, 4)):
+        assert spec.lr_schedule.model_dump(exclude={"warmup_epochs"}) == {"name": "log_cosine", "cycles": cycles}
+        assert spec.regularization_schedule == "flat_cosine"
         assert (spec.network.parametrization, spec.network.initialization, spec.network.input_scaling) == (
             *("ntk", "data_driven"),
             True,
