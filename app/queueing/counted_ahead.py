@@ -50,6 +50,10 @@ class CountedAhead:
             return 1
         return min(self._most, 2 * block.size)
 
+    def forget(self, project_id: str) -> None:
+        """The limit is reached: it is counted one by one again."""
+        self._blocks.pop(project_id, None)
+
     def put(self, project_id: str, allowance: Allowance, *, size: int) -> None:
         """So many were counted, and the allowance is what Redis said afterwards."""
         reset_at = time.time() + allowance.reset

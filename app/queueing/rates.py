@@ -37,7 +37,7 @@ class RedisRates:
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         self._limit = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._ahead = CountedAhead(per_minute)
-        self._counting: dict[str, asyncio.Lock] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
         self._try_at = -math.inf
 
     @property
@@ -60,18 +60,29 @@ class RedisRates:
         return self._ahead.take(project_id) or await self._counted(self._limit, project_id)
 
     async def _counted(self, limit: RateLimitItem, project_id: str) -> Allowance | None:
-        """One at a time for each project: what one of them counts ahead is the others'."""
-        async with self._counting.setdefault(project_id, asyncio.Lock()):
-            if found := self._ahead.take(project_id):
-                return found
-            if time.monotonic() < self._try_at:
-                return None
-            try:
-                return await self._count(limit, project_id)
-            except (RedisError, OSError) as error:
-                self._try_at = time.monotonic() + AWAY_SECONDS
-                log.warning("rates.uncounted", error=type(error).__name__)
-                return None
+        """Where more than one is counted, one request asks for all that wait; none waits longer for it than for Redis."""
+        if self._ahead.size(project_id) == 1:
+            return await self._asked(limit, project_id)
+        lock = self._asking.setdefault(project_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await lock.acquire()
+        except TimeoutError:
+            return await self._asked(limit, project_id)
+        try:
+            return self._ahead.take(project_id) or await self._asked(limit, project_id)
+        finally:
+            lock.release()
+
+    async def _asked(self, limit: RateLimitItem, project_id: str) -> Allowance | None:
+        if time.monotonic() < self._try_at:
+            return None
+        try:
+            return await self._count(limit, project_id)
+        except (RedisError, OSError) as error:
+            self._try_at = time.monotonic() + AWAY_SECONDS
+            log.warning("rates.uncounted", error=type(error).__name__)
+            return None
 
     async def _count(self, limit: RateLimitItem, project_id: str) -> Allowance | None:
         """As many as are worth it; where the limit has no room for them, the one."""
@@ -88,6 +99,7 @@ class RedisRates:
             reset=max(1, math.ceil(reset_at - time.time())),
         )
         if not allowed:
+            self._ahead.forget(project_id)
             return allowance
         self._ahead.put(project_id, allowance, size=size)
         return self._ahead.take(project_id)

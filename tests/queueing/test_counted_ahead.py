@@ -3,8 +3,6 @@
 import asyncio
 from itertools import count
 
-import pytest
-
 from app.domain.allowance import Allowance
 from app.queueing.counted_ahead import KEPT_SECONDS, PART, CountedAhead
 from app.queueing.rates import RedisRates
@@ -92,14 +90,30 @@ async def exhausted(url: str) -> tuple[int, list[int]]:
     return len(remaining), remaining
 
 
-@pytest.mark.parametrize("size", [16, 64])
-def test_requests_at_once_share_what_one_of_them_counts(valkey_url: str, size: int) -> None:
+def test_requests_at_once_share_what_one_of_them_counts(valkey_url: str) -> None:
     async def together() -> list[int]:
         rates = RedisRates(valkey_url, per_minute=LIMIT)
-        found = await asyncio.gather(*(rates.take("a") for _ in range(size)))
+        one_by_one = [await rates.take("a") for _ in range(7)]
+        at_once = await asyncio.gather(*(rates.take("a") for _ in range(40)))
         await rates.close()
-        return [one.remaining for one in found if one]
+        return [one.remaining for one in [*one_by_one, *at_once] if one]
 
     remaining = asyncio.run(together())
 
-    assert sorted(remaining, reverse=True) == list(range(LIMIT - 1, LIMIT - 1 - size, -1))
+    assert sorted(remaining, reverse=True) == list(range(LIMIT - 1, LIMIT - 48, -1))
+
+
+def test_who_is_refused_waits_for_nobody_else(valkey_url: str) -> None:
+    """One that never comes back holds the place of those that count for others."""
+
+    async def refused() -> list[bool]:
+        rates = RedisRates(valkey_url, per_minute=LIMIT)
+        while (last := await rates.take("a")) is not None and last.allowed:
+            pass
+        lock = rates._asking["a"]
+        await lock.acquire()
+        found = await asyncio.gather(*(rates.take("a") for _ in range(5)))
+        await rates.close()
+        return [one is not None and one.allowed for one in found]
+
+    assert asyncio.run(refused()) == [False] * 5
