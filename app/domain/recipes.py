@@ -3,17 +3,21 @@
 Where the parts come from and what each is worth: docs/recipes.md.
 """
 
+import math
 from typing import Any, Literal, cast
 
 from app.domain.resolve_findings import Findings
 from app.domain.schema import Task
-from app.domain.spec import JobSpec
+from app.domain.spec import JobSpec, Optimizer
 
 Recipe = Literal["fast", "strong", "best"]
 Blocks = dict[str, Any]
 
 # Networks, and epochs.
 SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 56), "strong": (8, 76), "best": (16, 128)}
+
+# The rate of a regression is that of batches of so many rows; smaller ones, which are noisier, learn by their square root.
+_RATED_ROWS = 256
 
 _EVERY: Blocks = {
     "preprocessing": {"numeric": "robust_clip", "categorical": "one_hot_signed", "missing": "median_indicator"},
@@ -49,7 +53,7 @@ _OF_NUMBERS: Blocks = {
         "numeric_features": {"kind": "piecewise_linear", "bins": 16, "width": 3},
     },
     "loss": {"name": "mse"},
-    "optimizer": {"name": "adamw", "learning_rate": 0.1, "betas": [0.9, 0.95], "weight_decay": 0.02},
+    "optimizer": {"name": "adamw", "learning_rate": 0.2, "betas": [0.9, 0.95], "weight_decay": 0.02},
     "lr_schedule": {"name": "log_cosine", "cycles": 4},
     "clip_predictions": True,
 }
@@ -74,6 +78,14 @@ def with_recipe(spec: JobSpec, task: Task | None, findings: Findings, *, numeric
         return spec
     decided = JobSpec.model_validate(_decided(spec, task, optimize, numeric=numeric))
     return _filled(spec, decided, findings)
+
+
+def optimizer_for(spec: JobSpec, task: Task, batch_size: int) -> Optimizer:
+    """A spec's, with the learning rate that its recipe has for batches of so many rows."""
+    if spec.recipe == "plain" or task is not Task.REGRESSION:
+        return spec.optimizer
+    rate = spec.optimizer.learning_rate * math.sqrt(min(1.0, batch_size / _RATED_ROWS))
+    return spec.optimizer.model_copy(update={"learning_rate": float(f"{rate:.3g}")})
 
 
 def unjudged(spec: JobSpec, findings: Findings) -> JobSpec:
@@ -132,6 +144,8 @@ def _agree(name: str, spec: JobSpec, decided: JobSpec) -> bool:
     match name:
         case "batch_size":
             return asked == own or is_resolved
+        case "optimizer" if is_resolved:
+            return bool(asked.model_copy(update={"learning_rate": own.learning_rate}) == own)
         case "preprocessing":
             left = asked.model_fields_set <= {"target"}
             return left or bool(asked.model_copy(update={"target": own.target}) == own)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.domain.cost import CostLimits, check_asked, check_parameters, check_rows
 from app.domain.front import front_of
-from app.domain.recipes import unjudged, with_recipe
+from app.domain.recipes import optimizer_for, unjudged, with_recipe
 from app.domain.resolve_ensemble import check_folds, resolve_ensemble
 from app.domain.resolve_features import (
     check_kinds,
@@ -119,6 +119,7 @@ def _complete(
         return None
     check_rows(spec, networks * sizes.train, limits, findings)
     check_folds(spec, sizes.train, findings)
+    batch_size = resolve_batch(spec, target.task, sizes.train, findings)
     decided = {
         "target": target.names,
         "features": [column.name for column in features],
@@ -127,7 +128,8 @@ def _complete(
         "preprocessing": spec.preprocessing.model_copy(update={"target": standardizing}),
         "split": split,
         "loss": loss,
-        "batch_size": resolve_batch(spec, target.task, sizes.train, findings),
+        "batch_size": batch_size,
+        "optimizer": optimizer_for(spec, target.task, batch_size),
         "device": resolve_device(spec, findings),
         "layers": layers,
         "embeddings": embeddings,

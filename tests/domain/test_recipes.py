@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.resolve import resolve
 from app.domain.resolve_split import SplitFacts
+from app.domain.schema import Task
 from app.domain.spec import JobSpec, ResolvedSpec
 from tests.domain.test_resolve import COLUMNS, ROWS
 from tests.domain.test_resolve_split import BY_TIME, TIMES, faults, resolved
@@ -35,7 +36,7 @@ def test_classes_and_numbers_have_tables_of_their_own() -> None:
     assert (classes.network.numeric_features.kind, numbers.network.numeric_features.kind) == ("periodic", "piecewise_linear")
     assert (classes.loss.name, classes.calibration, classes.clip_predictions) == ("cross_entropy", "temperature", False)
     assert (numbers.loss.name, numbers.calibration, numbers.clip_predictions) == ("mse", "none", True)
-    assert (classes.optimizer.learning_rate, numbers.optimizer.learning_rate) == (0.08, 0.1)
+    assert classes.optimizer.learning_rate == 0.08
     for spec, cycles in ((classes, 3), (numbers, 4)):
         assert spec.lr_schedule.model_dump(exclude={"warmup_epochs"}) == {"name": "log_cosine", "cycles": cycles}
         assert spec.regularization_schedule == "flat_cosine"
@@ -43,6 +44,14 @@ def test_classes_and_numbers_have_tables_of_their_own() -> None:
             *("ntk", "data_driven"),
             True,
         )
+
+
+@pytest.mark.parametrize(("rows", "batch_size", "rate"), [(100, 34, 0.0729), (1000, 63, 0.0992), (50_000, 257, 0.2)])
+def test_the_rate_of_a_regression_goes_with_its_batches(rows: int, batch_size: int, rate: float) -> None:
+    asked = JobSpec(dataset="ds", target="x", features=["price"], task=Task.REGRESSION, recipe="strong")
+    spec = resolve(asked, columns=COLUMNS, rows=rows).spec
+
+    assert (spec.batch_size, spec.optimizer.learning_rate) == (batch_size, rate)
 
 
 @pytest.mark.parametrize(
