@@ -66,6 +66,12 @@ SHAPES = {
     "500×100-2048-2048-2, ntk": Shape(
         rows=500, numbers=100, spec=_spec(2048, 2048, batch=64, network={"parametrization": "ntk"})
     ),
+    "20 000×500-8-2, 16 networks, dropout": Shape(
+        rows=20_000, numbers=500, spec=_spec(8, batch=64, network={"dropout": 0.1}, ensemble={"members": 16})
+    ),
+    "50 000×20-64-64, 8 networks, numeric features": Shape(
+        rows=50_000, numbers=20, classes=0, spec=_spec(64, 64, batch=256, network=_FRONT, ensemble={"members": 8})
+    ),
     "8 × 200×50-512-512-2": Shape(rows=200, numbers=50, members=8, spec=_spec(512, 512, batch=32)),
 }
 
@@ -124,14 +130,18 @@ def _work(spec: ResolvedSpec, shape: Shape, path: Path) -> None:
     import torch
 
     from app.tabular.loading import load
-    from worker.engine.data import Member
+    from worker.engine.data import Member, train
+    from worker.engine.ensembles import folds_of
     from worker.engine.export import to_onnx, write_weights
     from worker.engine.stack import Stack
     from worker.preparation import arrays_of
 
     specs = [spec.model_copy(update={"seed": seed}) for seed in range(shape.members)]
     loaded = [load(one, columns_of(shape), path) for one in specs]
-    members = [Member(spec=one, arrays=arrays_of(rows)) for one, rows in zip(specs, loaded, strict=True)]
+    arrays = [arrays_of(rows) for rows in loaded]
+    members = [
+        Member(spec=one, arrays=found, folds=folds_of(one, train(found).y)) for one, found in zip(specs, arrays, strict=True)
+    ]
     stack = Stack(members, dtype=torch.float64 if spec.precision == "fp64" else torch.float32)
     for _ in stack.train():
         pass

@@ -24,6 +24,8 @@ _GPU_TAPE_CELLS, _GPU_TAPE_STEPS = 1 << 29, 1700
 _ROUNDED_WEIGHTS, _ROUNDED = 1, 1.5
 # Vectors as long as the parameters, where these are trained by groups: of rates, decays and units.
 _SCALES = 3
+# Cells that are gathered for the steps to come (worker/engine/tape.py), and units' masks that dropout draws at once.
+_WINDOW_CELLS, _DRAWN_MASKS = 1 << 20, 1 << 16
 # Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
 _BY_HAND, _MASKS, _BY_AUTOGRAD, _EMBEDDED = 3, 2, 12, 7
 
@@ -98,7 +100,7 @@ def most_fitting(spec: ResolvedSpec, budget: int, *, most: int, gpu: bool) -> in
 
 def _held(spec: ResolvedSpec, size: int, *, members: int, gpu: bool) -> int:
     """All rows, as the engine has them and on their way there."""
-    engine = members * _tensors(spec, size) + _scores(spec)
+    engine = members * (_tensors(spec, size) + _gathered(spec, size)) + _scores(spec)
     return engine if gpu else engine + members * _arrays(spec) + _reading(spec)
 
 
@@ -150,6 +152,18 @@ def _tensors(spec: ResolvedSpec, size: int) -> int:
     """
     inputs = 2 * spec.train_rows + 2 * spec.judged_rows + spec.test_rows
     return size * (inputs * (columns_of(spec) + 1) + 2 * spec.networks * spec.train_rows * (spec.layers[-1] + 1))
+
+
+def _gathered(spec: ResolvedSpec, size: int) -> int:
+    """The rows of the next batches, of each network its own: where folds are left out, and no front reads the same for all."""
+    front, has_folds = front_of_spec(spec), spec.ensemble is not None and spec.ensemble.folds is True
+    if not has_folds or (front and not front.embedded and is_by_hand(spec)):
+        return 0
+    columns = columns_of(spec) + 1
+    rows = max(_WINDOW_CELLS // (spec.networks * (columns + 2 * spec.layers[-1])), spec.batch_size)
+    if spec.network.dropout:
+        rows = max(rows, _DRAWN_MASKS // min(spec.layers[1:-1], default=1))
+    return size * spec.networks * min(rows, spec.train_rows) * columns
 
 
 def _validated_at_once(spec: ResolvedSpec) -> int:

@@ -27,8 +27,21 @@ def shape(inputs: int, *hidden: int, outputs: int = 1, **changes: object) -> Res
         (shape(100, 2048, 2048, train_rows=400, validation_rows=100), 504),
         (shape(100, 2048, 2048, train_rows=400, validation_rows=100, optimizer={"name": "sgd"}), 364),
         (shape(20, 512, 512, train_rows=32_000, validation_rows=8_000, batch_size=32_000), 362),
+        (
+            shape(
+                500,
+                8,
+                outputs=2,
+                train_rows=20_000,
+                validation_rows=0,
+                ensemble={"members": 16, "folds": True},
+                network={"hidden_layers": [8], "dropout": 0.1},
+                parameters=16 * 4026,
+            ),
+            722,
+        ),
     ],
-    ids=["many rows", "very many rows", "large network", "large network, sgd", "full batch"],
+    ids=["many rows", "very many rows", "large network", "large network, sgd", "full batch", "networks with folds"],
 )
 def test_the_estimate_is_near_the_peak_that_was_measured(spec: ResolvedSpec, measured: int) -> None:
     assert 0.8 < estimate(spec).total / (measured * MB) < 2
