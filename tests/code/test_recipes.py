@@ -13,11 +13,9 @@ FEATURES: dict[str, Any] = {"features": ["number", "gap", "city", "level", "code
 NUMBERS: dict[str, Any] = {"target": ["value", "count"], "task": "regression"}
 CASES: list[dict[str, Any]] = [
     {"target": "label"},
-    {"target": "pair", "optimize": "log_loss"},
     {"target": "value"},
     {"target": ["pair", "flag"]},
     NUMBERS,
-    {"target": "pair", "split": {"validation": 0.25}},
     {"target": "label", "split": {"method": "column", "column": "part"}},
     {"target": "value", "split": {"method": "column", "column": "part"}, "sample_weight": "weight"},
     {"target": "label", "split": {"test": 0.2}, "sample_weight": "weight", "class_weights": "balanced"},
