@@ -75,6 +75,8 @@ def _check_end(resolved: ResolvedSpec, known: ResolvedSpec, standing: Standing, 
     if _watched(resolved) != _watched(known):
         detail = f"The best epoch so far was chosen by {_watched(known)}."
         findings.fault("early_stopping", detail=detail, code=UNFIT)
+    elif _mean_epochs(resolved) != _mean_epochs(known):
+        _differs(findings, "early_stopping", "mean_epochs")
     elif resolved.early_stopping and known.early_stopping and _by_cycle(resolved) != _by_cycle(known):
         _differs(findings, "early_stopping", "patience")
     elif resolved.early_stopping and standing.waited >= most_waited(resolved.early_stopping):
@@ -90,6 +92,10 @@ def most_waited(rule: EarlyStopping) -> int:
 
 def _by_cycle(spec: ResolvedSpec) -> bool:
     return spec.early_stopping is not None and spec.early_stopping.patience == "cycle"
+
+
+def _mean_epochs(spec: ResolvedSpec) -> int:
+    return spec.early_stopping.mean_epochs if spec.early_stopping else 1
 
 
 def _watched(spec: ResolvedSpec) -> str:

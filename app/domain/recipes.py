@@ -108,7 +108,7 @@ def _decided(spec: JobSpec, task: Task, optimize: str, *, numeric: bool) -> Bloc
         "optimize": optimize,
         "epochs": epochs,
         "ensemble": {"members": members, "folds": folds},
-        "early_stopping": {"metric": _watched(task, optimize), "patience": "cycle"},
+        "early_stopping": _stopping(task, optimize),
     }
 
 
@@ -120,11 +120,16 @@ def _of_classes(task: Task, optimize: str) -> Blocks:
     return {**_OF_CLASSES, "loss": {"name": "cross_entropy", "label_smoothing": smoothing}, "calibration": "temperature"}
 
 
-def _watched(task: Task, optimize: str) -> str:
-    """What an epoch is chosen by; for the area under the curve the log-loss is the steadier guide."""
+def _stopping(task: Task, optimize: str) -> Blocks:
+    """What an epoch is chosen by; for the area under the curve the log-loss is the steadier guide.
+
+    A single epoch's accuracy is often the highest by the luck of a few rows.
+    """
     if task is Task.REGRESSION:
-        return "val_loss"
-    return "val_accuracy" if optimize == "error" else "val_log_loss"
+        return {"metric": "val_loss", "patience": "cycle"}
+    if optimize != "error":
+        return {"metric": "val_log_loss", "patience": "cycle"}
+    return {"metric": "val_accuracy", "patience": "cycle", "mean_epochs": 5}
 
 
 def _filled(spec: JobSpec, decided: JobSpec, findings: Findings) -> JobSpec:

@@ -69,6 +69,7 @@ def test_what_is_optimized_picks_the_epoch(optimize: str | None, smoothing: floa
     assert spec.loss.model_dump() == {"name": "cross_entropy", "label_smoothing": smoothing}
     assert spec.early_stopping is not None
     assert (spec.early_stopping.metric, spec.early_stopping.patience) == (metric, "cycle")
+    assert spec.early_stopping.mean_epochs == (5 if metric == "val_accuracy" else 1)
 
 
 def test_a_regression_has_its_error_alone() -> None:

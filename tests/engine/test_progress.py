@@ -109,6 +109,20 @@ def test_patience_of_a_cycle_ends_with_the_first_cycle_but_one_that_brings_nothi
     assert (member.epoch, member.finished, member.ended()) == (end, stopped, stopped)
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 9])
+@pytest.mark.parametrize(("epochs", "best"), [(1, 2), (2, 8), (3, 8), (100, 2)])
+def test_the_best_epoch_is_the_one_with_the_best_mean(epochs: int, best: int, size: int) -> None:
+    losses = [5.0, 1.0, 9.0, 9.0, 3.0, 2.5, 2.0, 2.25, 3.0]
+    member, values = progress(early_stopping={"patience": 50, "mean_epochs": epochs}, epochs=9), losses
+    while values:
+        member = restored(member)
+        member.take(block([1.0] * len(values[:size]), values[:size]))
+        values = values[size:]
+
+    assert member.best is not None
+    assert (member.best.epoch, member.best.val_loss) == (best, losses[best - 1])
+
+
 def test_the_first_cycle_is_not_judged_where_its_metric_is_undefined() -> None:
     rule = {"patience": "cycle", "metric": "val_accuracy"}
     member = progress(early_stopping=rule, **CYCLES)

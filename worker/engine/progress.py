@@ -10,7 +10,7 @@ from app.domain import metrics
 from app.domain.job import StopReason
 from worker.engine.calibration import Exported
 from worker.engine.reports import EpochColumns, EpochLosses, MemberReport
-from worker.engine.stopping import first_true, lower, stopper_of, watched
+from worker.engine.stopping import Means, first_true, lower, stopper_of, watched
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
@@ -61,6 +61,7 @@ class Progress:
         self.watch = watched(spec, validated=validated)
         self.names = metrics.of_epochs(spec.task, watched=self.watch) if validated else ()
         self.stopper = stopper_of(spec)
+        self.means = Means(spec.early_stopping.mean_epochs if spec.early_stopping and validated else 1)
         self.latest: Row | None = None
         self.best: EpochLosses | None = None
         self.last: EpochLosses | None = None
@@ -93,7 +94,7 @@ class Progress:
             self.finish(StopReason.NON_FINITE_LOSS, self._reason(block, diverged, first))
         elif stop is not None or self.epoch >= self.spec.epochs:
             self.finish(StopReason.MAX_EPOCHS if stop is None else StopReason.EARLY_STOPPING)
-        return Verdict(self._choose(block, values[:good], first), good - 1, self._periodic(block, good, first))
+        return Verdict(self._choose(block, self.means.take(values[:good]), first), good - 1, self._periodic(block, good, first))
 
     def finish(self, reason: StopReason, message: str | None = None) -> None:
         """End here; the last epoch is recorded whatever record_every says."""

@@ -18,6 +18,8 @@ def host_state(progress: Progress, rates: Rates) -> State:
     state: State = {
         "stopper": np.array(progress.stopper.numbers(), dtype=np.float64),
     }
+    if len(progress.means.recent):
+        state["recent"] = progress.means.recent
     if progress.latest:
         state["latest"] = np.array([*_numbers(progress.latest.losses), progress.latest.rate, progress.latest.seconds])
     if progress.best:
@@ -30,6 +32,8 @@ def host_state(progress: Progress, rates: Rates) -> State:
 def restore_host(state: State, progress: Progress, rates: Sequence[Rates]) -> None:
     """Put back what `host_state` took."""
     progress.stopper.restore(_floats(state["stopper"]))
+    if "recent" in state:
+        progress.means.recent = np.array(_floats(state["recent"]))
     if "latest" in state:
         *numbers, rate, seconds = _floats(state["latest"])
         progress.latest = Row(_losses(numbers, progress), rate, seconds)

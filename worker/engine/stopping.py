@@ -34,6 +34,22 @@ def first_true(flags: Sequence[bool] | NDArray[np.bool_]) -> int | None:
     return int(array.argmax()) if array.any() else None
 
 
+class Means:
+    """Of each value and those before it, `size` together at most; no mean depends on how the values come in pieces."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self.recent = size, np.empty(0)
+
+    def take(self, values: Floats) -> Floats:
+        """The mean that ends with each value."""
+        if self._size == 1:
+            return values
+        known = np.concatenate([self.recent, values])
+        ends = range(len(self.recent) + 1, len(known) + 1)
+        self.recent = known[-self._size + 1 :]
+        return np.array([known[max(0, end - self._size) : end].mean() for end in ends])
+
+
 @dataclass
 class Stopper:
     """Early stopping: `wait` epochs have passed since `best` was beaten by more than min_delta; lower is better."""

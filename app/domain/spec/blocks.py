@@ -108,11 +108,13 @@ class EarlyStopping(Block):
     """Stop when `metric` has not got better by more than `min_delta` for `patience` epochs.
 
     `patience: "cycle"` goes with the schedule `log_cosine`: stop where one of its cycles, but the first, ends without that.
+    The best epoch is the one with the best mean of `metric` over `mean_epochs` epochs: itself and those before it.
     """
 
     metric: str = "val_loss"
     patience: Count | Literal["cycle"] = 10
     min_delta: Annotated[float, Field(ge=0)] = 0.0
+    mean_epochs: Annotated[int, Field(ge=1, le=100), WHOLE] = 1
 
 
 class Window(Block):
