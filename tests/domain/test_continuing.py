@@ -59,6 +59,16 @@ def test_patience_of_cycles_and_of_epochs_are_not_counted_alike() -> None:
     assert (fault.pointer, fault.detail[:40]) == ("/early_stopping", "The training has waited for a cycle alre")
 
 
+def test_means_of_more_epochs_are_not_compared_with_those_of_fewer() -> None:
+    dump = RESOLVED.model_dump() | {"epochs": 60}
+    one, three = (
+        ResolvedSpec.model_validate(dump | {"early_stopping": {"patience": 9, "mean_epochs": epochs}}) for epochs in (1, 3)
+    )
+
+    assert [fault.pointer for fault in faults(three, one)] == ["/early_stopping/mean_epochs"]
+    assert faults(three, three) == []
+
+
 def test_metrics_of_clipped_predictions_and_of_others_are_not_of_one_history() -> None:
     assert [fault.pointer for fault in faults(ENDLESS.model_copy(update={"clip_predictions": True}))] == ["/clip_predictions"]
     assert faults(ENDLESS.model_copy(update={"calibration": "temperature"})) == []
