@@ -18,9 +18,20 @@ def spec_of(**spec: Any) -> ResolvedSpec:
     return resolved(NOTHING, **{"recipe": "strong", **spec}).spec
 
 
-@pytest.mark.parametrize(("recipe", "members", "epochs"), [("fast", 4, 56), ("strong", 8, 76), ("best", 16, 128)])
-def test_a_recipe_is_so_many_networks_for_so_many_epochs(recipe: str, members: int, epochs: int) -> None:
-    spec = spec_of(recipe=recipe)
+@pytest.mark.parametrize(
+    ("recipe", "target", "members", "epochs"),
+    [
+        ("fast", "y", 4, 56),
+        ("strong", "y", 8, 76),
+        ("best", "y", 16, 128),
+        ("fast", "x", 4, 56),
+        ("strong", "x", 12, 76),
+        ("best", "x", 24, 128),
+    ],
+)
+def test_a_recipe_is_so_many_networks_for_so_many_epochs(recipe: str, target: str, members: int, epochs: int) -> None:
+    task = {"target": "x", "features": ["price"], "task": "regression"} if target == "x" else {}
+    spec = spec_of(recipe=recipe, **task)
 
     assert spec.ensemble is not None
     assert (spec.recipe, spec.optimize, spec.epochs) == (recipe, "error", epochs)
