@@ -1,6 +1,5 @@
 """The lines of folds: each member of an ensemble leaves out one part of the training rows, and predicts it."""
 
-from app.code.ensembles import has_folds
 from app.code.losses import has_columns
 from app.code.order import is_shuffled
 from app.code.randomness import drawn
@@ -26,7 +25,7 @@ def others(batch, fold):
 
 def folds(spec: ResolvedSpec) -> list[str]:
     """`folds`: the fold of each training row."""
-    if not has_folds(spec) or spec.ensemble is None:
+    if not spec.has_folds or spec.ensemble is None:
         return []
     rows, members = spec.train_rows, spec.ensemble.members
     return [
@@ -40,7 +39,7 @@ def folds(spec: ResolvedSpec) -> list[str]:
 
 def dealing(spec: ResolvedSpec) -> list[str]:
     """`deal(epoch)` and `others(batch, fold)`, where there are several batches."""
-    if not has_folds(spec) or spec.ensemble is None or not is_shuffled(spec):
+    if not spec.has_folds or spec.ensemble is None or not is_shuffled(spec):
         return []
     words = {
         "rows": spec.train_rows,
@@ -54,7 +53,7 @@ def dealing(spec: ResolvedSpec) -> list[str]:
 def batch_sizes(spec: ResolvedSpec) -> list[int]:
     """How many rows a network sees of a batch, and of the last one."""
     sizes = [spec.batch_size, spec.train_rows % spec.batch_size or spec.batch_size]
-    if spec.ensemble is None or not has_folds(spec) or not is_shuffled(spec):
+    if spec.ensemble is None or not spec.has_folds or not is_shuffled(spec):
         return sizes
     return [size - size // spec.ensemble.members for size in sizes]
 

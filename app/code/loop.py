@@ -1,6 +1,6 @@
 """The lines of the training loop."""
 
-from app.code.ensembles import counter, has_folds, is_validated
+from app.code.ensembles import counter
 from app.code.losses import loss_of, reported, reported_sum
 from app.code.members import parts
 from app.code.network import dropout_rates
@@ -19,7 +19,7 @@ def loop(spec: ResolvedSpec) -> list[str]:
     once = ["step = 0  # one batch an epoch"] if any(dropout_rates(spec)) and not is_shuffled(spec) else []
     body = [
         *(_members(spec) if spec.ensemble else passing(spec)),
-        *(_validation(spec) if is_validated(spec) else []),
+        *(_validation(spec) if spec.judged_rows else []),
         *_scheduling(spec),
         *stops,
         *_printing(spec),
@@ -40,7 +40,7 @@ def _members(spec: ResolvedSpec) -> list[str]:
     if spec.ensemble is None:
         return []
     own = ", ".join(parts(spec))
-    counted = has_folds(spec) or makes_later(spec)
+    counted = spec.has_folds or makes_later(spec)
     return [
         *ordering(spec),
         "losses = []",
@@ -62,7 +62,7 @@ def _validation(spec: ResolvedSpec) -> list[str]:
 
 def _predicting(spec: ResolvedSpec) -> list[str]:
     """`z` of all members: each its own fold, or together."""
-    if not has_folds(spec):
+    if not spec.has_folds:
         return ["z = pooled(torch.stack([net.eval()(x_val) for net, *_ in members]))"]
     return [
         f"z = x_train.new_empty({spec.train_rows}, {spec.layers[-1]})",
@@ -73,7 +73,7 @@ def _predicting(spec: ResolvedSpec) -> list[str]:
 
 def _scheduling(spec: ResolvedSpec) -> list[str]:
     """After an epoch: the schedulers of all members."""
-    steps = scheduling(spec, loss="val_loss" if is_validated(spec) else "train_loss")
+    steps = scheduling(spec, loss="val_loss" if spec.judged_rows else "train_loss")
     if not steps or spec.ensemble is None:
         return steps
     if makes_later(spec):
@@ -82,7 +82,7 @@ def _scheduling(spec: ResolvedSpec) -> list[str]:
 
 
 def _printing(spec: ResolvedSpec) -> list[str]:
-    line = 'print(f"{epoch},{train_loss},{val_loss}")' if is_validated(spec) else 'print(f"{epoch},{train_loss},")'
+    line = 'print(f"{epoch},{train_loss},{val_loss}")' if spec.judged_rows else 'print(f"{epoch},{train_loss},")'
     if spec.record_every == 1:
         return [line]
     last = f"stops or epoch == {spec.epochs}" if stopping(spec) else f"epoch == {spec.epochs}"

@@ -1,6 +1,5 @@
 """The lines of the loss: its criterion, the loss of some rows, and what is reported of it."""
 
-from app.code.ensembles import has_folds
 from app.code.targets import is_several, is_standardized
 from app.code.texts import indented, keywords, literal
 from app.domain.custom import CUSTOM, ENTRY_POINTS, is_custom
@@ -21,7 +20,7 @@ _UNITS = {"mse": " * scale**2", "huber": " * scale**2", "l1": " * scale", "quant
 
 def is_weighted(spec: ResolvedSpec) -> bool:
     """True where rows weigh differently; those of a member's own fold weigh nothing."""
-    return spec.sample_weight is not None or spec.class_weights is not None or has_folds(spec)
+    return spec.sample_weight is not None or spec.class_weights is not None or spec.has_folds
 
 
 def is_choice(spec: ResolvedSpec) -> bool:
@@ -114,7 +113,7 @@ def loss_of(spec: ResolvedSpec, rows: str, *, z: str | None = None) -> str:
     """The mean loss of `x_…[rows]`, or of each column; rows like `_train[batch]`. `z`: what is known of them already."""
     z = z or f"net(x{rows})"
     if is_weighted(spec):
-        own = has_folds(spec) and rows.startswith("_train")
+        own = spec.has_folds and rows.startswith("_train")
         return f"loss_of({z}, y{rows}, w{rows.removeprefix('_train') if own else rows})"
     mean = ".mean(0)" if is_by_column(spec) else ".mean()" if is_custom(spec.loss.name) else ""
     return f"criterion({z}, y{rows}){mean}"

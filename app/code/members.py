@@ -1,6 +1,5 @@
 """The lines of an ensemble's members: what each has of its own, and what they predict together."""
 
-from app.code.ensembles import has_folds
 from app.code.network import network
 from app.code.randomness import drawn
 from app.code.texts import indented
@@ -42,7 +41,7 @@ def parts(spec: ResolvedSpec) -> list[str]:
 
 def pooled(spec: ResolvedSpec) -> list[str]:
     """`pooled(z)`, where all members predict the same rows."""
-    if spec.ensemble is None or has_folds(spec) or not spec.validation_rows:
+    if spec.ensemble is None or spec.has_folds or not spec.validation_rows:
         return []
     what, value = _POOLED[output_activation(spec)]
     about = f'    """What stands for the mean of the {what} that all members predict, from their z [members, n, outputs]."""'

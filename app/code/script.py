@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from app.code.columns import with_gaps_of
-from app.code.ensembles import has_folds, is_validated
 from app.code.first_weights import begin, first_rows
 from app.code.folds import batch_sizes, dealing, folds
 from app.code.front import classes
@@ -90,8 +89,8 @@ def _networks(spec: ResolvedSpec) -> list[str]:
     """Who is trained, where it is not one network."""
     if spec.ensemble is None:
         return []
-    judged = "that of each row by the network that left it out" if has_folds(spec) else "that of the mean of what they predict"
-    judged = f", val_loss {judged}" if is_validated(spec) else ""
+    judged = "that of each row by the network that left it out" if spec.has_folds else "that of the mean of what they predict"
+    judged = f", val_loss {judged}" if spec.judged_rows else ""
     return [f"The job has {spec.ensemble.members} networks: train_loss is the mean of theirs{judged}."]
 
 
@@ -123,13 +122,13 @@ def _constants(spec: ResolvedSpec) -> list[str]:
     """What the random numbers depend on."""
     drops = any(dropout_rates(spec))
     named = {"WEIGHTS": 1} | uses(spec) | ({"DROPOUT": 3} if drops else {})
-    named |= ({"MEMBER": 6} if spec.ensemble else {}) | ({"FOLDS": 7} if has_folds(spec) else {})
+    named |= ({"MEMBER": 6} if spec.ensemble else {}) | ({"FOLDS": 7} if spec.has_folds else {})
     lines = [f"SEED = {spec.seed}", f"{', '.join(named)} = {', '.join(map(str, named.values()))}"]
     return [*lines, *([f"BATCH_SIZE = {batch_sizes(spec)[0]}"] if drops else [])]
 
 
 def _may_weigh_nothing(spec: ResolvedSpec, described: Mapping[str, Column]) -> bool:
-    single = has_folds(spec) and 1 in (spec.batch_size, spec.train_rows % spec.batch_size)
+    single = spec.has_folds and 1 in (spec.batch_size, spec.train_rows % spec.batch_size)
     weightless = spec.sample_weight is not None and not described[spec.sample_weight].minimum
     return is_shuffled(spec) and (weightless or single)
 
@@ -145,7 +144,7 @@ def _tensors(spec: ResolvedSpec) -> list[str]:
     lines = [f"{name} = {value}" for name, value in names.items()]
     for part, rows in [("train", "train"), ("val", "validation")][: 1 + (spec.validation_rows > 0)]:
         lines.append(f"{', '.join(f'{name}_{part}' for name in names)} = {', '.join(f'{name}[{rows}]' for name in names)}")
-    if has_folds(spec):
+    if spec.has_folds:
         lines.append("y_val, w_val = y_train, w_train  # all rows are judged, each by the member that left it out")
     return first_rows(spec) + lines
 

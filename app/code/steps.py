@@ -1,6 +1,5 @@
 """The lines by which one network learns from the training rows once."""
 
-from app.code.ensembles import has_folds
 from app.code.folds import batch_sizes
 from app.code.losses import has_columns, is_by_column, is_weighted, loss_of, reported, reported_sum
 from app.code.network import dropout_rates
@@ -26,7 +25,7 @@ def ordering(spec: ResolvedSpec) -> list[str]:
     """The batches that all members of an ensemble see in an epoch, in the same order."""
     if not is_shuffled(spec):
         return []
-    return ["batches = deal(epoch)" if has_folds(spec) else f"batches = {order(spec)}.split({spec.batch_size})"]
+    return ["batches = deal(epoch)" if spec.has_folds else f"batches = {order(spec)}.split({spec.batch_size})"]
 
 
 def _step(spec: ResolvedSpec, rows: str) -> list[str]:
@@ -43,7 +42,7 @@ def _step(spec: ResolvedSpec, rows: str) -> list[str]:
 
 
 def _whole(spec: ResolvedSpec) -> list[str]:
-    left_out = [f"w = {_own_weights(spec)}"] if has_folds(spec) else []
+    left_out = [f"w = {_own_weights(spec)}"] if spec.has_folds else []
     if spec.ensemble:
         found = f"losses.append({'loss.detach().double()' if is_by_column(spec) else 'loss.item()'})"
     else:
@@ -52,12 +51,12 @@ def _whole(spec: ResolvedSpec) -> list[str]:
 
 
 def _batches(spec: ResolvedSpec) -> list[str]:
-    w = "w" if has_folds(spec) else "w_train"
+    w = "w" if spec.has_folds else "w_train"
     weight, whole = "len(batch)", str(spec.train_rows)
     if is_weighted(spec):
         weight, whole = f"{w}[batch].sum().item()", f"{w}.sum().item()"
     inner = [
-        *(["batch = others(batch, fold)"] if has_folds(spec) else []),
+        *(["batch = others(batch, fold)"] if spec.has_folds else []),
         *(_SINGLE if spec.network.normalization == "batch" and 1 in batch_sizes(spec) else []),
         *_step(spec, "_train[batch]"),
         f"total += {'loss.detach().double()' if is_by_column(spec) else 'loss.item()'} * {weight}",
@@ -72,7 +71,7 @@ def _batches(spec: ResolvedSpec) -> list[str]:
 
 
 def _beginning(spec: ResolvedSpec) -> list[str]:
-    if has_folds(spec):
+    if spec.has_folds:
         return [f"w, total = {_own_weights(spec)}, 0.0"]
     return ["total = 0.0"] if spec.ensemble else [f"order, total = {order(spec)}, 0.0"]
 

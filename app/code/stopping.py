@@ -1,6 +1,5 @@
 """The lines that decide when to stop."""
 
-from app.code.ensembles import is_validated
 from app.code.texts import literal
 from app.domain.metrics import lower_is_better
 from app.domain.spec import ResolvedSpec
@@ -9,7 +8,7 @@ from app.domain.spec import ResolvedSpec
 def stopping(spec: ResolvedSpec) -> list[str]:
     """`stops`: patience has ended, or this is the last epoch."""
     rule = spec.early_stopping
-    if rule is None or not is_validated(spec):
+    if rule is None or not spec.judged_rows:
         return []
     value = "val_loss" if rule.metric == "val_loss" else "value" if lower_is_better(rule.metric) else "-value"
     if rule.patience == "cycle":

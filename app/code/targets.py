@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from app.code.cells import cell_text
-from app.code.ensembles import has_folds
 from app.code.texts import literal, wrapped
 from app.domain.custom import is_custom
 from app.domain.schema import Column, StorageType, level_text
@@ -67,7 +66,7 @@ def weighing(spec: ResolvedSpec) -> list[str]:
     """`w`, the weight of each row, where rows weigh differently."""
     own = f"np.array([float(row[{literal(spec.sample_weight)}]) for row in rows])" if spec.sample_weight else ""
     if spec.class_weights is None or spec.classes is None:
-        return [f"w = {own}"] if own else ["w = np.ones(len(rows))"] if has_folds(spec) else []
+        return [f"w = {own}"] if own else ["w = np.ones(len(rows))"] if spec.has_folds else []
     if isinstance(spec.class_weights, Mapping):
         weights = [literal(spec.class_weights.get(level_text(label), 1.0)) for label in spec.classes]
         lines = wrapped("class_weights = np.array([", weights, "])")

@@ -1,6 +1,5 @@
 """The lines of a validation metric that early stopping watches; scikit-learn's definitions, with row weights."""
 
-from app.code.ensembles import has_folds
 from app.code.losses import has_columns, is_choice
 from app.code.several_metrics import OF_LABELS, OF_NUMBERS
 from app.code.targets import is_several, is_standardized
@@ -75,7 +74,7 @@ def metric(spec: ResolvedSpec, *, weighted: bool) -> list[str]:
 
 
 def _body(spec: ResolvedSpec, name: str) -> list[str]:
-    if name == "r2" and not has_folds(spec) and spec.validation_rows < 2:
+    if name == "r2" and not spec.has_folds and spec.validation_rows < 2:
         return ['return float("nan")']
     if not is_several(spec):
         return _BODIES[name]

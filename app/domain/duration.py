@@ -83,7 +83,7 @@ def _trained_rows(spec: ResolvedSpec) -> float:
         + _NORMALIZED * (spec.network.normalization != "none")
         + _DROPPED * (_drops(spec))
     )
-    passes_over = _is_folded(spec) and steps_per_epoch(spec) > 1
+    passes_over = spec.has_folds and steps_per_epoch(spec) > 1
     through = (spec.networks - 1) / spec.networks if passes_over else 1.0
     return through * spec.train_rows * (_TRAINED * multiplied + unit * spec.networks * sum(spec.layers[1:-1]))
 
@@ -91,11 +91,7 @@ def _trained_rows(spec: ResolvedSpec) -> float:
 def _judged_rows(spec: ResolvedSpec) -> float:
     """Forth: with folds each row through the network that has not seen it, else through all; by plain first layers."""
     plain = sum((inputs + 1) * outputs for inputs, outputs in pairwise(spec.layers))
-    return _JUDGED * spec.judged_rows * plain * (1 if _is_folded(spec) else spec.networks)
-
-
-def _is_folded(spec: ResolvedSpec) -> bool:
-    return spec.judged_rows > spec.validation_rows
+    return _JUDGED * spec.judged_rows * plain * (1 if spec.has_folds else spec.networks)
 
 
 def _drops(spec: ResolvedSpec) -> bool:

@@ -156,8 +156,8 @@ def _tensors(spec: ResolvedSpec, size: int) -> int:
 
 def _gathered(spec: ResolvedSpec, size: int) -> int:
     """The rows of the next batches, of each network its own: where folds are left out, and no front reads the same for all."""
-    front, has_folds = front_of_spec(spec), spec.ensemble is not None and spec.ensemble.folds is True
-    if not has_folds or (front and not front.embedded and is_by_hand(spec)):
+    front = front_of_spec(spec)
+    if not spec.has_folds or (front and not front.embedded and is_by_hand(spec)):
         return 0
     columns = columns_of(spec) + 1
     rows = max(_WINDOW_CELLS // (spec.networks * (columns + 2 * spec.layers[-1])), spec.batch_size)

@@ -123,7 +123,11 @@ class ResolvedSpec(JobSpec):
         return self.ensemble.members if self.ensemble else 1
 
     @property
+    def has_folds(self) -> bool:
+        """True where each network leaves out its own part of the training rows."""
+        return self.ensemble is not None and self.ensemble.folds is True
+
+    @property
     def judged_rows(self) -> int:
         """On how many rows each epoch is validated: with folds on those that are trained on, each by a network without it."""
-        folded = self.ensemble is not None and self.ensemble.folds is True
-        return self.train_rows if folded else self.validation_rows
+        return self.train_rows if self.has_folds else self.validation_rows
