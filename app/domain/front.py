@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.domain.spec import Embedding, Network, ResolvedSpec
 
+# Parameters of a network of which an optimizer goes over several, one by one.
+_LARGE = 8192
+
 
 @dataclass(frozen=True)
 class Front:
@@ -61,3 +64,13 @@ def is_scaled(spec: "ResolvedSpec") -> bool:
     groups = spec.parameter_groups
     factors = [vars(group) for group in (groups.bias, groups.input_scaling, groups.numeric_features)]
     return spec.network.parametrization != "standard" or any(value != 1 for group in factors for value in group.values())
+
+
+def is_in_one_pass(spec: "ResolvedSpec") -> bool:
+    """True where the optimizer of a job that is alone in its stack goes over the parameters once, on a CPU.
+
+    Each network is passed over by itself, which many small ones do not pay for; and L2 decay of parameters that are not trained
+    alike is none that torch's pass knows.
+    """
+    known = spec.optimizer.name == "adamw" or (spec.optimizer.name == "adam" and not is_scaled(spec))
+    return known and (spec.networks == 1 or spec.parameters >= spec.networks * _LARGE)

@@ -44,6 +44,13 @@ CASES: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "adamw", "learning_rate": 0.01},
     },
     "one batch in common": {"network": {"input_scaling": True}},
+    "groups": {
+        "batch_size": 8,
+        "parameter_groups": {"bias": {"learning_rate_factor": 0.1, "weight_decay_factor": 0.0}},
+        "network": {"parametrization": "ntk"},
+        "optimizer": {"name": "adamw", "learning_rate": 0.02, "weight_decay": 0.1},
+        "regularization_schedule": "flat_cosine",
+    },
     "labels": {"loss": {"name": "bce"}, "target": ["a", "b"], "batch_size": 8},
 }
 
@@ -80,6 +87,14 @@ def own_loss(p: np.ndarray[Any, Any], y: np.ndarray[Any, Any], member: Member) -
     return np.asarray(each.mean(1))
 
 
+@pytest.fixture(params=["operations", "one pass"])
+def optimizer_goes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of small networks, and as of large ones."""
+    if request.param == "one pass":
+        monkeypatch.setattr("app.domain.front._LARGE", 0)
+
+
+@pytest.mark.usefixtures("optimizer_goes")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_last_epoch_is_judged_by_each_network_on_the_rows_it_has_not_seen(case: str, weighted: bool) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.domain.job import StopReason
 from tests.engine.explicit import as_used
 from tests.engine.plain import member_of, spec_of, train_plainly
 from tests.engine.running import run
@@ -75,6 +76,14 @@ def test_ntk_and_groups_follow_torch_with_every_optimizer(optimizer: dict[str, A
     network = {"parametrization": "ntk"}
     fields: dict[str, Any] = {"optimizer": optimizer, "parameter_groups": GROUPS, "batch_size": batch_size, "epochs": 50}
     assert_same(fronted("features and scaling", network, **fields))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_beside_another_job_no_optimizer_goes_in_one_pass_and_all_is_the_same(name: str) -> None:
+    optimizer = {"name": name, "learning_rate": 0.01, "weight_decay": 0.1}
+    fields: dict[str, Any] = {"optimizer": optimizer, "parameter_groups": GROUPS, "batch_size": 6, "epochs": 50}
+    first, second = (fronted("features and scaling", {"parametrization": "ntk"}, **fields, seed=seed) for seed in (1, 2))
+    assert_same(first, beside=[second])
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1.0])
@@ -195,3 +204,10 @@ def test_members_that_share_their_rows_learn_what_they_learn_of_copies(
     for ours, theirs in zip(run(members)[1], run(copies)[1], strict=True):
         np.testing.assert_allclose(ours.columns.train_loss, theirs.columns.train_loss, rtol=1e-10)
         np.testing.assert_allclose(np.array(ours.columns.val_loss, float), np.array(theirs.columns.val_loss, float), rtol=1e-10)
+
+
+@pytest.mark.parametrize("changes", [{"learning_rate": 1e39}, {"weight_decay": 1e39}], ids=lambda changes: next(iter(changes)))
+def test_a_number_that_float32_has_not_ends_a_job_as_any_that_diverges(changes: dict[str, Any]) -> None:
+    optimizer = {"name": "adamw", "learning_rate": 0.1, **changes}
+    _, [history] = run([member_of(spec_of(network={"parametrization": "ntk"}, optimizer=optimizer, epochs=5))], torch.float32)
+    assert history.end.finished is StopReason.NON_FINITE_LOSS

@@ -1,5 +1,6 @@
 """The engine learns what a plain torch loop learns."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,11 @@ SCHEDULES: list[dict[str, Any]] = [
 ]
 
 
-def assert_same(member: Member, tolerance: float = 1e-9, dtype: torch.dtype = torch.float64) -> None:
+def assert_same(
+    member: Member, tolerance: float = 1e-9, dtype: torch.dtype = torch.float64, beside: Sequence[Member] = ()
+) -> None:
     plain = train_plainly(member, dtype)
-    _, [history] = run([member], dtype)
+    _, [history, *_] = run([member, *beside], dtype)
     assert history.columns.epoch == list(range(1, member.spec.epochs + 1))
     np.testing.assert_allclose(history.columns.train_loss, plain.train, rtol=tolerance)
     if plain.val:

@@ -28,7 +28,7 @@ def test_a_mask_keeps_the_share_that_the_rate_says() -> None:
 def test_masks_differ_by_epoch_layer_and_block() -> None:
     spec = spec_of(network={"dropout": 0.5}, hidden=(6, 6))
     places = [(1, 0, 0), (2, 0, 0), (2, 1, 0), (2, 1, 1)]
-    masks = [draw(spec, rows=23, epoch=epoch, layer=layer, block=block) for epoch, layer, block in places]
+    masks = [draw(spec, 0.5, rows=23, epoch=epoch, layer=layer, block=block) for epoch, layer, block in places]
     assert all(not torch.equal(a, b) for a, b in pairwise(masks))
 
 

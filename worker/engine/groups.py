@@ -7,6 +7,7 @@ what it would have done with V, `eps` and L2 decay included.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,11 +22,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scales:
-    """float64 [K, P] each."""
+    """float64 [K, P] each; `parts` are the parts of the network, in which they hardly differ."""
 
     rate: Tensor
     decay: Tensor
     unit: Tensor
+    parts: list[slice]
+
+    def runs(self) -> list[tuple[slice, tuple[float, float, float]]]:
+        """Parts in a row whose first parameters are alike, of the first member, and the rate, decay and unit of these."""
+        found = []
+        for factors, parts in groupby(self.parts, key=lambda part: self._of(part.start)):
+            first, *others = parts
+            found.append((slice(first.start, others[-1].stop if others else first.stop), factors))
+        return found
+
+    def strays(self) -> Tensor:
+        """The places [n] of the first member's parameters that are not like the first of their run."""
+        factors, found = torch.stack((self.rate[0], self.decay[0], self.unit[0])), list[Tensor]()
+        for run, _ in self.runs():
+            differ = factors[:, run] != factors[:, run.start, None]
+            found.append(run.start + differ.any(0).nonzero()[:, 0])
+        return torch.cat(found)
+
+    def _of(self, place: int) -> tuple[float, float, float]:
+        rate, decay, unit = (float(factors[0, place]) for factors in (self.rate, self.decay, self.unit))
+        return rate, decay, unit
 
     @staticmethod
     def placed(numbers: Tensor, like: Tensor) -> Tensor:
@@ -40,7 +62,7 @@ def of(specs: Sequence["ResolvedSpec"], layout: Layout) -> Scales | None:
         return None
     each = [_of_member(spec, layout) for spec in specs]
     rate, decay, unit = (torch.stack(vectors)[:, : layout.trained] for vectors in zip(*each, strict=True))
-    return Scales(rate, decay, unit)
+    return Scales(rate, decay, unit, layout.parts())
 
 
 def _of_member(spec: "ResolvedSpec", layout: Layout) -> tuple[Tensor, Tensor, Tensor]:

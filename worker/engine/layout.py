@@ -84,6 +84,13 @@ class Layout:
             for i in range(len(widths) - 1)
         )
 
+    def parts(self) -> list[slice]:
+        """What is trained, by parts: tables, mixtures, factors, each layer, and all normalizations."""
+        front, last = self.front, self.slots[-1]
+        starts = [0, self.tables, self.tables + (front.mixtures if front else 0), *(slot.dense for slot in self.slots)]
+        bounds = sorted({*starts, last.dense + last.outputs * (last.inputs + 1), self.trained})
+        return [slice(start, stop) for start, stop in pairwise(bounds)]
+
     def views(self, flat: Tensor) -> list[LayerViews]:
         """The layers of flat [..., total]."""
         layers = [_views(flat, slot) for slot in self.slots]

@@ -8,7 +8,7 @@ Where parameters have factors of their own (groups.py) some hyperparameters are 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class Optimizer(ABC):
     """How a step grows with a parameter's unit: 1 where the gradient is divided by its own size, else 2."""
     decoupled = False
     """True where the decay is no part of the gradient."""
+    on_host = False
+    """True where c are numbers, the same for all members, and not tensors."""
 
     def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, scales: Scales | None = None) -> None:
         self._like, self._scales, self._whole = like, scales, specs
@@ -99,5 +101,5 @@ class Optimizer(ABC):
         torch.addcmul(p, paced, rate, out=out)
 
     @abstractmethod
-    def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
+    def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Any]) -> None:
         """One step; may change g."""

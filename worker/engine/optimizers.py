@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.adam import Adam, AdamW, NAdam, RAdam
+from worker.engine.fused import Fused
 from worker.engine.groups import Scales
 from worker.engine.optimizer import Floats, Optimizer
 
@@ -116,6 +117,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def of(specs: Sequence["ResolvedSpec"], like: Tensor, scales: Scales | None = None) -> Optimizer:
-    """The optimizer that the specs share, for parameters like `like` [K, P] (or [P])."""
+def of(specs: Sequence["ResolvedSpec"], like: Tensor, scales: Scales | None = None, *, in_one_pass: bool = False) -> Optimizer:
+    """The optimizer that the specs share, for parameters like `like` [K, P] (or [P]); `in_one_pass` where `fused.fits`."""
+    if in_one_pass:
+        return Fused(specs, like, scales)
     return OPTIMIZERS[specs[0].optimizer.name](specs, like, scales)

@@ -13,7 +13,7 @@ from torch import Tensor
 from app.domain.front import front_of_spec
 from app.domain.job import StopReason
 from app.domain.metrics import of_task
-from worker.engine import data, recovery, replay, tape
+from worker.engine import data, fused, recovery, replay, tape
 from worker.engine.calibration import Calibration, Exported
 from worker.engine.data import Member
 from worker.engine.ensembles import Seating
@@ -57,7 +57,7 @@ class Stack:
         # Whoever waits for a first epoch gets it at once; the pauses between reports double from there.
         self._patience = min(_FIRST_REPORT_SECONDS, self._report_seconds)
         self._like, self._layout = torch.empty(0, dtype=dtype, device=device), Layout(members[0].spec)
-        self._training = _training(seating.networks, self._layout, self._like)
+        self._training = _training(seating, self._layout, self._like)
         self._progress = [Progress(member.spec, position=i, validated=is_validated(member)) for i, member in enumerate(members)]
         self._calibration = Calibration(seating, self._layout, like=self._like)
         self._ledger = Ledger(self._training, self._progress, seating, self._layout, like=self._like)
@@ -263,11 +263,12 @@ class Stack:
                 self.stop(position, reason, self._progress[position].told(reason))
 
 
-def _training(members: Sequence[Member], layout: Layout, like: Tensor) -> Training:
-    recorder = replay.of(members, like.device)
+def _training(seating: Seating, layout: Layout, like: Tensor) -> Training:
+    members, recorder = seating.networks, replay.of(seating.networks, like.device)
     epochs, window = plan(members, layout, limits=tape.ON_GPU if like.is_cuda else tape.ON_CPU)
     if recorder is None:
-        return Training(members, layout, epochs=epochs, window=window, like=like)
+        in_one_pass = fused.fits(seating.members, like.device)
+        return Training(members, layout, epochs=epochs, window=window, like=like, in_one_pass=in_one_pass)
     return Replayed(members, layout, epochs=epochs, window=window, like=like, recorder=recorder)
 
 

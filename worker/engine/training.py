@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,11 +45,11 @@ class Coefficients:
         self.shape = (*like.shape[:-1], 1)
         self._ended: set[int] = set()
         self._start = -1
-        self._known: list[list[Tensor]] = []
+        self._known: list[list[Any]] = []
         self._block: tuple[int, Tensor] | None = None
 
-    def at(self, step: int) -> list[Tensor]:
-        """The coefficients, each [K, 1] (squeezed: [1]), of a step counted from 0."""
+    def at(self, step: int) -> list[Any]:
+        """The coefficients, each [K, 1] (squeezed: [1]) or a number, of a step counted from 0."""
         index = step - self._start
         if self._start < 0 or index >= len(self._known):
             index = self._fill(step)
@@ -84,6 +85,9 @@ class Coefficients:
     def _fill(self, step: int) -> int:
         self._start = step - step % _AHEAD
         table = self._table(self._start)
+        if self._optimizer.on_host:
+            self._known = table[:, :, 0].tolist()
+            return step - self._start
         same = bool((table == table[0]).all())
         tensor = torch.from_numpy(table[:1] if same else table).to(self._like)
         rows = [list(row.view(-1, *self.shape).unbind(0)) for row in tensor.unbind(0)]
@@ -103,7 +107,9 @@ class Coefficients:
 class Training:
     """All that a step touches."""
 
-    def __init__(self, members: Sequence[Member], layout: Layout, *, epochs: int, window: int, like: Tensor) -> None:
+    def __init__(
+        self, members: Sequence[Member], layout: Layout, *, epochs: int, window: int, like: Tensor, in_one_pass: bool = False
+    ) -> None:
         specs, network = [member.spec for member in members], members[0].spec.network
         loss = losses.of(members, dtype=like.dtype, device=like.device)
         by_hand = loss.by_hand and network.normalization == "none"
@@ -130,7 +136,7 @@ class Training:
         folds = layout.front if fronted is not layout else None
         self._gradient = Fronted(layout, folds, gradient, like=shape) if folds else gradient
         scales = groups.of(specs, layout)
-        self.optimizer: Optimizer = optimizers.of(specs, shape, scales)
+        self.optimizer: Optimizer = optimizers.of(specs, shape, scales, in_one_pass=in_one_pass)
         self._clipping = clipping.of([spec.gradient_clip_norm for spec in specs], shape, scales)
         self.rates = [Rates(spec, steps=self.batches.steps) for spec in specs]
         self.coefficients = Coefficients(self.optimizer, self.rates, shape)
