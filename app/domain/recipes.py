@@ -13,8 +13,8 @@ from app.domain.spec import JobSpec, Optimizer
 Recipe = Literal["fast", "strong", "best"]
 Blocks = dict[str, Any]
 
-# Networks for classes, networks for numbers, which are half as wide and so cheaper, and epochs.
-SIZES: dict[Recipe, tuple[int, int, int]] = {"fast": (4, 4, 56), "strong": (8, 12, 76), "best": (16, 24, 128)}
+# Networks and epochs.
+SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 56), "strong": (10, 76), "best": (20, 128)}
 
 # The rate of a regression is that of batches of so many rows; smaller ones, which are noisier, learn by their square root.
 _RATED_ROWS = 256
@@ -95,9 +95,8 @@ def unjudged(spec: JobSpec, findings: Findings) -> JobSpec:
 
 
 def _decided(spec: JobSpec, task: Task, optimize: str, *, numeric: bool) -> Blocks:
-    for_classes, for_numbers, epochs = SIZES[cast(Recipe, spec.recipe)]
-    is_number = task is Task.REGRESSION
-    of_task = _OF_NUMBERS if is_number else _of_classes(task, optimize)
+    networks, epochs = SIZES[cast(Recipe, spec.recipe)]
+    of_task = _OF_NUMBERS if task is Task.REGRESSION else _of_classes(task, optimize)
     network = of_task["network"] if numeric else {**of_task["network"], "numeric_features": None}
     folds = "auto" if spec.ensemble is None else spec.ensemble.folds
     return {
@@ -108,7 +107,7 @@ def _decided(spec: JobSpec, task: Task, optimize: str, *, numeric: bool) -> Bloc
         "target": spec.target,
         "optimize": optimize,
         "epochs": epochs,
-        "ensemble": {"members": for_numbers if is_number else for_classes, "folds": folds},
+        "ensemble": {"members": networks, "folds": folds},
         "early_stopping": _stopping(task, optimize),
     }
 

@@ -22,11 +22,11 @@ def spec_of(**spec: Any) -> ResolvedSpec:
     ("recipe", "target", "members", "epochs"),
     [
         ("fast", "y", 4, 56),
-        ("strong", "y", 8, 76),
-        ("best", "y", 16, 128),
+        ("strong", "y", 10, 76),
+        ("best", "y", 20, 128),
         ("fast", "x", 4, 56),
-        ("strong", "x", 12, 76),
-        ("best", "x", 24, 128),
+        ("strong", "x", 10, 76),
+        ("best", "x", 20, 128),
     ],
 )
 def test_a_recipe_is_so_many_networks_for_so_many_epochs(recipe: str, target: str, members: int, epochs: int) -> None:
