@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.domain.spec import Embedding, Network, ResolvedSpec
 
-# Parameters of a network of which an optimizer goes over several, one by one.
+# With so many parameters or more the networks of an ensemble are passed over one by one.
 _LARGE = 8192
 
 

@@ -33,8 +33,8 @@ class Scales:
         """Parts in a row whose first parameters are alike, of the first member, and the rate, decay and unit of these."""
         found = []
         for factors, parts in groupby(self.parts, key=lambda part: self._of(part.start)):
-            first, *others = parts
-            found.append((slice(first.start, others[-1].stop if others else first.stop), factors))
+            run = list(parts)
+            found.append((slice(run[0].start, run[-1].stop), factors))
         return found
 
     def strays(self) -> Tensor:
