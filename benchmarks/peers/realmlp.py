@@ -1,10 +1,11 @@
-"""RealMLP-TD with the bagging of its own package: five networks, each without its fold of the rows, and the mean of them.
+"""RealMLP-TD as its own package has it: with bagging, networks that each leave out a fold and the mean of them, or single.
 
     python -m benchmarks.peers.realmlp FOLDER SEED
 
-FOLDER has `known.csv`, `test.csv` and `set.json` (task, target, categorical columns). Prints the answer to the test rows as one
-line of JSON, in the form of a prediction of ours, with the processor's seconds of the fit. A missing number, which it refuses,
-is the median of the known rows, with an indicator beside it.
+FOLDER has `known.csv`, `test.csv` and `set.json` (task, target, categorical columns, and either a number of folds or which
+of the known rows are those of validation). Prints the answer to the test rows as one line of JSON, in the form of a prediction
+of ours, with the processor's seconds of the fit. A missing number, which it refuses, is the median of the known rows, with an
+indicator beside it.
 """
 
 import json
@@ -17,8 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
-
-FOLDS = 5
 
 
 def rows_of(folder: Path, part: str, described: dict[str, Any]) -> pd.DataFrame:
@@ -47,10 +46,11 @@ def answer(folder: Path, seed: int) -> dict[str, Any]:
     inputs = known.drop(columns=target)
     x, x_test = filled(inputs, inputs), filled(test.drop(columns=target), inputs)
     is_number = described["task"] == "regression"
-    kind = RealMLP_TD_Regressor if is_number else RealMLP_TD_Classifier
-    model = kind(device="cpu", random_state=seed, n_cv=FOLDS, n_refit=0, n_threads=1)
+    kind, folds = RealMLP_TD_Regressor if is_number else RealMLP_TD_Classifier, described["folds"]
+    model = kind(device="cpu", random_state=seed, n_cv=folds or 1, n_refit=0, n_threads=1)
+    held_out = None if folds else np.array(described["validation"])
     begun = time.process_time()
-    model.fit(x, truth.to_numpy(), cat_col_names=described["categorical"])
+    model.fit(x, truth.to_numpy(), val_idxs=held_out, cat_col_names=described["categorical"])
     cpu = time.process_time() - begun
     if is_number:
         return {"cpu": cpu, "predictions": np.ravel(model.predict(x_test)).tolist()}

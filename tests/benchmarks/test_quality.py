@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from benchmarks.quality import Score, ratios, references
-from benchmarks.quality_bagged import smallest, write
+from benchmarks.quality_rivals import smallest, write
 from benchmarks.quality_sets import SetOfRows, deal, parts, sets_of
 
 
@@ -70,12 +70,16 @@ def test_the_smallest_sets_keep_their_order() -> None:
     assert [one.name for one in smallest(sets, 2)] == ["b", "c"]
 
 
-def test_a_bagged_peer_is_given_the_rows_of_our_recipes_and_what_they_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("folds", "validation"), [(5, None), (None, list(range(30, 40)))])
+def test_a_rival_is_given_the_rows_of_our_recipes_and_what_they_are(
+    tmp_path: Path, folds: int | None, validation: list[int] | None
+) -> None:
     rows = deal(SetOfRows("x", "binary", "target", rows_of(50, classes=2).with_columns(text=pl.lit("t"))), 0)
 
-    write(rows, tmp_path)
+    write(rows, tmp_path, folds=folds)
 
     assert pl.read_csv(tmp_path / "known.csv").equals(rows.known)
     assert pl.read_csv(tmp_path / "test.csv").equals(rows.test)
     described = json.loads((tmp_path / "set.json").read_text())
-    assert described == {"task": "binary", "target": "target", "categorical": ["text"]}
+    shared = {"task": "binary", "target": "target", "categorical": ["text"]}
+    assert described == shared | {"folds": folds, "validation": validation}
