@@ -24,11 +24,12 @@ _DROPOUT = '''
 class Dropout(nn.Module):
     """nn.Dropout; its masks are cut from 64 random bits each, four units at a time, for many batches at once."""
 
-    def __init__(self, rate, layer, width{, seed}):
+    def __init__(self, rate, layer, width):
         super().__init__()
-        self.rate, self.layer{, self.seed} = rate, layer{, seed}
-        batches = 2 ** int(math.log2(max(1, min(2**16 // (width * BATCH_SIZE), 1024))))
-        self.shape = (batches, width, BATCH_SIZE)
+        self.rate, self.layer = rate, layer
+        rows = BATCH_SIZE if BATCH_SIZE < 16 else math.ceil(BATCH_SIZE / 8) * 8
+        batches = 2 ** int(math.log2(max(1, min(2**16 // (width * rows), 1024))))
+        self.shape = (batches, width, rows)
 
     def forward(self, a):
         if not self.training:
@@ -49,8 +50,7 @@ def dropout(spec: ResolvedSpec) -> list[str]:
         return []
     scheduled = spec.regularization_schedule != "constant"
     rate = f"self.rate * share((epoch - 1) / {spec.epochs})" if scheduled else "self.rate"
-    words = {"{rate}": rate, "{generator}": drawn(spec, "DROPOUT, epoch, self.layer, block", seed="self.seed")}
-    words |= {f"{{, {name}}}": f", {name}" if spec.ensemble else "" for name in ("seed", "self.seed")}
+    words = {"{rate}": rate, "{generator}": drawn(spec, "DROPOUT, epoch, self.layer, block", seed="SEED")}
     text = "\n".join(_DROPOUT)
     for word, value in words.items():
         text = text.replace(word, value)
@@ -77,11 +77,10 @@ def _widths(spec: ResolvedSpec) -> list[int]:
 
 def _hidden(spec: ResolvedSpec, layer: int) -> list[str]:
     width, rate = spec.layers[layer + 1], dropout_rates(spec)[layer]
-    seed = ", seed=seed" if spec.ensemble else ""
     normalization = _NORMALIZATIONS[spec.network.normalization]
     return [
         f"{linear(spec)}({_widths(spec)[layer]}, {width})",
         *([f"nn.{normalization}({width})"] if normalization else []),
         f"nn.{_ACTIVATIONS[spec.network.activation]}()",
-        *([f"Dropout({literal(rate)}, layer={layer}, width={width}{seed})"] if rate else []),
+        *([f"Dropout({literal(rate)}, layer={layer}, width={width})"] if rate else []),
     ]

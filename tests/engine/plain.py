@@ -246,7 +246,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
     power = {"mse": 2, "huber": 2, "l1": 1, "quantile": 1}.get(spec.loss.name, 0)
     factor = torch.as_tensor(arrays.target_scale, dtype=torch.float64) ** power
     found = Plain([], [], [], net)
-    ordered = spec if member.order_seed is None else spec.model_copy(update={"seed": member.order_seed})
+    ordered = spec.model_copy(update={"seed": member.seed_of_batches})
     for epoch in range(1, spec.epochs + 1):
         if late and epoch <= after:
             for group in optimizer.param_groups:
@@ -255,7 +255,7 @@ def train_plainly(member: Member, dtype: torch.dtype = torch.float64) -> Plain:
         found.rates.append(optimizer.param_groups[0]["lr"])
         order = order_of(ordered, epoch) if steps > 1 else torch.arange(len(x))
         batches = batches_of(member, order)
-        masks, total = epoch_masks(spec, epoch, [len(rows) for rows in batches]), 0.0
+        masks, total = epoch_masks(ordered, epoch, [len(rows) for rows in batches]), 0.0
         for module, rate in zip([m for m in net if isinstance(m, _Masked)], filter(None, dropout_rates(spec)), strict=True):
             module.rate = rate * (flat_cosine((epoch - 1) / spec.epochs) if spec.regularization_schedule != "constant" else 1)
         for batch, rows in enumerate(batches):

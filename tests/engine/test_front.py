@@ -190,7 +190,7 @@ def test_members_that_share_their_rows_learn_what_they_learn_of_copies(
     assert isinstance(first.arrays, MemberArrays)
     weighted = [np.random.default_rng(seed).uniform(size=23) for seed in range(3)]
     members = [
-        Member(spec=first.spec.model_copy(update={"seed": seed}), arrays=replace(first.arrays, w_train=w), order_seed=5)
+        Member(spec=first.spec.model_copy(update={"seed": seed}), arrays=replace(first.arrays, w_train=w), batch_seed=5)
         for seed, w in enumerate(weighted)
     ]
     copies = [

@@ -15,6 +15,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "by autograd": {"network": {"normalization": "layer"}},
     "dropout": {"network": {"dropout": 0.2}},
     "embeddings": {"tables": [(5, 3)]},
+    "aligned columns": {"batch_size": 17, "network": {"dropout": 0.2, "input_scaling": True}},
 }
 
 

@@ -40,6 +40,17 @@ def assert_as_alone(members: list[Member], histories: list[History], positions: 
         assert histories[position].end.finished == alone.end.finished
 
 
+def test_a_member_behind_one_without_dropout_has_masks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.engine.tape._WINDOW", 1)
+    monkeypatch.setattr("worker.engine.dropout.MASKS_OF_ONE_DRAW", 2)
+    fields: dict[str, Any] = {"batch_size": 3, "lr_schedule": {"name": "plateau"}}
+    members = [pack(2, network={"dropout": rate}, **fields)[i] for i, rate in enumerate((0.0, 0.3))]
+
+    _, histories = run(members)
+
+    assert_as_alone(members, histories, [0, 1])
+
+
 @pytest.mark.parametrize("fields", PACKS, ids=str)
 def test_packed_members_learn_what_they_learn_alone(fields: dict[str, Any]) -> None:
     members = pack(3, **fields)

@@ -143,9 +143,14 @@ class Member:
     arrays: MemberArrays | StoredRows
     custom_loss: CustomLoss | None = None
     folds: NDArray[np.int64] | None = None
-    order_seed: int | None = None
-    """Of the order of rows, where it is not the spec's: the networks of an ensemble see the same batches."""
+    batch_seed: int | None = None
+    """Of the order of rows and of dropout, where it is not the spec's: the networks of an ensemble see the same batches."""
     left_out: LeftOut | None = None
+
+    @property
+    def seed_of_batches(self) -> int:
+        """What the order of rows and dropout are drawn from."""
+        return self.spec.seed if self.batch_seed is None else self.batch_seed
 
 
 def train(arrays: MemberArrays | StoredRows) -> AnyPart:
@@ -170,7 +175,7 @@ def _part(x: Floats | None, y: Targets | None, w: Floats | None) -> Part | None:
 def is_shared(members: Sequence[Member]) -> bool:
     """True where members say that they see the same rows in the same order: then these are held once."""
     arrays = [member.arrays for member in members if isinstance(member.arrays, MemberArrays)]
-    seeds = {member.order_seed for member in members}
+    seeds = {member.batch_seed for member in members}
     same = all(one.x_train is arrays[0].x_train for one in arrays)
     return len(arrays) == len(members) > 1 and None not in seeds and len(seeds) == 1 and same
 

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from worker.engine import data
 from worker.engine.network import dropout_rates
+from worker.engine.precision import aligned
 from worker.engine.randomness import Use, dropout_mask, seeded
 from worker.engine.schedules import regularization
 
 if TYPE_CHECKING:
     from app.domain.spec import ResolvedSpec
 
-# Cells of one draw: about 0.1 ms. It depends on nothing but the layer, so a mask is the same in every stack.
+# Cells of one draw: about 0.1 ms. It depends on nothing but the layer and the batch, so a mask is the same in every stack,
+# whether that has a use for aligned rows or not.
 _BLOCK = 1 << 16
 MASKS_OF_ONE_DRAW = 1024
 
@@ -24,7 +26,7 @@ Masks = list[Tensor | None]
 
 def block_of(width: int, batch_size: int) -> int:
     """Batches that share one draw: a power of two, so that a window of batches is a whole number of draws."""
-    return 1 << max(1, min(_BLOCK // (width * batch_size), MASKS_OF_ONE_DRAW)).bit_length() - 1
+    return 1 << max(1, min(_BLOCK // (width * aligned(batch_size)), MASKS_OF_ONE_DRAW)).bit_length() - 1
 
 
 def rates_of(spec: "ResolvedSpec", epoch: int) -> list[float]:
@@ -33,34 +35,52 @@ def rates_of(spec: "ResolvedSpec", epoch: int) -> list[float]:
     return [rate * share for rate in dropout_rates(spec)]
 
 
-def draw(spec: "ResolvedSpec", rate: float, *, rows: int, epoch: int, layer: int, block: int) -> Tensor:
-    """Booleans [batches of the block, width, rows of a batch] of a hidden layer (from 0) in an epoch (from 1)."""
-    width = spec.network.hidden_layers[layer]
-    shape = (block_of(width, rows), width, rows)
+def draw(spec: "ResolvedSpec", rate: float, *, batches: int, rows: int, epoch: int, layer: int, block: int) -> Tensor:
+    """Booleans [batches, width, aligned rows of a batch] of a hidden layer (from 0) in an epoch (from 1).
+
+    They are the first ones of a block, whatever their number.
+    """
+    shape = (batches, spec.network.hidden_layers[layer], aligned(rows))
     return dropout_mask(seeded(spec.seed, Use.DROPOUT, epoch, layer, block), rate, shape)
 
 
-def _fill(mask: Tensor, kept: Tensor) -> None:
-    """Zeros and ones; on the host by numpy, which turns booleans into numbers six times as quick."""
-    if mask.is_cuda:
-        mask.copy_(data.sent(kept, mask.device))
+def _fill(masks: Tensor, kept: Tensor, rate: float) -> None:
+    """0 or 1 / (1 - rate); on the host by numpy, which turns booleans into numbers six times as quick."""
+    if masks.is_cuda:
+        masks.copy_(data.sent(kept, masks.device)).mul_(1 / (1 - rate))
     else:
-        np.copyto(mask.numpy(), kept.numpy())
+        numbers = masks.numpy()
+        np.copyto(numbers, kept.numpy())
+        np.multiply(numbers, 1 / (1 - rate), out=numbers)
+
+
+def _alike(specs: Sequence["ResolvedSpec"]) -> list[list[int]]:
+    """The places of networks with the same masks."""
+    found = dict[object, list[int]]()
+    for place, spec in enumerate(specs):
+        key = (spec.seed, *dropout_rates(spec), spec.regularization_schedule, spec.epochs)
+        found.setdefault(key, []).append(place)
+    return list(found.values())
 
 
 class _LayerMasks:
-    """One layer's scaled masks [K, batches, width, rows], for the block that was drawn last."""
+    """One layer's scaled masks [K, batches, width, rows], for the block that was drawn last; an epoch has so many `steps`.
 
-    def __init__(self, specs: Sequence["ResolvedSpec"], layer: int, rows: int, like: Tensor) -> None:
-        self._specs, self._layer = specs, layer
+    Where all networks have the same masks they are [1, batches, width, rows].
+    """
+
+    def __init__(self, specs: Sequence["ResolvedSpec"], layer: int, *, steps: int, rows: int, like: Tensor) -> None:
+        alike = _alike(specs)
+        self._alike, self._specs = ([[0]], specs[:1]) if len(alike) == 1 else (alike, specs)
+        self._layer, self._steps = layer, steps
         width, self._rows = specs[0].network.hidden_layers[layer], rows
         self._count = block_of(width, self._rows)
-        self._masks = like.new_ones(len(specs), self._count, width, self._rows)
+        self._masks = like.new_ones(len(self._specs), self._count, width, aligned(rows))
         self._drawn = (0, 0)
         self._rates = list[float]()
 
     def batch(self, batch: int, rows: int) -> Tensor:
-        """[K, width, rows]: 0 or 1 / (1 - rate), of whatever was prepared last for this batch."""
+        """[K or 1, width, rows]: 0 or 1 / (1 - rate), of whatever was prepared last for this batch, up to its aligned rows."""
         return self._masks[:, batch % self._count, :, :rows]
 
     def until(self, batch: int) -> int:
@@ -77,23 +97,31 @@ class _LayerMasks:
         if self._drawn[0] != epoch:
             self._rates = [rates_of(spec, epoch)[self._layer] for spec in self._specs]
         self._drawn = (epoch, block)
-        for mask, spec, rate in zip(self._masks, self._specs, self._rates, strict=True):
-            if rate > 0:
-                _fill(mask, draw(spec, rate, rows=self._rows, epoch=epoch, layer=self._layer, block=block))
-                mask.div_(1 - rate)
+        where = {"rows": self._rows, "epoch": epoch, "layer": self._layer, "block": block}
+        batches = min(self._count, self._steps - block * self._count)
+        for first, *others in self._alike:
+            if (rate := self._rates[first]) > 0:
+                masks = self._masks[first, :batches]
+                _fill(masks, draw(self._specs[first], rate, batches=batches, **where), rate)
+                for other in others:
+                    self._masks[other, :batches].copy_(masks)
 
 
 class Dropout:
-    """The masks of all hidden layers for batches of `rows`; a layer that no member drops from has None."""
+    """The masks of all hidden layers for the `steps` batches of an epoch; a layer that no network drops from has None.
 
-    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, *, rows: int, squeezed: bool) -> None:
+    They are drawn from the seeds of the specs: networks with the same seed have the same masks.
+    """
+
+    def __init__(self, specs: Sequence["ResolvedSpec"], like: Tensor, *, steps: int, rows: int, squeezed: bool) -> None:
         self._squeezed = squeezed
-        rates = zip(*(dropout_rates(spec) for spec in specs), strict=True)
-        self._layers = [_LayerMasks(specs, layer, rows, like) if any(each) else None for layer, each in enumerate(rates)]
+        drops = [any(rates) for rates in zip(*map(dropout_rates, specs), strict=True)]
+        layers = range(len(drops))
+        self._layers = [_LayerMasks(specs, i, steps=steps, rows=rows, like=like) if drops[i] else None for i in layers]
         self.active = [layer is not None for layer in self._layers]
 
     def masks(self, batch: int, rows: int) -> Masks:
-        """One [K, width, rows] (squeezed: [width, rows]) or None for each hidden layer: views on what `prepare` draws."""
+        """One [K or 1, width, rows] (squeezed: [width, rows]) or None for each hidden layer: views on what `prepare` draws."""
         views = [layer.batch(batch, rows) if layer else None for layer in self._layers]
         return [mask[0] if self._squeezed and mask is not None else mask for mask in views]
 
@@ -110,7 +138,7 @@ class Dropout:
 
 def epoch_masks(spec: "ResolvedSpec", epoch: int, sizes: Sequence[int]) -> list[list[Tensor | None]]:
     """For each batch of an epoch, of so many rows, the booleans [width, rows] of each hidden layer, None without dropout."""
-    dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), rows=max(sizes), squeezed=True)
+    dropout = Dropout([spec], torch.empty(0, dtype=torch.float64), steps=len(sizes), rows=max(sizes), squeezed=True)
     found = []
     for batch, rows in enumerate(sizes):
         dropout.prepare(epoch, batch)

@@ -1,4 +1,4 @@
-"""An ensemble: the networks of one job, which share rows, their order and batches, and differ in weights, dropout and fold."""
+"""An ensemble: the networks of one job, which share rows, batches and dropout masks, and differ in first weights and fold."""
 
 import math
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def _network(member: Member, index: int) -> Member:
     left_out = None if member.folds is None else LeftOut(member.folds, index)
     if member.folds is not None and isinstance(arrays, MemberArrays):
         arrays = _without_fold(arrays, member.folds == index)
-    return replace(member, spec=own, arrays=arrays, folds=None, order_seed=spec.seed, left_out=left_out)
+    return replace(member, spec=own, arrays=arrays, folds=None, batch_seed=spec.seed, left_out=left_out)
 
 
 def _without_fold(arrays: MemberArrays, fold: NDArray[np.bool_]) -> MemberArrays:

@@ -25,6 +25,10 @@ class Fronted:
         slot = layout.plain.slots[0]
         self._first = like.new_zeros(*like.shape[:-1], slot.outputs, slot.inputs + 1)
 
+    def columns(self, rows: int) -> int:
+        """See ByHand and ByAutograd."""
+        return self._gradient.columns(rows)
+
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
         """The calls that write the gradient at `layers` into `flat`, and the batch's logits where they belong."""
         first, augmented = layers[0], self._first

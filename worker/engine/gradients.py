@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from worker.engine import embeddings, forward, precision
+from worker.engine import embeddings, forward, mixing, precision
 from worker.engine.activations import ACTIVATIONS, Call
 from worker.engine.batches import Batch
 from worker.engine.dropout import Masks
@@ -25,7 +25,10 @@ from worker.engine.precision import Affine, Exact, Mixed, Product
 
 @dataclass(frozen=True, slots=True)
 class _Hidden:
-    """Buffers of one hidden layer for batches of one size: a [K, w, b] is all but the last row of source [K, w + 1, b]."""
+    """Buffers of one hidden layer for batches of one size: a [K, w, b] is all but the last row of source [K, w + 1, b].
+
+    With room for more columns than a batch has rows, the last ones are zeros in the inputs and in every g, so they add nothing.
+    """
 
     z: Tensor
     a: Tensor
@@ -36,11 +39,12 @@ class _Hidden:
 
 @dataclass(frozen=True, slots=True)
 class _Workspace:
-    """All buffers for batches of one size."""
+    """All buffers for batches of one size; of `wide`, ∂L/∂logits with all columns, g is what the loss writes."""
 
     hidden: list[_Hidden]
     logits: Tensor
     g: Tensor
+    wide: Tensor
     lookup: Lookup | Mixing | None
 
 
@@ -53,6 +57,8 @@ class ByHand:
         self._layout, self._loss, self._like, self._dropping = layout, loss, like, dropping
         self._activation = ACTIVATIONS[activation]
         self._squeezed = like.dim() == 1
+        # Mixed inputs can have columns of zeros; designs are as they were gathered.
+        self._widens = mixing.cuts(layout)
         self._products = (Mixed if mixed else Exact)(squeezed=self._squeezed)
         self.flat = torch.zeros_like(like)
         self._parts = layout.gradients(self.flat)
@@ -67,15 +73,20 @@ class ByHand:
             self._flat_parts.insert(0, self._before)
         self._spaces: dict[tuple[int, int], _Workspace] = {}
 
+    def columns(self, rows: int) -> int:
+        """Those of the masks for a batch of so many rows."""
+        return precision.aligned(rows) if self._widens else rows
+
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
         """The calls that write the gradient at `layers` into `flat`, and the batch's logits where they belong."""
         space = self._spaces.get((batch.rows, batch.x.shape[-1])) or self._allocate(batch.rows, batch.x.shape[-1])
         self._products.begin()
         scale = [] if batch.factor is None else [partial(space.g.mul_, batch.factor)]
+        widened = [] if space.wide is space.g else [partial(space.wide.narrow(-1, 0, batch.rows).copy_, space.g)]
         joined = [] if self._squeezed else [partial(torch.cat, self._flat_parts, 1, out=self.flat)]
         gradient = self._loss.gradient(batch.logits, batch.targets, space.g)
         forward, backward = self._forward(layers, batch, space, masks), self._backward(layers, batch, space, masks)
-        return [*forward, *gradient, *scale, *backward, *joined]
+        return [*forward, *gradient, *scale, *widened, *backward, *joined]
 
     def _product(self, a: Tensor, b: Tensor, out: Tensor) -> list[Call]:
         """What writes a·b into out; of rows that members share as one product."""
@@ -95,10 +106,10 @@ class ByHand:
             calls += self._product(weight, source, hidden.z)
             calls += self._activated(hidden, mask)
             source = hidden.source
-        if self._squeezed or batch.logits.is_contiguous():
+        if space.wide is space.g and (self._squeezed or batch.logits.is_contiguous()):
             return [*calls, *self._product(weights[-1], source, batch.logits)]
         last = self._product(weights[-1], source, space.logits)
-        return [*calls, *last, partial(batch.logits.copy_, space.logits)]
+        return [*calls, *last, partial(batch.logits.copy_, space.logits.narrow(-1, 0, batch.rows))]
 
     def _activated(self, hidden: _Hidden, mask: Tensor | None) -> list[Call]:
         write = self._activation.write
@@ -110,7 +121,7 @@ class ByHand:
 
     def _backward(self, layers: Sequence[LayerViews], batch: Batch, space: _Workspace, masks: Masks) -> list[Call]:
         calls: list[Call] = []
-        g = space.g
+        g = space.wide
         for index in range(len(layers) - 1, 0, -1):
             hidden, mask = space.hidden[index - 1], masks[index - 1]
             calls += self._products.calls(g, hidden.source_t, self._parts[index])
@@ -131,25 +142,29 @@ class ByHand:
         return []
 
     def _allocate(self, rows: int, whole: int) -> _Workspace:
-        widths, lead = self._layout.widths, self._like.shape[:-1]
+        widths, lead, columns = self._layout.widths, self._like.shape[:-1], self.columns(rows)
         hidden = [self._hidden(width, rows, drops) for width, drops in zip(widths[1:-1], self._dropping, strict=True)]
-        g = self._like.new_zeros(*lead, widths[-1], rows)
-        self._spaces[rows, whole] = space = _Workspace(hidden, torch.zeros_like(g), g, self._inputs(rows, whole))
+        wide = self._like.new_zeros(*lead, widths[-1], columns)
+        g = wide if columns == rows else self._like.new_zeros(*lead, widths[-1], rows)
+        space = _Workspace(hidden, torch.zeros_like(wide), g, wide, self._inputs(rows, whole))
+        self._spaces[rows, whole] = space
         return space
 
     def _inputs(self, rows: int, whole: int) -> Lookup | Mixing | None:
         """What makes the first layer's inputs of a design that is not they."""
         if self._layout.front:
-            return Mixing(self._layout, self._layout.front, self._embeddings, (rows, whole), like=self._like)
+            sizes = rows, self.columns(rows), whole
+            return Mixing(self._layout, self._layout.front, self._embeddings, sizes, like=self._like)
         return Lookup(self._embeddings, rows, like=self._like) if self._embeddings else None
 
     def _hidden(self, width: int, rows: int, drops: bool) -> _Hidden:
-        lead = self._like.shape[:-1]
-        source = self._like.new_ones(*lead, width + 1, rows)
+        lead, columns = self._like.shape[:-1], self.columns(rows)
+        source = self._like.new_zeros(*lead, width + 1, columns)
+        source[..., -1, :rows] = 1
         a = source.narrow(-2, 0, width)
         shared = self._squeezed and not drops and not self._activation.needs_input
-        z = a if shared else self._like.new_zeros(*lead, width, rows)
-        return _Hidden(z, a, source, source.transpose(-1, -2), self._like.new_zeros(*lead, width, rows))
+        z = a if shared else self._like.new_zeros(*lead, width, columns)
+        return _Hidden(z, a, source, source.transpose(-1, -2), self._like.new_zeros(*lead, width, columns))
 
 
 class ByAutograd:
@@ -169,6 +184,10 @@ class ByAutograd:
         self._into = [_trained(views) for views in layout.views(padded)]
         self._embeddings, self._tables = embeddings.of(layout, like), layout.embedded(padded)
         self.flat = padded[..., : layout.trained]
+
+    def columns(self, rows: int) -> int:
+        """Those of the masks for a batch of so many rows."""
+        return rows
 
     def prepare(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> list[Call]:
         """The call that writes the gradient at `layers` into `flat`, and the batch's logits where they belong."""

@@ -19,21 +19,25 @@ from worker.engine.layout import LayerViews, Layout
 
 
 class Mixing:
-    """See above; `sizes` are the rows that a member takes of a batch, and all of it. Squeezed tensors lack the K of 1."""
+    """See above; `sizes` are the rows that a member takes of a batch, the columns of `inputs`, and all of the batch.
+
+    More columns than rows are zeros. Squeezed tensors lack the K of 1.
+    """
 
     def __init__(
-        self, layout: Layout, front: Front, embeddings: Embeddings | None, sizes: tuple[int, int], *, like: Tensor
+        self, layout: Layout, front: Front, embeddings: Embeddings | None, sizes: tuple[int, int, int], *, like: Tensor
     ) -> None:
-        lead, members, (rows, whole) = like.shape[:-1], like[..., 0].numel(), sizes
-        self._layout, self._front, self._embeddings, self._k = layout, front, embeddings, members
-        self.inputs = like.new_ones(*lead, front.inputs + 1, rows)
+        lead, members, (rows, columns, whole) = like.shape[:-1], like[..., 0].numel(), sizes
+        self._layout, self._front, self._embeddings, self._k, self._rows = layout, front, embeddings, members, rows
+        self.inputs = like.new_zeros(*lead, front.inputs + 1, columns)
         self.inputs_t = self.inputs.transpose(-1, -2)
-        own = self.inputs.view(members, front.inputs + 1, rows)
+        own = self.inputs.view(members, front.inputs + 1, columns).narrow(-1, 0, rows)
+        own[:, -1] = 1
         mixed = front.columns * front.width
         self._raw, self._vectors = own.narrow(1, 0, front.raw), own.narrow(1, front.raw + mixed, front.embedded)
         self._mixed = own.narrow(1, front.raw, mixed).view(members, front.columns, front.width, rows)
         self._weight = like.new_zeros(*lead, layout.widths[1], front.inputs + 1)
-        self._g = like.new_zeros(*lead, mixed + front.embedded, rows)
+        self._g = like.new_zeros(*lead, mixed + front.embedded, columns)
         self._by_column = like.new_zeros(front.columns, members * front.width, whole)
         self._p = like.new_zeros(front.columns, members, front.width, front.features + 1)
         self._d = like.new_zeros(front.columns, members * front.width, front.features)
@@ -94,7 +98,7 @@ class Mixing:
     def _g_mixed(self) -> Tensor:
         """[K, columns, width, b]: ∂L/∂mixtures of the rows that each member takes."""
         front = self._front
-        g = self._g.view(self._k, -1, self._g.shape[-1])[:, : front.columns * front.width]
+        g = self._g.view(self._k, -1, self._g.shape[-1])[:, : front.columns * front.width, : self._rows]
         return g.view(self._k, front.columns, front.width, -1)
 
     def _unmix(self, features: Tensor, into: Tensor) -> None:

@@ -30,7 +30,7 @@ def seeded(seed: int, use: Use, *place: int) -> torch.Generator:
 
 
 def member_seed(seed: int, index: int) -> int:
-    """The seed of a network of an ensemble (counted from 0): for its first weights and its dropout."""
+    """The seed of a network of an ensemble (counted from 0), for its first weights."""
     return seeded(seed, Use.MEMBER, index).initial_seed()
 
 

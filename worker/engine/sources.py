@@ -58,7 +58,7 @@ class Held(Source):
         shared: bool = False,
     ) -> None:
         self._deal = deal
-        self._seeds = [member.spec.seed if member.order_seed is None else member.order_seed for member in members]
+        self._seeds = [member.seed_of_batches for member in members]
         self._rows, self._shared = parts[0].rows, shared
         self._x = torch.stack([design(part.x, like) for part in (parts[:1] if data.is_shared(members) else parts)])
         self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]

@@ -4,6 +4,7 @@ Epoch e (from 1) reads slot (e - 1) mod C and writes the slot after it. C depend
 and what is evaluated is always the whole tape: so no number depends on when a report was due or a job was resumed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,15 +85,16 @@ def capacity(
     return 1 << max(0, fitting.bit_length() - 1)
 
 
-def window(spec: "ResolvedSpec", layout: Layout, *, epochs: int, members: int, rows: int, taken: int) -> int:
+def window(specs: "Sequence[ResolvedSpec]", layout: Layout, *, epochs: int, rows: int, taken: int) -> int:
     """Batches that are gathered at once: all of an epoch, unless a single epoch's are too many; then a power of two.
 
-    `taken` are the rows of a batch that a member learns from.
+    `taken` are the rows of a batch that a member learns from. Where any member drops units it is a whole number of draws.
     """
-    size = min(spec.batch_size, rows)
-    steps, cells = -(-rows // size), members * size * (layout.widths[0] + 2 * layout.widths[-1])
+    size = min(specs[0].batch_size, rows)
+    steps, cells = -(-rows // size), len(specs) * size * (layout.widths[0] + 2 * layout.widths[-1])
     fitting = 1 << max(1, min(_WINDOW // cells, MASKS_OF_ONE_DRAW)).bit_length() - 1
-    whole = max([fitting, *(block_of(width, taken) for width in layout.widths[1:-1])]) if any(dropout_rates(spec)) else fitting
+    drops = any(rate for spec in specs for rate in dropout_rates(spec))
+    whole = max([fitting, *(block_of(width, taken) for width in layout.widths[1:-1])]) if drops else fitting
     return steps if epochs > 1 else min(steps, whole)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from worker.engine.layout import Layout
 from worker.engine.optimizer import Floats, Optimizer
 from worker.engine.schedules import Rates
 from worker.engine.tape import Limits, Slot, Tape
+
+if TYPE_CHECKING:
+    from app.domain.spec import ResolvedSpec
 
 # Steps whose coefficients are computed at once.
 _AHEAD = 256
@@ -110,39 +113,44 @@ class Training:
     def __init__(
         self, members: Sequence[Member], layout: Layout, *, epochs: int, window: int, like: Tensor, in_one_pass: bool = False
     ) -> None:
-        specs, network = [member.spec for member in members], members[0].spec.network
+        specs = [member.spec for member in members]
         loss = losses.of(members, dtype=like.dtype, device=like.device)
-        by_hand = loss.by_hand and network.normalization == "none"
+        self.by_hand = by_hand = loss.by_hand and specs[0].network.normalization == "none"
         self.squeezed = squeezed = by_hand and len(members) == 1
-        mixed = members[0].spec.precision == "bf16"
         self.loss_factors = np.array(loss.factors)
         if squeezed:
             loss.squeeze()
         self.tape = Tape(layout, epochs=epochs, members=len(members), squeezed=squeezed, like=like)
         cuts = by_hand and mixing.cuts(layout)
         self.batches = Batches(members, loss, like=like, epochs=epochs, window=window, squeezed=squeezed, cuts=cuts)
-        self._dropout = Dropout(specs, like, rows=self.batches.taken, squeezed=squeezed)
+        dropped = [member.spec.model_copy(update={"seed": member.seed_of_batches}) for member in members]
+        self._dropout = Dropout(dropped, like, steps=self.batches.steps, rows=self.batches.taken, squeezed=squeezed)
         shape = torch.empty_like(self.tape.slots[0].trained, memory_format=torch.contiguous_format)
-        # Where the batch is one for all, mixtures of it are cheaper than to fold them.
-        fronted = layout if by_hand and (squeezed or self.batches.shared) else layout.plain
-        plain = shape.new_empty(*shape.shape[:-1], fronted.trained)
-        gradient: ByHand | ByAutograd
-        if by_hand:
-            dropping = self._dropout.active
-            gradient = ByHand(fronted, loss, activation=network.activation, like=plain, dropping=dropping, mixed=mixed)
-        else:
-            kinds = {"activation": network.activation, "normalization": network.normalization}
-            gradient = ByAutograd(layout.plain, loss, **kinds, like=plain, mixed=mixed)
-        folds = layout.front if fronted is not layout else None
-        self._gradient = Fronted(layout, folds, gradient, like=shape) if folds else gradient
+        self._gradient = self._differentiation(specs[0], layout, loss, like=shape)
         scales = groups.of(specs, layout)
         self.optimizer: Optimizer = optimizers.of(specs, shape, scales, in_one_pass=in_one_pass)
         self._clipping = clipping.of([spec.gradient_clip_norm for spec in specs], shape, scales)
         self.rates = [Rates(spec, steps=self.batches.steps) for spec in specs]
         self.coefficients = Coefficients(self.optimizer, self.rates, shape)
-        self.by_hand = by_hand
         self._steps, self._drops = self.batches.steps, any(self._dropout.active)
         self._programs: dict[_Key, Program] = {}
+
+    def _differentiation(
+        self, spec: "ResolvedSpec", layout: Layout, loss: losses.Loss, *, like: Tensor
+    ) -> ByHand | ByAutograd | Fronted:
+        # Where the batch is one for all, mixtures of it are cheaper than to fold them.
+        fronted = layout if self.by_hand and (self.squeezed or self.batches.shared) else layout.plain
+        folds = layout.front if fronted is not layout else None
+        plain = like.new_empty(*like.shape[:-1], fronted.trained)
+        network, mixed = spec.network, spec.precision == "bf16"
+        gradient: ByHand | ByAutograd
+        if self.by_hand:
+            dropping = self._dropout.active
+            gradient = ByHand(fronted, loss, activation=network.activation, like=plain, dropping=dropping, mixed=mixed)
+        else:
+            kinds = {"activation": network.activation, "normalization": network.normalization}
+            gradient = ByAutograd(fronted, loss, **kinds, like=plain, mixed=mixed)
+        return Fronted(layout, folds, gradient, like=like) if folds else gradient
 
     def begin(self, epoch: int, index: int) -> None:
         """Put the rows in an epoch's order, to go on with the batch `index`."""
@@ -182,7 +190,8 @@ class Training:
         return self._programs[key]
 
     def _made(self, source: Slot, out: Slot, batch: Batch, index: int) -> Program:
-        calls = self._gradient.prepare(source.layers, batch, self._dropout.masks(index, batch.rows))
+        masks = self._dropout.masks(index, self._gradient.columns(batch.rows))
+        calls = self._gradient.prepare(source.layers, batch, masks)
         if self._clipping is not None:
             calls.append(partial(self._clipping, self._gradient.flat))
         if out.statistics is not None and source.statistics is not None:
@@ -212,4 +221,4 @@ def plan(members: Sequence[Member], layout: Layout, *, limits: Limits = tape.ON_
     size = min(spec.batch_size, rows)
     deal = dealing.of(members, size=size)
     taken = deal.taken(size) if deal else size
-    return epochs, tape.window(spec, layout, epochs=epochs, members=k, rows=rows, taken=taken)
+    return epochs, tape.window([member.spec for member in members], layout, epochs=epochs, rows=rows, taken=taken)
