@@ -14,7 +14,7 @@ Recipe = Literal["fast", "strong", "best"]
 Blocks = dict[str, Any]
 
 # Networks and epochs.
-SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 56), "strong": (10, 76), "best": (20, 128)}
+SIZES: dict[Recipe, tuple[int, int]] = {"fast": (4, 60), "strong": (10, 76), "best": (20, 128)}
 
 # The rate of a regression is that of batches of so many rows; smaller ones, which are noisier, learn by their square root.
 _RATED_ROWS = 256
@@ -40,7 +40,7 @@ _NETWORK: Blocks = {
 _OF_CLASSES: Blocks = {
     "network": {
         **_NETWORK,
-        "hidden_layers": [128, 128, 128],
+        "hidden_layers": [96, 96, 96],
         "numeric_features": {"kind": "periodic", "frequencies": 16, "sigma": 0.1, "width": 3},
     },
     "optimizer": {"name": "adamw", "learning_rate": 0.08, "betas": [0.9, 0.95], "weight_decay": 0.02},

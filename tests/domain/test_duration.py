@@ -36,10 +36,10 @@ def spec_of(rows: int, numbers: int, spec: dict[str, object], *, classes: int = 
         (spec_of(40_000, 20, plain(512, 512, batch_size="full")), 628),
         (spec_of(1_000_000, 10, plain(32, batch_size=1024)), 132),
         (spec_of(100_000, 50, plain(128, batch_size=1024, precision="fp64"), classes=0), 80),
-        (spec_of(1_000, 20, FAST), 21),
-        (spec_of(1_000, 20, STRONG), 64),
-        (spec_of(50_000, 8, STRONG, classes=0), 737),
-        (spec_of(5_000, 300, FAST), 478),
+        (spec_of(1_000, 20, FAST), 15),
+        (spec_of(1_000, 20, STRONG), 38),
+        (spec_of(50_000, 8, STRONG, classes=0), 595),
+        (spec_of(5_000, 300, FAST), 437),
     ],
     ids=lambda value: None if isinstance(value, ResolvedSpec) else f"{value} ms",
 )
@@ -50,7 +50,7 @@ def test_an_epoch_is_estimated_near_what_it_took(spec: ResolvedSpec, millisecond
 def test_a_job_takes_its_epochs_and_what_is_around_them() -> None:
     found = duration(spec_of(1_000, 20, FAST))
 
-    assert found.total == pytest.approx(found.overhead + 56 * found.epoch)
+    assert found.total == pytest.approx(found.overhead + 60 * found.epoch)
     assert duration(spec_of(500_000, 20, FAST)).overhead > 10 * found.overhead
 
 

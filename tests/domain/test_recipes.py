@@ -21,10 +21,10 @@ def spec_of(**spec: Any) -> ResolvedSpec:
 @pytest.mark.parametrize(
     ("recipe", "target", "members", "epochs"),
     [
-        ("fast", "y", 4, 56),
+        ("fast", "y", 4, 60),
         ("strong", "y", 10, 76),
         ("best", "y", 20, 128),
-        ("fast", "x", 4, 56),
+        ("fast", "x", 4, 60),
         ("strong", "x", 10, 76),
         ("best", "x", 20, 128),
     ],
@@ -41,7 +41,7 @@ def test_a_recipe_is_so_many_networks_for_so_many_epochs(recipe: str, target: st
 def test_classes_and_numbers_have_tables_of_their_own() -> None:
     classes, numbers = spec_of(), spec_of(target="x", features=["price"], task="regression")
 
-    assert classes.layers[1:-1] == [128] * 3
+    assert classes.layers[1:-1] == [96] * 3
     assert classes.network.numeric_features is not None
     assert numbers.network.numeric_features is not None
     assert (classes.network.numeric_features.kind, numbers.network.numeric_features.kind) == ("periodic", "piecewise_linear")
