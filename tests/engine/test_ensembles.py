@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.engine.explicit import as_used
 from tests.engine.plain import member_of, spec_of, train_plainly
 from tests.engine.running import History, run
 from tests.engine.test_resume import assert_identical, run_in_pieces
@@ -155,6 +156,16 @@ def test_the_weights_are_those_of_the_plain_networks() -> None:
         theirs = train_plainly(network).net.state_dict()
         for name, values in theirs.items():
             np.testing.assert_allclose(ours[name], values.numpy(), rtol=1e-8, atol=1e-12)
+
+
+def test_networks_whose_batches_leave_columns_free_are_the_plain_ones() -> None:
+    network = {"activation": "silu", "dropout": 0.2, "input_scaling": True}
+    member = ensemble_of(folds=True, rows=46, batch_size=26, epochs=20, network=network)  # 18 rows in 24 columns
+    stack, _ = run([member])
+
+    for ours, plain in zip(apart(stack.weights(0, "last")), Seating([member]).networks, strict=True):
+        for name, values in as_used(plain.spec, train_plainly(plain).net).items():
+            np.testing.assert_allclose(ours[name], values, rtol=1e-8, atol=1e-12)
 
 
 def test_all_networks_begin_differently_and_see_the_same_batches() -> None:

@@ -70,6 +70,10 @@ def test_a_front_follows_torch_at_every_depth(hidden: tuple[int, ...]) -> None:
     assert_same(fronted("features and scaling", {}, hidden=hidden, epochs=50, inputs=0, gradient_clip_norm=0.05))
 
 
+def test_columns_beyond_the_rows_of_a_batch_add_nothing() -> None:
+    assert_same(fronted("features and scaling", {"dropout": 0.2}, batch_size=17, epochs=30))
+
+
 @pytest.mark.parametrize("batch_size", [23, 6])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: "-".join(map(str, o.values())))
 def test_ntk_and_groups_follow_torch_with_every_optimizer(optimizer: dict[str, Any], batch_size: int) -> None:
