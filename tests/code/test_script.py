@@ -18,6 +18,7 @@ WATCHED = ["accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "brier"
 CASES: list[dict[str, Any]] = [
     {"batch_size": "full"},
     {"batch_size": "full", "network": {"hidden_layers": [5, 4], "dropout": 0.3}},
+    {"batch_size": 21, "network": {"hidden_layers": [5, 4], "dropout": 0.3}},
     *named("loss", {"name": "cross_entropy", "label_smoothing": 0.1}, {"name": "focal"}, {"name": "focal", "gamma": 0.5}),
     *named("loss", {"name": "cross_entropy"}, {"name": "focal", "gamma": 1.5}, **WEIGHTS),
     {"class_weights": "balanced", "batch_size": "full"},
