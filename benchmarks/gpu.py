@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,9 +35,20 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
+class Spec(SimpleNamespace):
+    """What the engine reads of a resolved spec, which would need pydantic."""
+
+    def model_copy(self, *, update: dict[str, Any]) -> "Spec":
+        """The same with other fields."""
+        return Spec(**(vars(self) | update))
+
+
 @dataclass(frozen=True)
 class Work:
-    """What is trained: random rows, and a fifth more for validation; `changes` are fields of the network, or `tables`."""
+    """What is trained: random rows, and a fifth of all for validation; one output is of two classes.
+
+    `changes` are fields of the network, `tables` of embeddings, or how many `networks` an ensemble has.
+    """
 
     name: str
     layers: tuple[int, ...]
@@ -52,19 +64,20 @@ class Work:
         rng, held_out = np.random.default_rng(split), self.rows // 4
         tables = self.changes.get("tables", [])
         x = rng.normal(size=(self.rows + held_out, self.layers[0]))
-        y = rng.integers(0, self.layers[-1], self.rows + held_out)
+        y = rng.integers(0, max(2, self.layers[-1]), self.rows + held_out)
         x = np.column_stack([x, *(rng.integers(0, levels + 1, len(x)) for levels, _ in tables)])
         arrays = MemberArrays(x_train=x[: self.rows], y_train=y[: self.rows], x_val=x[self.rows :], y_val=y[self.rows :])
         return Member(spec=self._spec(seed, split, tables), arrays=arrays)
 
     def _spec(self, seed: int, split: int, tables: Sequence[tuple[int, int]]) -> Any:
-        """What the engine reads of a resolved spec."""
+        """Of a job of this work."""
         network = {"activation": "relu", "normalization": "none", "initialization": "default", "dropout": 0.0}
         network |= {name: value for name, value in self.changes.items() if name in network}
         optimizer = {"name": self.optimizer, "learning_rate": 0.01 / (1 + seed)} | OPTIMIZERS[self.optimizer]
         inputs = self.layers[0] + sum(width for _, width in tables)
-        return SimpleNamespace(
-            task=Task.MULTICLASS,
+        one, networks = self.layers[-1] == 1, self.changes.get("networks", 1)
+        return Spec(
+            task=Task.BINARY if one else Task.MULTICLASS,
             layers=[inputs, *self.layers[1:]],
             embeddings=[SimpleNamespace(levels=n, width=width, size=(n + 1) * width) for n, width in tables],
             network=SimpleNamespace(
@@ -78,9 +91,14 @@ class Work:
             parameter_groups=SimpleNamespace(
                 **{name: SimpleNamespace() for name in ("bias", "input_scaling", "numeric_features")}
             ),
-            loss=SimpleNamespace(name="cross_entropy", label_smoothing=0.0),
+            loss=SimpleNamespace(name="bce" if one else "cross_entropy", label_smoothing=0.0),
             optimizer=SimpleNamespace(**optimizer),
             lr_schedule=SimpleNamespace(name="constant", warmup_epochs=0),
+            regularization_schedule="constant",
+            calibration="none",
+            ensemble=SimpleNamespace(members=networks, folds=False) if networks > 1 else None,
+            networks=networks,
+            parameters=networks * sum((a + 1) * b for a, b in pairwise([inputs, *self.layers[1:]])),
             checkpoints=SimpleNamespace(every=None, keep=1),
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -103,6 +121,8 @@ CASES = {
     "mini-batches": Work("", (6, 16, 8, 3), 500, 64, 24, "adam"),
     "dropout": Work("", (6, 16, 8, 3), 500, 64, 24, "adam", changes={"dropout": 0.2}),
     "batch normalization": Work("", (6, 16, 8, 3), 512, 64, 24, "adam", changes={"normalization": "batch"}),
+    "one output, layer normalization": Work("", (6, 16, 1), 500, 64, 24, "adam", changes={"normalization": "layer"}),
+    "an ensemble": Work("", (6, 16, 8, 3), 500, 64, 24, "adam", changes={"networks": 3, "dropout": 0.2}),
     "embeddings": Work("", (3, 16, 3), 500, 64, 24, "adam", changes={"tables": [(7, 3), (40, 5)]}),
     "bf16": Work("", (6, 16, 8, 3), 500, 64, 24, "adam", precision="bf16"),
 }

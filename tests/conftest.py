@@ -28,6 +28,7 @@ settings.load_profile("untimed")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="also run the images' install steps, as CI does")
     parser.addoption("--seeds", type=int, default=15, help="how many random programs tests/life plays on each database")
+    parser.addoption("--pretend-gpu", action="store_true", help="tests/engine trains on a GPU that is pretended")
     parser.addoption("--faults", action="store_true", help="also run the faults that take long")
 
 

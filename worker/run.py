@@ -95,11 +95,14 @@ class Run:
             periods=self._periods,
             stopping=self._stopping,
         )
-        for reports in stack.train():
-            self._pulse.progress()
-            books.handle(reports)
-            if not self._pack:
-                return
+        try:
+            for reports in stack.train():
+                self._pulse.progress()
+                books.handle(reports)
+                if not self._pack:
+                    return
+        finally:
+            self._pack.spoiled |= stack.spoiled
 
     def _prepared(self) -> dict[int, Prepared]:
         """The members that can train, by their place; a job that cannot be read fails by itself."""

@@ -53,6 +53,8 @@ def _again(func: Any, args: Any, kwargs: Any, results: list[Tensor]) -> Callable
 class Tape:
     """Records everything; counts what it replays."""
 
+    failed = False
+
     def __init__(self) -> None:
         self.recorded = self.replayed = 0
 

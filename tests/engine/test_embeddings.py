@@ -72,7 +72,7 @@ def test_packed_members_learn_what_they_learn_alone(network: dict[str, Any], bat
 
 @pytest.fixture(params=[23, 5], ids=["full batch", "mini-batches"])
 def members(request: pytest.FixtureRequest) -> list[Member]:
-    return pack(2, tables=TABLES, batch_size=request.param)
+    return pack(2, tables=TABLES, batch_size=request.param, epochs=30)
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(members: list[Member], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,15 @@ def test_a_replaying_run_that_was_killed_goes_on_to_the_same_bits(case: str, rec
     assert_identical(run(members, torch.float32), run_in_pieces(members, [2, 3, 17, 10_000]))
 
 
+def test_full_batches_that_were_killed_while_they_were_judged_go_on_to_the_same_bits(
+    recorded: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 1))
+    monkeypatch.setattr("worker.engine.logits._CELLS", 12)  # judged in many slabs, between which a report falls due
+    members = members_of(CASES["full batch"], count=1)
+    assert_identical(run(members, torch.float32), run_in_pieces(members, [2, 3, 17, 10_000]))
+
+
 def test_windows_and_draws_of_masks_end_a_piece(recorded: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.engine.stack.plan", lambda members, layout, **_: (1, 4))
     monkeypatch.setattr("worker.engine.dropout._BLOCK", 32)
@@ -133,6 +142,30 @@ def test_what_cannot_be_recorded_goes_on_call_by_call() -> None:
     for _ in range(3):
         piece()
     assert len(counts) == 3
+
+
+def test_a_recording_that_breaks_off_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    class Breaking(Tape):
+        def record(self, calls: Any) -> Any:
+            with monkeypatch.context() as patched:
+                patched.setattr(torch.autograd, "grad", refuse)
+                try:
+                    return super().record(calls)
+                except RuntimeError:
+                    self.failed = True
+            return None
+
+    members = members_of(CASES["batch normalization"], count=2)
+    monkeypatch.setattr("worker.engine.replay.of", lambda members, device: OneByOne())
+    one_by_one, _ = whole = run(members, torch.float32)
+    monkeypatch.setattr("worker.engine.replay.of", lambda members, device: Breaking())
+    broken, _ = broken_off = run(members, torch.float32)
+
+    assert_identical(broken_off, whole)
+    assert (one_by_one.spoiled, broken.spoiled) == (False, True)
 
 
 def test_rows_that_are_gathered_at_once_are_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,12 +47,12 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def run_in_pieces(members: Sequence[Member], steps_of_pieces: Sequence[int]) -> tuple[Stack, list[History]]:
+def run_in_pieces(members: Sequence[Member], steps_of_pieces: Sequence[int], **options: Any) -> tuple[Stack, list[History]]:
     """Start again from the recovery points after every piece; each report is one step later than the one before."""
     histories = [History() for _ in members]
     states = None
     for steps in steps_of_pieces:
-        stack = Stack(members, dtype=torch.float32, states=states, report_seconds=0)
+        stack = Stack(members, dtype=torch.float32, states=states, report_seconds=0, **options)
         for count, reports in enumerate(stack.train(), start=1):
             for report in reports:
                 histories[report.position].take(report)
@@ -115,7 +115,7 @@ def test_an_evaluation_in_many_slabs_goes_on_to_the_same_bits(monkeypatch: pytes
 
 
 def test_states_of_different_epochs_do_not_fit_together() -> None:
-    member = member_of(spec_of(epochs=9))
+    member = member_of(spec_of(epochs=9, batch_size=6))
     states = []
     for count in (2, 4):
         stack = Stack([member], report_seconds=0)

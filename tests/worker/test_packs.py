@@ -16,6 +16,7 @@ from app.persistence.rows import JobRow
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
 from worker.engine.stack import Stack
+from worker.trainer import Trainer
 
 PACKED: dict[str, object] = {"pack": True, "precision": "fp64"}
 RATES = (0.001, 0.01, 0.05)
@@ -200,6 +201,18 @@ def test_what_a_stack_held_is_free_before_its_halves_are_made(yard: Yard, monkey
 
     assert [yard.job(job.id).stop_reason for job in jobs] == ["max_epochs"] * 4
     assert len(made) == 3
+
+
+def test_after_a_broken_recording_the_jobs_end_well_and_another_process_goes_on(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, replaced = submitted(yard), list[bool]()
+    monkeypatch.setattr(Stack, "spoiled", True)
+    yard.trainer = partial(Trainer, replace=lambda: replaced.append(True))
+    yard.work()
+
+    assert {yard.job(job.id).stop_reason for job in jobs} == {"max_epochs"}
+    assert replaced == [True]
 
 
 def test_a_lost_device_ends_the_process_and_its_parent_gives_the_jobs_back(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ class Yard:
         self.stop_after = math.inf
         self.interrupted = False
         self.on_report: Callable[[], None] = lambda: None
-        self.trainer: type[Trainer] = Trainer
+        self.trainer: Callable[..., Trainer] = Trainer
         self.folder = folder
         self.dataset = self.upload(CSV)
 

@@ -185,6 +185,13 @@ def sent(host: Tensor, device: torch.device) -> Tensor:
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
 
 
+def picked(stacked: Tensor, positions: Sequence[int]) -> Tensor:
+    """Those of [K, ...] at rising positions; all of them are not copied."""
+    if len(positions) == len(stacked):
+        return stacked
+    return stacked.index_select(0, sent(torch.tensor(positions), stacked.device))
+
+
 def tensor(array: NDArray[Any]) -> Tensor:
     """The array as a tensor of its own type; copied where it is read-only, which torch has no word for."""
     return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -89,7 +89,7 @@ class Judge:
         arrays, task = self._members[group[0]].arrays, self._members[group[0]].spec.task
         units: Units = {"center": arrays.target_center, "scale": arrays.target_scale, "limits": arrays.target_range}
         y, w, wanted = self._y[group[0]], self._w[group[0]], list(dict.fromkeys(chain(*(names[i] for i in group))))
-        versions = outputs[group[0]] if len(group) == 1 else outputs[list(group)].flatten(0, 1)
+        versions = outputs[group[0]] if len(group) == 1 else data.picked(outputs, group).flatten(0, 1)
         found = metrics.evaluate(task, versions, y, w, **units, names=wanted) if wanted else {}
         each = {name: column.view(len(group), -1) for name, column in found.items()}
         for row, position in enumerate(group):
@@ -154,7 +154,7 @@ class Pooled:
 
     def _run(self, flat: Tensor) -> Iterator[None]:
         for (networks, _), logits in zip(self._groups, self._logits, strict=True):
-            yield from logits.run(flat if len(networks) == len(flat) else flat[networks])
+            yield from logits.run(data.picked(flat, networks))
 
     def _together(self, found: Sequence[Tensor]) -> Tensor:
         """[C, O, n] of what the groups found, each [K', C, O, n']."""

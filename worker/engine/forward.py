@@ -71,6 +71,10 @@ class ByBatch:
         self._seen.append((mean.detach(), variance.detach() * (z.shape[-1] / (z.shape[-1] - 1))))
         return _scaled(layer, (z - mean) * torch.rsqrt(variance + EPSILON))
 
+    def forget(self) -> None:
+        """A pass begins; one that was broken off in a recording has left what it saw."""
+        self._seen.clear()
+
     def settle(self, layers: Sequence[LayerViews]) -> None:
         """Move the running statistics of `layers` to what was seen since the last call."""
         for layer, (mean, variance) in zip(layers, self._seen, strict=False):

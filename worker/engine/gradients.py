@@ -198,6 +198,7 @@ class ByAutograd:
         return [partial(self._batch_norm.settle, layers)]
 
     def _run(self, layers: Sequence[LayerViews], batch: Batch, masks: Masks) -> None:
+        self._batch_norm.forget()
         x = self._inputs(layers[0], batch)
         with torch.enable_grad():
             leaves = [[part.detach().requires_grad_() for part in _trained(layer)] for layer in layers]

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.engine import evaluation
+from worker.engine import data, evaluation
 from worker.engine.ensembles import Seating
 from worker.engine.evaluation import Scores
 from worker.engine.layout import Layout
@@ -59,7 +59,7 @@ class Ledger:
         versions = tape.versions() if self._groups else None
         for group in self._groups:
             assert versions is not None
-            chosen = versions if len(group.networks) == len(versions) else versions[group.networks]
+            chosen = data.picked(versions, group.networks)
             yield from group.evaluation.run(chosen, [self._names(position) for position in group.members])
             self._scores |= dict(zip(group.members, _fetched(group.evaluation.scores), strict=True))
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from app.domain import metrics
 from app.domain.kinds import Task
+from worker.engine import data
 from worker.engine.data import Floats, Range
 from worker.engine.label_metrics import LABEL_METRICS, LabelScores
 from worker.engine.ranking import areas
@@ -63,7 +64,7 @@ def _of_numbers(outputs: Tensor, targets: Tensor, w: Tensor, units: Units, *, na
     """Each [E]."""
     limits = units.get("limits") or (-inf, inf)
     values = (units.get("scale", 1.0), units.get("center", 0.0), *limits)
-    scales, centers, low, high = (torch.as_tensor(value, dtype=torch.float64, device=w.device) for value in values)
+    scales, centers, low, high = (data.sent(torch.as_tensor(value, dtype=torch.float64), w.device) for value in values)
     fitted, y = outputs.double() * scales + centers, targets.double() * scales + centers
     fitted = fitted if units.get("limits") is None else fitted.clamp(low, high)
     if y.dim() == 1:

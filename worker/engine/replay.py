@@ -27,6 +27,9 @@ _BEHIND = 4
 class Recorder(Protocol):
     """Turns calls into one."""
 
+    failed: bool
+    """A recording was broken off, and what torch keeps for recordings may be left in disorder."""
+
     def record(self, calls: Sequence[Call]) -> Call | None:
         """What does all that the calls do; nothing is computed yet. None where that cannot be had."""
 
@@ -36,6 +39,8 @@ class Recorder(Protocol):
 
 class OneByOne:
     """Records nothing."""
+
+    failed = False
 
     def record(self, calls: Sequence[Call]) -> Call | None:
         """None."""
@@ -54,17 +59,17 @@ class CudaGraphs(OneByOne):
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle()
-        self.recorded, self._able = 0, True
+        self.recorded, self.failed = 0, False
         self._behind = deque[torch.cuda.Event]()
 
     def record(self, calls: Sequence[Call]) -> Call | None:
         """The graph's replay; after a first failure nothing more is tried, and the calls go on one by one."""
-        if not self._able or self.recorded == _MOST_GRAPHS:
+        if self.failed or self.recorded == _MOST_GRAPHS:
             return None
         try:
             return self._captured(calls)
         except RuntimeError as error:  # while capturing nothing is computed: no weight and no moment has changed
-            self._able = False
+            self.failed = True
             log.warning("A step cannot be recorded as a CUDA graph and is launched call by call: %s", error)
         return None
 

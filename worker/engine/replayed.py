@@ -46,6 +46,11 @@ class Replayed(Training):
             self._seat = slot_of(layout, self._bench[0] if self.squeezed else self._bench)
             self.batches.add_bench()
 
+    @property
+    def spoiled(self) -> bool:
+        """See Training."""
+        return self._recorder.failed
+
     def leap(self, first: int, last: int) -> int:
         """Train several epochs of one step each, from `first` to at most `last`; answers how many, 0 where steps are needed."""
         if not self._leaps:

@@ -58,7 +58,9 @@ class Held(Source):
         shared: bool = False,
     ) -> None:
         self._deal = deal
-        self._seeds = [member.seed_of_batches for member in members]
+        seeds = [member.seed_of_batches for member in members]
+        self._seeds = list(dict.fromkeys(seeds))
+        self._places = torch.tensor([self._seeds.index(seed) for seed in seeds], device=like.device)
         self._rows, self._shared = parts[0].rows, shared
         self._x = torch.stack([design(part.x, like) for part in (parts[:1] if data.is_shared(members) else parts)])
         self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]
@@ -73,18 +75,22 @@ class Held(Source):
 
     def begin(self, epoch: int) -> None:
         """See Source."""
-        orders = {seed: epoch_order(seed, epoch, self._rows) for seed in dict.fromkeys(self._seeds)}
+        orders = [epoch_order(seed, epoch, self._rows) for seed in self._seeds]
         if self._deal:
-            self._order = self._deal.arranged(orders[self._seeds[0]])[None]
-        else:
-            self._order = data.sent(torch.stack([orders[seed] for seed in self._seeds]), self._x.device)
+            self._order = self._deal.arranged(orders[0])[None]
+        else:  # trials of a sweep often have one order in common
+            sent = data.sent(torch.stack(orders), self._x.device)
+            self._order = sent.expand(len(self._places), -1) if len(orders) == 1 else sent.index_select(0, self._places)
 
     def fill(self, start: int, stop: int, x: Tensor, tables: Tensor) -> None:
         """See Source."""
-        order, device = self._order, self._x.device
-        taken = data.sent(order[0, self._deal.places(start, stop)], device) if self._deal else order[:, start:stop]
+        order, device = self._order[:, start:stop], self._x.device
+        taken = order
+        if self._deal:  # whose orders are on the host
+            taken = data.sent(self._order[0, self._deal.places(start, stop)], device)
+            order = data.sent(order, device) if self._shared else order
         if self._shared:
-            torch.index_select(self._x[0], 0, data.sent(order[0, start:stop], device), out=x[0])
+            torch.index_select(self._x[0], 0, order[0], out=x[0])
         else:
             self._fill_each(taken, x)
         self._chosen = taken

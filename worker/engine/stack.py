@@ -92,6 +92,11 @@ class Stack:
         self._progress[position].leave()
         self._training.bury(self._seating.seats[position])
 
+    @property
+    def spoiled(self) -> bool:
+        """Another stack had better train in another process; this one goes on."""
+        return self._training.spoiled
+
     def recovery_state(self, position: int) -> State:
         """All that a member needs to go on from here to the same bits; valid while `train` is suspended at a yield.
 
@@ -150,7 +155,8 @@ class Stack:
             full = place.epoch - place.epoch % tape.epochs + tape.epochs
             last = min(full, max(self._members[i].spec.epochs for i in live))
             while place.epoch < last:
-                leapt = self._training.leap(place.epoch + 1, last)
+                # Of an epoch that was trained and not judged before a crash only the judging is left.
+                leapt = 0 if place.batch else self._training.leap(place.epoch + 1, last)
                 if leapt:
                     place.epoch += leapt
                     self._stamps += [self._now()] * leapt

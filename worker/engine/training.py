@@ -152,6 +152,11 @@ class Training:
             gradient = ByAutograd(fronted, loss, **kinds, like=plain, mixed=mixed)
         return Fronted(layout, folds, gradient, like=like) if folds else gradient
 
+    @property
+    def spoiled(self) -> bool:
+        """Its device's bookkeeping may be in disorder: another stack had better train in another process."""
+        return False
+
     def begin(self, epoch: int, index: int) -> None:
         """Put the rows in an epoch's order, to go on with the batch `index`."""
         if index < self._steps > 1:
