@@ -10,6 +10,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from app.loading import prepare_torch
 from app.logs import configure_logs
 from app.persistence.database import Database
 from app.persistence.migrate import migrate
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    prepare_torch()
     configure_logs("info")  # not structlog's own way, which draws every frame's variables and so holds them
     gc.disable()  # while all code is loaded, as app.loading has it
 

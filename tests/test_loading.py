@@ -1,10 +1,11 @@
-"""While code is loaded nobody looks for garbage in it, afterwards as ever."""
+"""While code is loaded nobody looks for garbage in it, afterwards as ever; torch is told what it may not do."""
 
 import gc
 import subprocess
 import sys
 
 import pytest
+from torch._native.common_utils import check_native_jit_disabled
 
 from app.loading import collector_at_rest
 
@@ -25,6 +26,10 @@ def test_the_collector_rests_and_then_leaves_out_what_was_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["True", "True", "True"]
+
+
+def test_torch_compiles_no_kernels_of_its_own() -> None:
+    assert check_native_jit_disabled()
 
 
 def test_it_is_back_after_an_import_that_failed() -> None:

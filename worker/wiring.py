@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from app.loading import collector_at_rest
+from app.loading import collector_at_rest, prepare_torch
 from app.persistence.database import Database
 from app.settings import Settings
 from app.storage.opening import open_storage
-from app.upkeep.machine import default_slots, gpu_of, gpus, memory_budget
+from app.upkeep.machine import gpu_of, memory_budget, sharing_a_gpu
 from worker.exits import SPOILED
 from worker.nursery import Nursery
 from worker.reaper import Reaper
@@ -34,6 +34,7 @@ def process_name(pid: int) -> str:
 
 def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[], None]) -> None:
     """Build and warm up this child's trainer; a child that takes the place of a dead one has its slot, and so its GPU."""
+    sharing = sharing_a_gpu(settings().slots)  # counted before this process is shown one GPU alone
     _bind(gpu_of(slot))
     with collector_at_rest():
         from worker.pulse import Periods
@@ -56,7 +57,7 @@ def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[]
         name=process_name(os.getpid()),
         device=device,
         threads=chosen.threads,
-        memory=_memory(device),
+        memory=_memory(device, sharing),
         most_running=chosen.project_running_jobs,
         periods=periods,
         stopping=stopping,
@@ -78,22 +79,20 @@ def nursery() -> Nursery:
     return Nursery(reaper, host=socket.gethostname(), silence=chosen.stall_seconds)
 
 
-def _memory(device: str) -> int:
+def _memory(device: str, sharing: int) -> int:
     """Bytes that a job may use: what is free on the GPU now, before there is any, but for a tenth; else the process's share."""
     import torch
 
-    slots = settings().slots
     if device == "cuda":
-        sharing = -(-(slots or default_slots()) // max(1, gpus()))
         return int(torch.cuda.mem_get_info()[0] * 0.9) // sharing
-    return settings().memory_bytes or memory_budget(slots)
+    return settings().memory_bytes or memory_budget(settings().slots)
 
 
 def _bind(gpu: str | None) -> None:
-    """Show CUDA, which nothing has touched yet, one GPU, and have cuBLAS give the same bits each time."""
+    """Show CUDA, which nothing has touched yet, one GPU, and have its libraries give the same bits each time."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    prepare_torch()
 
 
 def _device() -> str:

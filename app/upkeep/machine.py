@@ -57,12 +57,19 @@ def gpu_of(slot: int) -> str | None:
     return names[slot % len(names)] if names else None
 
 
+def sharing_a_gpu(slots: int) -> int:
+    """How many of `slots` training processes are on one GPU at most; 0 slots are the default ones."""
+    return -(-(slots or default_slots()) // max(1, gpus()))
+
+
 def _gpu_names() -> list[str]:
     devices = len([device for device in _DEVICES.glob("nvidia[0-9]*") if device.name[6:].isdigit()])
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         return [str(number) for number in range(devices)]
-    return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")][:devices]
+    names = [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    # A device may be cut into several instances, each with a name.
+    return names if devices and all(name.startswith("MIG-") for name in names) else names[:devices]
 
 
 def cores() -> int:

@@ -24,6 +24,16 @@ def three_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
+def test_slots_beyond_the_gpus_share_their_memory(three_gpus: None) -> None:
+    assert [machine.sharing_a_gpu(slots) for slots in (0, 1, 3, 4, 6, 7)] == [1, 1, 1, 2, 2, 3]
+
+
+def test_instances_of_one_gpu_are_gpus(three_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"MIG-{number}" for number in range(5)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
+    assert [machine.gpu_of(slot) for slot in range(5)] == names
+
+
 def test_each_slot_has_a_gpu_of_its_own(three_gpus: None) -> None:
     assert machine.default_slots() == 3
     assert [machine.gpu_of(slot) for slot in range(4)] == ["0", "1", "2", "0"]
