@@ -20,7 +20,7 @@ from worker.engine.stack import Stack
 
 
 def block(train: list[float], val: list[float] | None = None, **scores: list[float]) -> Block:
-    ones = np.ones(len(train))
+    ones, judged = np.ones(len(train)), np.array(train if val is None else val)
     columns = {f"val_{name}": ones for name in metrics.of_epochs(Task.MULTICLASS)}
     columns |= {name: np.array(column) for name, column in scores.items()}
     return Block(
@@ -29,7 +29,7 @@ def block(train: list[float], val: list[float] | None = None, **scores: list[flo
         metrics=columns,
         rates=ones,
         seconds=ones,
-        sound=ones > 0,
+        finite=np.isfinite(train) & np.isfinite(judged),
     )
 
 

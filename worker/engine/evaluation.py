@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.domain.output import output_activation
 from worker.engine import data, losses, metrics
-from worker.engine.data import AnyPart, Inputs, Member, Part
+from worker.engine.data import AnyPart, Floats, Inputs, Member, Part
 from worker.engine.ensembles import Seating, pooled
 from worker.engine.layout import Layout
 from worker.engine.logits import Logits
@@ -21,12 +21,32 @@ from worker.engine.sources import row_weights
 Split = Literal["validation", "test"]
 
 
+Numbers = tuple[Floats, dict[str, Floats]]
+"""Of one member: loss [C] in reported units, metrics name → [C]."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of one member: loss [C] in reported units, metrics name → [C]; float64."""
+    """Of K members, on the device: losses [K, C]; of each group of them the metrics of all, name → [G, C]; float64.
 
-    loss: Tensor
-    metrics: dict[str, Tensor]
+    `names` are the metrics that each member was asked for.
+    """
+
+    losses: Tensor
+    groups: list[tuple[Sequence[int], dict[str, Tensor]]]
+    names: Sequence[Sequence[str]]
+
+    def fetched(self) -> list[Numbers]:
+        """What each member was asked for, on the host; read back at once."""
+        measured = [column for _, columns in self.groups for column in columns.values()]
+        rows = iter(torch.cat([self.losses, *measured]).cpu().numpy())
+        losses = [next(rows) for _ in self.names]
+        found: list[dict[str, Floats]] = [{} for _ in self.names]
+        for positions, columns in self.groups:
+            for name in columns:
+                for position in positions:
+                    found[position][name] = next(rows)
+        return [(losses[i], {name: found[i][name] for name in names}) for i, names in enumerate(self.names)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +73,14 @@ class Judge:
         self._y = [data.tensor(part.y).to(like.device) for part in parts]
         self._w = [None if part.w is None else data.tensor(part.w).to(like.device) for part in parts]
         self._together = _together(members, parts, like.device)
+        self._factors = torch.tensor(self._loss.factors, dtype=torch.float64, device=like.device)
 
-    def scores(self, logits: Tensor, names: Sequence[Sequence[str]]) -> list[Scores]:
+    def scores(self, logits: Tensor, names: Sequence[Sequence[str]]) -> Scores:
         """Of logits [K, C, O, n], asking each member for the metrics `names`."""
         rows = self._loss.reported(logits.transpose(0, 1), self._targets)
-        sums = rows.sum(-1, dtype=torch.float64)
+        losses = (rows.sum(-1, dtype=torch.float64) * self._factors).T
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
-        found = {position: scores for group in self._together for position, scores in self._measured(group, outputs, names)}
-        return [Scores(sums[:, i] * self._loss.factors[i], found[i]) for i in range(len(logits))]
+        return Scores(losses, [(group, self._measured(group, outputs, names)) for group in self._together], names)
 
     @property
     def y(self) -> Tensor:
@@ -82,18 +102,14 @@ class Judge:
                 return torch.exp(logits)
         return logits
 
-    def _measured(
-        self, group: Sequence[int], outputs: Tensor, names: Sequence[Sequence[str]]
-    ) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    def _measured(self, group: Sequence[int], outputs: Tensor, names: Sequence[Sequence[str]]) -> dict[str, Tensor]:
         """The metrics of members that share their targets, from outputs [K, C, n, O]: as if one had all their versions."""
         arrays, task = self._members[group[0]].arrays, self._members[group[0]].spec.task
         units: Units = {"center": arrays.target_center, "scale": arrays.target_scale, "limits": arrays.target_range}
         y, w, wanted = self._y[group[0]], self._w[group[0]], list(dict.fromkeys(chain(*(names[i] for i in group))))
         versions = outputs[group[0]] if len(group) == 1 else data.picked(outputs, group).flatten(0, 1)
         found = metrics.evaluate(task, versions, y, w, **units, names=wanted) if wanted else {}
-        each = {name: column.view(len(group), -1) for name, column in found.items()}
-        for row, position in enumerate(group):
-            yield position, {name: each[name][row] for name in names[position]}
+        return {name: column.view(len(group), -1) for name, column in found.items()}
 
 
 class Evaluation:
@@ -106,7 +122,7 @@ class Evaluation:
     def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
         """Evaluate parameters [K, C, total], asking each member for the metrics `names`; pauses after each slab of rows.
 
-        Afterwards `scores` holds one Scores a member.
+        Afterwards `scores` holds theirs.
         """
         yield from self._logits.run(flat)
         self.scores = self._judge.scores(self._logits.found, names)
@@ -138,7 +154,7 @@ class Pooled:
         self._judge = Judge([member], [judged], like=like)
 
     def run(self, flat: Tensor, names: Sequence[Sequence[str]]) -> Iterator[None]:
-        """As of Evaluation, of the networks' parameters [K, C, total]; `scores` holds one Scores."""
+        """As of Evaluation, of the networks' parameters [K, C, total]; `scores` holds the member's."""
         yield from self._run(flat)
         self.scores = self._judge.scores(self._together([logits.found for logits in self._logits])[None], names)
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.engine import data, evaluation
 from worker.engine.ensembles import Seating
-from worker.engine.evaluation import Scores
+from worker.engine.evaluation import Numbers
 from worker.engine.layout import Layout
 from worker.engine.progress import Block, Progress
 from worker.engine.training import Training
@@ -44,36 +43,40 @@ class Ledger:
     def measure(self, *, decided: int, epoch: int, batch: int) -> Iterator[None]:
         """Measure the epochs after `decided` up to `epoch`, and count `batch` batches of the one after; pauses now and then.
 
-        Afterwards `blocks(…)` gives the numbers and `turn` forgets them.
+        Afterwards `block(…)` gives the numbers and `turn` forgets them.
         """
         tape = self._training.tape
-        slots = [tape.before(number) for number in range(decided + 1, epoch + 1)]
+        slots = slice(tape.before(decided + 1), tape.before(decided + 1) + epoch - decided)
         totals = self._totals(slots, tape.before(epoch + 1), batch)
         factors = self._training.loss_factors / self._training.batches.weights
-        self._train = totals * factors
-        self._slots = np.array(slots, dtype=np.int64)
-        self._scores: dict[int, tuple[Floats, dict[str, Floats]]] = {}
-        if not slots:
+        self._train, self._slots = totals * factors, slots
+        self._scores: dict[int, Numbers] = {}
+        if epoch == decided:
             return
-        self._sound = np.isfinite(tape.sound().cpu().numpy())[self._slots]
+        finite = np.isfinite(tape.sound().cpu().numpy())[slots] & np.isfinite(self._train)
+        of_seats = [finite[:, seat] for seat in self._seating.seats]
+        self._finite = np.array([one if one.ndim == 1 else one.all(-1) for one in of_seats])
         versions = tape.versions() if self._groups else None
         for group in self._groups:
             assert versions is not None
             chosen = data.picked(versions, group.networks)
             yield from group.evaluation.run(chosen, [self._names(position) for position in group.members])
-            self._scores |= dict(zip(group.members, _fetched(group.evaluation.scores), strict=True))
+            found = group.evaluation.scores.fetched()
+            self._scores |= dict(zip(group.members, found, strict=True))
+            self._finite[group.members] &= np.isfinite([losses[slots] for losses, _ in found])
 
     def block(self, position: int, *, first: int, seconds: Floats) -> Block:
         """What was measured of one member; `first` is the first epoch of the block."""
         losses, scores = self._scores.get(position, (None, {}))
-        own = self._seating.places(position)
+        seat, [place, *_] = self._seating.seats[position], self._seating.places(position)
+        train = self._train[:, seat]
         return Block(
-            train=self._train[:, own].mean(-1),
+            train=train if train.ndim == 1 else train.mean(-1),
             val=None if losses is None else losses[self._slots],
             metrics={f"val_{name}": column[self._slots] for name, column in scores.items()},
-            rates=self._training.rates[own[0]].of_epochs(first, len(self._slots)),
+            rates=self._training.rates[place].of_epochs(first, len(train)),
             seconds=seconds,
-            sound=self._sound[:, own].all(-1),
+            finite=self._finite[position],
         )
 
     def turn(self) -> None:
@@ -84,30 +87,23 @@ class Ledger:
         progress = self._progress[position]
         return () if progress.finished else progress.names
 
-    def _totals(self, slots: list[int], current: int, batch: int) -> Floats:
+    def _totals(self, slots: slice, current: int, batch: int) -> Floats:
         """[epochs, K] loss sums; of the epoch in progress the sum of what was not counted yet is kept aside."""
-        batches = self._training.batches
+        batches, ended = self._training.batches, slots.stop > slots.start
         if batches.window < batches.steps:
-            if not slots:
+            if not ended:
                 self.drain(batch)
-            self._next = (np.zeros_like(self.partial), 0) if slots else (self.partial, batch)
-            return self.partial[None, :] if slots else self.partial[:0, None]
+            self._next = (np.zeros_like(self.partial), 0) if ended else (self.partial, batch)
+            return self.partial[None, :] if ended else self.partial[:0, None]
         sums = batches.sums(0)
-        if not slots:
+        if not ended:
             self._next = _added(self.partial, sums[current][:, self.counted : batch]), batch
             return self.partial[:0, None]
-        self.partial, self.counted = _added(self.partial, sums[slots[0]][:, self.counted :]), batches.steps
-        later = sums[slots[1:]]
+        self.partial, self.counted = _added(self.partial, sums[slots.start][:, self.counted :]), batches.steps
+        later = sums[slots.start + 1 : slots.stop]
         later = later[..., 0] if batches.steps == 1 else np.add.accumulate(later, axis=-1)[..., -1]
         self._next = _added(np.zeros_like(self.partial), sums[current][:, :batch]), batch
         return np.concatenate((self.partial[None], later))
-
-
-def _fetched(scores: Sequence[Scores]) -> list[tuple[Floats, dict[str, Floats]]]:
-    """Losses and metrics of each member on the host, read back at once."""
-    columns = torch.stack([column for one in scores for column in (one.loss, *one.metrics.values())]).cpu().numpy()
-    rows = iter(columns)
-    return [(next(rows), {name: next(rows) for name in one.metrics}) for one in scores]
 
 
 def _added(start: Floats, row: Floats) -> Floats:

@@ -25,14 +25,14 @@ DIVERGED = (
 
 @dataclass(frozen=True)
 class Block:
-    """What was measured of consecutive epochs: columns [m]. `sound`: every parameter was finite after the epoch."""
+    """What was measured of consecutive epochs: columns [m]. `finite`: losses were, and every parameter after the epoch."""
 
     train: Floats
     val: Floats | None
     metrics: dict[str, Floats]
     rates: Floats
     seconds: Floats
-    sound: NDArray[np.bool_]
+    finite: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Progress:
     def take(self, block: Block) -> Verdict:
         """Accept a block's epochs up to where the member ends, and end it there."""
         first, count = self.epoch + 1, min(len(block.train), self.spec.epochs - self.epoch)
-        diverged = first_true(~self._finite(block)[:count])
+        diverged = None if block.finite.all() else first_true(~block.finite[:count])
         good = count if diverged is None else diverged
         values = lower(self._watched(block)[:good], self.watch)
         stop = self.stopper.take(values, first=first) if self.spec.early_stopping and self.validated else None
@@ -89,7 +89,8 @@ class Progress:
         accepted = good + (diverged is not None)
         previous = self.last
         self._record(block, accepted)
-        self.last = self._losses(block, good - 1, first) if good else previous
+        if accepted > good:
+            self.last = self._losses(block, good - 1, first) if good else previous
         if diverged is not None:
             self.finish(StopReason.NON_FINITE_LOSS, self._reason(block, diverged, first))
         elif stop is not None or self.epoch >= self.spec.epochs:
@@ -140,10 +141,6 @@ class Progress:
     def _empty(self) -> EpochColumns:
         return EpochColumns(metrics={f"val_{name}": [] for name in self.names})
 
-    def _finite(self, block: Block) -> NDArray[np.bool_]:
-        finite = np.isfinite(block.train) & block.sound
-        return finite if block.val is None else finite & np.isfinite(block.val)
-
     def _watched(self, block: Block) -> Floats:
         if self.watch == "train_loss" or block.val is None:
             return block.train
@@ -155,9 +152,9 @@ class Progress:
         return EpochLosses(first + index, float(block.train[index]), val, scores)
 
     def _choose(self, block: Block, values: Floats, first: int) -> int | None:
-        if not len(values):
+        if not len(values) or (lowest := values.min()) > self.best_value:
             return None
-        ties = np.flatnonzero(values == values.min())
+        ties = np.flatnonzero(values == lowest)
         index = int(ties[_judged(block)[ties].argmin()])
         losses = self._losses(block, index, first)
         known = self.best_value, _judged_loss(self.best)
@@ -174,19 +171,21 @@ class Progress:
     def _record(self, block: Block, count: int) -> None:
         if count == 0:
             return
-        first = self.epoch + 1
+        first, last, columns = self.epoch + 1, count - 1, self._columns
         epochs = np.arange(first, first + count)
-        kept = np.flatnonzero((epochs % self.spec.record_every == 0) | (epochs == 1))
-        columns = self._columns
-        columns.epoch += epochs[kept].tolist()
+        kept: slice | NDArray[np.int64] = slice(count)
+        if self.spec.record_every > 1:
+            kept = np.flatnonzero((epochs % self.spec.record_every == 0) | (epochs == 1))
+        recorded = epochs[kept].tolist()
+        columns.epoch += recorded
         columns.train_loss += block.train[kept].tolist()
-        columns.val_loss += [None] * len(kept) if block.val is None else block.val[kept].tolist()
+        columns.val_loss += [None] * len(recorded) if block.val is None else block.val[kept].tolist()
         columns.learning_rate += block.rates[kept].tolist()
         columns.seconds += block.seconds[kept].tolist()
         for name, column in columns.metrics.items():
             column += block.metrics[name][kept].tolist()
-        last = count - 1
-        self.latest = Row(self._losses(block, last, first), float(block.rates[last]), float(block.seconds[last]))
+        self.last = self._losses(block, last, first)
+        self.latest = Row(self.last, float(block.rates[last]), float(block.seconds[last]))
 
     def _append(self, row: Row) -> None:
         columns, losses = self._columns, row.losses

@@ -31,6 +31,8 @@ class Rates:
     def at(self, step: Steps) -> Floats:
         """The rate of each step."""
         warmup = self._schedule.warmup_epochs
+        if not warmup:
+            return self._main(step)
         epoch = step // self._steps
         warm = self._base * (epoch + 1) / (warmup + 1)
         return np.where(epoch < warmup, warm, self._main(np.maximum(step - warmup * self._steps, 0)))

@@ -8,21 +8,22 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from app.domain.front import front_of_spec
 from app.domain.job import StopReason
 from app.domain.metrics import of_task
-from worker.engine import data, fused, recovery, replay, tape
+from worker.engine import fused, recovery, replay, tape
 from worker.engine.calibration import Calibration, Exported
 from worker.engine.data import Member
 from worker.engine.ensembles import Seating
 from worker.engine.evaluation import Split, finished, is_validated, of_member
+from worker.engine.fitting import check, filled
 from worker.engine.keeping import Keeper, Place, Which
 from worker.engine.layout import Layout
 from worker.engine.ledger import Ledger
 from worker.engine.network import Weights
-from worker.engine.progress import Block, Progress
+from worker.engine.progress import Block, Progress, Verdict
 from worker.engine.recovery import State
 from worker.engine.replayed import Replayed
 from worker.engine.reports import EpochLosses, MemberReport
@@ -50,9 +51,9 @@ class Stack:
         states: Sequence[State | None] | None = None,
         report_seconds: float = 0.25,
     ) -> None:
-        places, members = list(members), _filled(members)
+        places, members = list(members), filled(members)
         self._seating = seating = Seating(members)
-        _check(seating.networks)
+        check(seating.networks)
         self._members, self._report_seconds = members, min(report_seconds, 0.5)
         # Whoever waits for a first epoch gets it at once; the pauses between reports double from there.
         self._patience = min(_FIRST_REPORT_SECONDS, self._report_seconds)
@@ -141,8 +142,8 @@ class Stack:
         judge = of_member(self._seating, position, part, self._layout, like=self._like)
         served = self._calibration.served(position, vector, epoch=epoch)
         finished(judge.run(served.view(-1, 1, self._layout.total), [of_task(self._members[position].spec.task)]))
-        [scores] = judge.scores
-        return float(scores.loss[0]), {name: float(value[0]) for name, value in scores.metrics.items()}
+        [(loss, metrics)] = judge.scores.fetched()
+        return float(loss[0]), {name: float(value[0]) for name, value in metrics.items()}
 
     def _without_gradients(self) -> AbstractContextManager[object]:
         """What autograd needs later must not be made in inference mode, not even by a custom loss for itself."""
@@ -191,17 +192,23 @@ class Stack:
         stamps = np.array(self._stamps)
         self._stamps.clear()
         self._end_failed()
-        for position in self._live() if epoch >= first else []:
-            seconds = stamps + self._keeper.seconds[position]
-            self._conclude(position, self._ledger.block(position, first=first, seconds=seconds), first)
+        if epoch >= first:
+            self._judge(first, stamps)
         self._ledger.turn()
         place.decided, self._deciding = epoch, False
 
-    def _conclude(self, position: int, block: Block, first: int) -> None:
+    def _judge(self, first: int, stamps: NDArray[np.float64]) -> None:
+        """Take what was measured of the epochs from `first` on, which ended at `stamps`."""
+        judged = list[tuple[int, Block, Verdict]]()
+        for position in self._live():
+            block = self._ledger.block(position, first=first, seconds=stamps + self._keeper.seconds[position])
+            judged.append((position, block, self._progress[position].take(block)))
+        self._keeper.improve([(position, first + found.best) for position, _, found in judged if found.best is not None])
+        for position, block, verdict in judged:
+            self._conclude(position, block, verdict, first)
+
+    def _conclude(self, position: int, block: Block, verdict: Verdict, first: int) -> None:
         progress, keeper = self._progress[position], self._keeper
-        verdict = progress.take(block)
-        if verdict.best is not None:
-            keeper.improve(position, first + verdict.best)
         for index, losses in verdict.periodic:
             progress.periodic.append(self._kept(position, keeper.after(first + index, position), losses))
         del progress.periodic[: -progress.spec.checkpoints.keep]  # many blocks fit between two reports
@@ -276,31 +283,3 @@ def _training(seating: Seating, layout: Layout, like: Tensor) -> Training:
         in_one_pass = fused.fits(seating.members, like.device)
         return Training(members, layout, epochs=epochs, window=window, like=like, in_one_pass=in_one_pass)
     return Replayed(members, layout, epochs=epochs, window=window, like=like, recorder=recorder)
-
-
-def _filled(members: Sequence[Member | None]) -> list[Member]:
-    """Empty places get the tensors of a member that is there, not its custom loss; they are buried before the first step."""
-    present = [member for member in members if member is not None]
-    if not present:
-        raise ValueError("A stack has at least one member.")
-    loss = present[0].custom_loss
-    filler = replace(present[0], custom_loss=loss and loss.silent())
-    return [member or filler for member in members]
-
-
-def _check(members: Sequence[Member]) -> None:
-    """Raise ValueError where the members cannot share a stack."""
-    first, columns = members[0].spec, data.train(members[0].arrays).columns
-
-    def shape(member: Member) -> tuple[object, ...]:
-        spec, network = member.spec, member.spec.network
-        kinds = (spec.task, spec.loss.name, spec.optimizer.name, spec.lr_schedule.name, spec.batch_size, spec.precision)
-        rows = data.train(member.arrays)
-        front = front_of_spec(spec)
-        return (spec.layers, spec.embeddings, front, network.activation, network.normalization, *kinds, rows.rows, rows.columns)
-
-    if any(shape(member) != shape(members[0]) for member in members):
-        raise ValueError("The members of a stack differ in task, shape, loss, optimizer, schedule or batch size.")
-    fitting = Layout(first).design_width()
-    if columns != fitting:
-        raise ValueError(f"{columns} columns do not fit a network of {fitting} inputs.")
