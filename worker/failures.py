@@ -12,8 +12,10 @@ from app.domain.spec import ResolvedSpec
 from app.persistence.leases import Ending
 from worker.engine.custom_loss import LossFailed
 
-# Where memory is refused without an exception of its own: torch's allocator of main memory, cuBLAS, and CUDA itself.
-_REFUSED = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+# Where memory is refused without an exception of its own: torch's allocator of main memory, cuBLAS, that on a full GPU cannot
+# even begin, and CUDA itself.
+_CUBLAS = ("CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED")
+_REFUSED = ("DefaultCPUAllocator", *_CUBLAS, "CUDA error: out of memory")
 
 
 class DeviceLost(Exception):

@@ -9,6 +9,7 @@ import torch
 
 from tests.engine.plain import member_of, spec_of
 from tests.engine.running import run
+from tests.engine.test_ensembles import ensemble_of
 from tests.engine.test_replay import CASES, members_of
 from tests.engine.test_resume import assert_identical
 from worker.engine.precision import use_whole_float32
@@ -61,6 +62,16 @@ def test_a_gpu_learns_what_a_cpu_learns(case: str, graphs: CudaGraphs) -> None:
         np.testing.assert_allclose(
             np.array(one.columns.val_loss, dtype=float), np.array(other.columns.val_loss, dtype=float), rtol=1e-9
         )
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_an_ensemble_learns_on_a_gpu_what_it_learns_on_a_cpu(folds: bool, graphs: CudaGraphs) -> None:
+    member = ensemble_of(folds=folds, batch_size=5, epochs=20, network={"dropout": 0.3})
+    _, [ours] = run([member], device="cuda")
+    _, [theirs] = run([member])
+
+    np.testing.assert_allclose(ours.columns.train_loss, theirs.columns.train_loss, rtol=1e-9)
+    np.testing.assert_allclose(np.array(ours.columns.val_loss), np.array(theirs.columns.val_loss), rtol=1e-9)
 
 
 @pytest.mark.parametrize("fields", [{}, {"batch_size": 6, "network": {"dropout": 0.3}}], ids=["full batch", "mini-batches"])

@@ -67,7 +67,6 @@ def test_a_pretended_gpu_tells_what_waits(gpu: PretendedGpu) -> None:
 
 PACKS: dict[str, list[Member]] = {
     **{f"{count} with {case}": members_of(CASES[case], count=count) for case in CASES for count in (1, 3)},
-    "numbers by autograd": members_of({"loss": {"name": "mse"}, "network": {"normalization": "layer"}}, count=2),
     "labels": members_of({"loss": {"name": "bce"}, "target": ["a", "b", "c"], "batch_size": 6}, count=2),
     "an ensemble": [ensemble_of(folds=False, batch_size=5, epochs=20, network={"dropout": 0.3})],
     "an ensemble with folds": [ensemble_of(folds=True, batch_size=5, epochs=20, network={"dropout": 0.3}, weighted=True)],

@@ -30,6 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
     "batch normalization": {"batch_size": 6, "network": {"normalization": "batch"}, "optimizer": {"name": "nadam"}},
     "embeddings": {"batch_size": 6, "tables": [(7, 3), (4, 2)], "optimizer": {"name": "adamw", "weight_decay": 0.1}},
     "embeddings by autograd": {"batch_size": 6, "tables": [(7, 3)], "network": {"normalization": "layer"}},
+    "numbers by autograd": {"batch_size": 6, "loss": {"name": "mse"}, "network": {"normalization": "layer"}},
     "plateau": {"batch_size": 9, "lr_schedule": {"name": "plateau", "patience": 1, "factor": 0.5, "threshold": 0.1}},
     "one cycle": {"batch_size": 7, "lr_schedule": {"name": "one_cycle"}, "loss": {"name": "huber"}},
     "a front": {"batch_size": 6, "featured": 2, "tables": [(5, 2)], "network": FRONT, "optimizer": {"name": "adamw"}},

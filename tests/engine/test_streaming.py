@@ -18,7 +18,7 @@ from tests.engine.test_resume import assert_identical, run_in_pieces
 from worker.engine.data import Member, MemberArrays, StoredRows
 from worker.engine.layout import Layout
 from worker.engine.stack import Stack
-from worker.engine.tape import Limits
+from worker.engine.tape import ON_CPU
 from worker.engine.training import plan
 from worker.stored_rows import StoredSplit
 
@@ -162,7 +162,8 @@ def test_rows_on_disk_without_a_window_are_refused() -> None:
 
 def test_an_epoch_is_gathered_in_pieces_where_its_rows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.engine.tape._WINDOW", 60)
-    limits = Limits(60, 40e-6, 1.2e-9)
+    limits = replace(ON_CPU, cells=60)
     monkeypatch.setattr("worker.engine.tape.ON_CPU", limits)
     member = streamed(member_of(spec(batch_size=3)))
     assert plan([member], Layout(member.spec), limits=limits) == (1, 2)
+    assert plan([member], Layout(member.spec), limits=replace(limits, windows=2)) == (1, 4)

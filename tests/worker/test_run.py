@@ -388,6 +388,8 @@ def test_memory_that_torch_is_refused_is_out_of_memory() -> None:
     ending = failure_of(refused.value, RESOLVED, gpu=False)
     assert ending.reason is StopReason.OUT_OF_MEMORY
     assert str(estimate(RESOLVED)) in (ending.message or "")
+    full = RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`")
+    assert failure_of(full, RESOLVED, gpu=True).reason is StopReason.OUT_OF_MEMORY
     assert failure_of(RuntimeError("other"), RESOLVED, gpu=False).reason is StopReason.INTERNAL_ERROR
 
 

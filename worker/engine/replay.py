@@ -18,8 +18,8 @@ from worker.engine.data import Member
 
 log = logging.getLogger(__name__)
 
-# Graphs of one stack: each holds a few kilobytes a call on the device. Most stacks need one or two.
-_MOST_GRAPHS = 64
+# Of all graphs of one stack: some kilobytes a call on the device. Most stacks need one or two graphs, with dropout one a batch.
+_MOST_CALLS = 1 << 13
 # Pieces that a GPU may be behind its host: enough that it never waits, few enough that a report is not kept waiting.
 _BEHIND = 4
 
@@ -59,12 +59,13 @@ class CudaGraphs(OneByOne):
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle()
-        self.recorded, self.failed = 0, False
+        self.recorded, self._calls, self.failed = 0, 0, False
         self._behind = deque[torch.cuda.Event]()
 
     def record(self, calls: Sequence[Call]) -> Call | None:
         """The graph's replay; after a first failure nothing more is tried, and the calls go on one by one."""
-        if self.failed or self.recorded == _MOST_GRAPHS:
+        self._calls += len(calls)
+        if self.failed or self._calls > _MOST_CALLS:
             return None
         try:
             return self._captured(calls)

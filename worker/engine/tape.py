@@ -26,15 +26,17 @@ _WINDOW = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Cells of all buffers of a tape together; about the seconds of a step, and of one parameter and row."""
+    """Cells of all buffers of a tape together; about the seconds of a step, and of one parameter and row; windows."""
 
     cells: int
     step: float
     product: float
+    windows: int
+    """How many times as many cells are gathered at once: a GPU's host waits for each window's losses."""
 
 
 # On a CPU a tape is 16 MB in float32, about its cache; on a GPU 2 GB, so that hundreds of members are judged rarely.
-ON_CPU, ON_GPU = Limits(1 << 22, 40e-6, 1.2e-9), Limits(1 << 29, 60e-6, 3e-13)
+ON_CPU, ON_GPU = Limits(1 << 22, 40e-6, 1.2e-9, 1), Limits(1 << 29, 60e-6, 3e-13, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +87,16 @@ def capacity(
     return 1 << max(0, fitting.bit_length() - 1)
 
 
-def window(specs: "Sequence[ResolvedSpec]", layout: Layout, *, epochs: int, rows: int, taken: int) -> int:
+def window(
+    specs: "Sequence[ResolvedSpec]", layout: Layout, *, epochs: int, rows: int, taken: int, limits: Limits = ON_CPU
+) -> int:
     """Batches that are gathered at once: all of an epoch, unless a single epoch's are too many; then a power of two.
 
     `taken` are the rows of a batch that a member learns from. Where any member drops units it is a whole number of draws.
     """
     size = min(specs[0].batch_size, rows)
     steps, cells = -(-rows // size), len(specs) * size * (layout.widths[0] + 2 * layout.widths[-1])
-    fitting = 1 << max(1, min(_WINDOW // cells, MASKS_OF_ONE_DRAW)).bit_length() - 1
+    fitting = 1 << max(1, min(limits.windows * _WINDOW // cells, MASKS_OF_ONE_DRAW)).bit_length() - 1
     drops = any(rate for spec in specs for rate in dropout_rates(spec))
     whole = max([fitting, *(block_of(width, taken) for width in layout.widths[1:-1])]) if drops else fitting
     return steps if epochs > 1 else min(steps, whole)

@@ -226,4 +226,5 @@ def plan(members: Sequence[Member], layout: Layout, *, limits: Limits = tape.ON_
     size = min(spec.batch_size, rows)
     deal = dealing.of(members, size=size)
     taken = deal.taken(size) if deal else size
-    return epochs, tape.window([member.spec for member in members], layout, epochs=epochs, rows=rows, taken=taken)
+    specs = [member.spec for member in members]
+    return epochs, tape.window(specs, layout, epochs=epochs, rows=rows, taken=taken, limits=limits)
