@@ -114,6 +114,11 @@ def test_an_evaluation_in_many_slabs_goes_on_to_the_same_bits(monkeypatch: pytes
     assert_identical(run([member], torch.float32), run_in_pieces([member], [9, 4, 11, 1, 10_000]))
 
 
+def test_the_time_goes_on_from_the_last_epoch() -> None:
+    stack, [history] = run([member_of(spec_of(epochs=12))])
+    assert stack.recovery_state(0)["seconds"][0] >= history.columns.seconds[-1] > 0
+
+
 def test_states_of_different_epochs_do_not_fit_together() -> None:
     member = member_of(spec_of(epochs=9, batch_size=6))
     states = []

@@ -199,6 +199,7 @@ class Stack:
 
     def _judge(self, first: int, stamps: NDArray[np.float64]) -> None:
         """Take what was measured of the epochs from `first` on, which ended at `stamps`."""
+        self._count_time()
         judged = list[tuple[int, Block, Verdict]]()
         for position in self._live():
             block = self._ledger.block(position, first=first, seconds=stamps + self._keeper.seconds[position])
@@ -239,7 +240,7 @@ class Stack:
         """Decide what is trained, so that a report holds every finished epoch, and end members whose time is over."""
         if not self._deciding:
             finished(self._decide())
-        self._place.seconds, self._resumed = self._now(), perf_counter()
+        self._count_time()
         for position in self._live():
             if self._time_left(position) <= 0:
                 self.stop(position, StopReason.TIME_LIMIT)
@@ -255,6 +256,10 @@ class Stack:
             loss = self._members[position].custom_loss
             if loss is not None and loss.failure is not None:
                 self.stop(position, StopReason.INVALID_LOSS, str(loss.failure))
+
+    def _count_time(self) -> None:
+        """What a member ends with, or goes on from, is no earlier than its last epoch."""
+        self._place.seconds, self._resumed = self._now(), perf_counter()
 
     def _now(self) -> float:
         return self._place.seconds + perf_counter() - self._resumed
