@@ -110,7 +110,10 @@ class Layer(TypedDict):
 
 
 class Memory(TypedDict):
-    """Bytes that a training takes at its peak; `budget` is None where no worker has said what there is."""
+    """Bytes that a training takes at its peak; `budget` is None where no worker has said what there is.
+
+    `host_total` and `host_budget` are of the memory beside a GPU, None without one.
+    """
 
     device: str
     data: int
@@ -119,6 +122,8 @@ class Memory(TypedDict):
     activations: int
     total: int
     budget: int | None
+    host_total: int | None
+    host_budget: int | None
 
 
 class Fault(TypedDict):

@@ -7,15 +7,15 @@ import torch
 
 from app.domain.errors import TrainyardError
 from app.domain.job import StopReason
-from app.domain.memory import estimate
+from app.domain.memory import estimate, host_estimate
 from app.domain.spec import ResolvedSpec
 from app.persistence.leases import Ending
 from worker.engine.custom_loss import LossFailed
 
-# Where memory is refused without an exception of its own: torch's allocator of main memory, cuBLAS, that on a full GPU cannot
+# Where memory is refused without an exception of its own: torch's allocator of main memory; cuBLAS, that on a full GPU cannot
 # even begin, and CUDA itself.
-_CUBLAS = ("CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED")
-_REFUSED = ("DefaultCPUAllocator", *_CUBLAS, "CUDA error: out of memory")
+_HOST = "DefaultCPUAllocator"
+_GPU = ("CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDA error: out of memory")
 
 
 class DeviceLost(Exception):
@@ -24,8 +24,12 @@ class DeviceLost(Exception):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """True where memory was refused, the host's or the GPU's."""
-    refused = isinstance(error, RuntimeError) and any(words in str(error) for words in _REFUSED)
-    return refused or isinstance(error, MemoryError | torch.OutOfMemoryError)
+    refused = isinstance(error, RuntimeError) and any(words in str(error) for words in _GPU)
+    return refused or _is_the_hosts(error) or isinstance(error, torch.OutOfMemoryError)
+
+
+def _is_the_hosts(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _HOST in str(error))
 
 
 def is_device_lost(error: BaseException, *, gpu: bool) -> bool:
@@ -56,8 +60,10 @@ def release(error: BaseException) -> None:
 def failure_of(error: Exception, spec: ResolvedSpec, *, gpu: bool) -> Ending:
     """How a job of this spec ends that met this error, on a GPU or not."""
     if is_out_of_memory(error):
-        needed = estimate(spec, gpu=gpu)
-        text = f"{'The GPU' if gpu else 'The training process'} ran out of memory. The job takes about {needed}: {needed.cure}."
+        where, needed = "The training process", estimate(spec, gpu=gpu)
+        if gpu:
+            where, needed = ("The host", host_estimate(spec)) if _is_the_hosts(error) else ("The GPU", needed)
+        text = f"{where} ran out of memory. The job takes about {needed}: {needed.cure}."
         return Ending(reason=StopReason.OUT_OF_MEMORY, message=text)
     if isinstance(error, TrainyardError):
         return Ending(reason=StopReason.INVALID_DATA, message=error.detail)

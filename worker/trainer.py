@@ -48,6 +48,7 @@ class Trainer:
         device: str,
         threads: int,
         memory: int | None = None,
+        host_memory: int | None = None,
         most_running: int = 0,
         periods: Periods,
         stopping: Callable[[], bool],
@@ -60,7 +61,7 @@ class Trainer:
         self._name = name
         self._device = device
         self._threads = threads
-        self._memory = memory
+        self._memory, self._host_memory = memory, host_memory
         self._most_running = most_running
         self._periods = periods
         self._stopping = stopping
@@ -92,6 +93,7 @@ class Trainer:
             torch=torch.__version__,
             custom_losses=loss_names(),
             memory=self._memory,
+            host_memory=self._host_memory,
         )
 
     def leave(self) -> None:

@@ -34,7 +34,8 @@ def process_name(pid: int) -> str:
 
 def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[], None]) -> None:
     """Build and warm up this child's trainer; a child that takes the place of a dead one has its slot, and so its GPU."""
-    sharing = sharing_a_gpu(settings().slots)  # counted before this process is shown one GPU alone
+    # Counted before this process is shown one GPU alone.
+    sharing, host = sharing_a_gpu(settings().slots), settings().memory_bytes or memory_budget(settings().slots)
     _bind(gpu_of(slot))
     with collector_at_rest():
         from worker.pulse import Periods
@@ -57,7 +58,8 @@ def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[]
         name=process_name(os.getpid()),
         device=device,
         threads=chosen.threads,
-        memory=_memory(device, sharing),
+        memory=_free(sharing) if device == "cuda" else host,
+        host_memory=host if device == "cuda" else None,
         most_running=chosen.project_running_jobs,
         periods=periods,
         stopping=stopping,
@@ -79,13 +81,11 @@ def nursery() -> Nursery:
     return Nursery(reaper, host=socket.gethostname(), silence=chosen.stall_seconds)
 
 
-def _memory(device: str, sharing: int) -> int:
-    """Bytes that a job may use: what is free on the GPU now, before there is any, but for a tenth; else the process's share."""
+def _free(sharing: int) -> int:
+    """Bytes of the GPU that a job may use: what is free now, before there is any, but for a tenth."""
     import torch
 
-    if device == "cuda":
-        return int(torch.cuda.mem_get_info()[0] * 0.9) // sharing
-    return settings().memory_bytes or memory_budget(settings().slots)
+    return int(torch.cuda.mem_get_info()[0] * 0.9) // sharing
 
 
 def _bind(gpu: str | None) -> None:

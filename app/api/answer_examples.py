@@ -218,6 +218,8 @@ PLAN: Shown = {
         "activations": 2716352,
         "total": 2803650,
         "budget": 17693557145,
+        "host_total": None,
+        "host_budget": None,
     },
     "duration": {
         "device": "cpu",

@@ -34,7 +34,10 @@ class Layer(Answer):
 
 
 class Memory(Answer):
-    """Bytes at the peak of the training, by what needs them, and what there is on `device`; null where nobody has said."""
+    """Bytes at the peak of the training, by what needs them, and what there is on `device`; null where nobody has said.
+
+    With a GPU also what the training takes of its host's memory, and what there is of that; else null.
+    """
 
     device: Literal["cpu", "cuda"]
     data: int
@@ -43,12 +46,16 @@ class Memory(Answer):
     activations: int
     total: int
     budget: int | None
+    host_total: int | None
+    host_budget: int | None
 
     @classmethod
     def of(cls, room: Room) -> Self:
         """From the place where the job would train."""
-        parts = {name: getattr(room.estimate, name) for name in ("data", "parameters", "optimizer", "activations", "total")}
-        return cls(device=room.device, budget=room.budget, **parts)
+        need, host = room.need, room.host
+        parts = {name: getattr(need.estimate, name) for name in ("data", "parameters", "optimizer", "activations", "total")}
+        total, budget = (host.estimate.total, host.budget) if host else (None, None)
+        return cls(device=room.device, budget=need.budget, host_total=total, host_budget=budget, **parts)
 
 
 class Duration(Answer):

@@ -176,6 +176,7 @@ SYSTEM: Shown = {
             "torch": "2.13.0+cpu",
             "custom_losses": [],
             "memory": 17693557145,
+            "host_memory": None,
             "job": IDS["job_id"],
             "batch_prediction": None,
             "started_at": JOB["created_at"],

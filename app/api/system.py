@@ -32,6 +32,7 @@ class Worker(Answer):
     torch: str
     custom_losses: list[str]
     memory: int | None
+    host_memory: int | None
     job: str | None
     batch_prediction: str | None
     started_at: Time

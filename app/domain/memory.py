@@ -6,6 +6,7 @@ not in it.
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from app.domain.custom import is_custom
@@ -20,6 +21,10 @@ _FITTED_ROW, _GROUP_CELL, _GROUP_CELLS = 48, 56, 1 << 20
 # no more steps than these.
 _TAPE_CELLS, _TAPE_EPOCHS = 1 << 22, 256
 _GPU_TAPE_CELLS, _GPU_TAPE_STEPS = 1 << 29, 1700
+# Of weights, and of each moment: in a checkpoint's files while they are written; in the recovery point that a member goes on
+# from or has ended with (worker/engine/keeping.py).
+_WRITTEN, _WRITTEN_MOMENT = 11, 1.5
+_POINT, _POINT_MOMENT = 3, 1
 # Of bf16, in float32's bytes: a step's rounded weights, twice, and its rounded activations.
 _ROUNDED_WEIGHTS, _ROUNDED = 1, 1.5
 # Vectors as long as the parameters, where these are trained by groups: of rates, decays and units.
@@ -48,10 +53,6 @@ class Estimate:
     def resident(self) -> int:
         """What is needed however the rows come."""
         return self.parameters + self.optimizer + self.activations
-
-    def fits_without_data(self, budget: int) -> bool:
-        """True where it is the rows that do not fit, and nothing else."""
-        return self.total > budget >= self.resident
 
     def __str__(self) -> str:
         """As people read it."""
@@ -84,7 +85,7 @@ def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Esti
     moments, weights = _moments(spec), size * _weights(spec)
     scales = _SCALES * is_scaled(spec)
     # On a GPU the copies of a checkpoint are made in the host's memory.
-    written = (0, 0.0) if gpu else (11, 1.5 * moments)
+    written = (0, 0.0) if gpu else (_WRITTEN, _WRITTEN_MOMENT * moments)
     return Estimate(
         data=_streamed(spec, size, gpu=gpu) if spec.streaming else _held(spec, size, members=members, gpu=gpu),
         parameters=weights * ((8 + _ROUNDED_WEIGHTS * (spec.precision == "bf16")) * members + written[0]),
@@ -93,20 +94,55 @@ def estimate(spec: ResolvedSpec, *, members: int = 1, gpu: bool = False) -> Esti
     )
 
 
-def most_fitting(spec: ResolvedSpec, budget: int, *, most: int, gpu: bool) -> int:
-    """How many members of this shape fit together, at most `most`; 0 where not even one does."""
-    return bisect_right(range(1, most + 1), budget, key=lambda members: estimate(spec, members=members, gpu=gpu).total)
+def host_estimate(spec: ResolvedSpec, *, members: int = 1) -> Estimate:
+    """Of `members` jobs of this shape in one stack on a GPU: in the memory of its host, beside what the device's holds."""
+    size = 8 if spec.precision == "fp64" else 4
+    moments, weights = _moments(spec), size * _weights(spec)
+    return Estimate(
+        data=_streamed(spec, size, gpu=False) if spec.streaming else _loaded(spec, members),
+        parameters=weights * (_POINT * members + _WRITTEN),
+        optimizer=int(weights * moments * (_POINT_MOMENT * members + _WRITTEN_MOMENT)),
+        activations=0,
+    )
+
+
+def most_fitting(spec: ResolvedSpec, budget: int | None, *, most: int, gpu: bool, host: int | None = None) -> int:
+    """How many members of this shape fit together, at most `most`; 0 where not even one does.
+
+    With `gpu` into `budget` bytes of the device's memory and `host` bytes of the host's; None where nobody has said.
+    """
+    fitting = _most(lambda members: estimate(spec, members=members, gpu=gpu), budget, most)
+    return _most(lambda members: host_estimate(spec, members=members), host, fitting) if gpu else fitting
+
+
+def _most(estimated: Callable[[int], Estimate], budget: int | None, most: int) -> int:
+    return most if budget is None else bisect_right(range(1, most + 1), budget, key=lambda members: estimated(members).total)
 
 
 def _held(spec: ResolvedSpec, size: int, *, members: int, gpu: bool) -> int:
     """All rows, as the engine has them and on their way there."""
     engine = members * (_tensors(spec, size) + _gathered(spec, size)) + _scores(spec)
-    return engine if gpu else engine + members * _arrays(spec) + _reading(spec)
+    return engine if gpu else engine + _loaded(spec, members)
+
+
+def _loaded(spec: ResolvedSpec, members: int) -> int:
+    """All rows on their way to the engine: read one member after the other, and kept as each has split them."""
+    return members * _arrays(spec) + _reading(spec)
 
 
 def _weights(spec: ResolvedSpec) -> int:
     """Parameters, and the first layer's weight as it is used beside what it is trained as."""
     return spec.parameters + (spec.networks * (spec.layers[0] + 1) * spec.layers[1] if front_of_spec(spec) else 0)
+
+
+def _judged(spec: ResolvedSpec) -> int:
+    """Parameters that are copied of an epoch to be judged: all of them, what a front is folded into, and the first layer.
+
+    The copy that tells whether all are finite is gone by then (worker/engine/ledger.py).
+    """
+    if front_of_spec(spec):
+        return 2 * _weights(spec)
+    return spec.parameters + spec.networks * (spec.layers[0] + 1) * spec.layers[1]
 
 
 def _rows(spec: ResolvedSpec) -> int:
@@ -202,17 +238,28 @@ def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> i
     if spec.streaming:  # a batch is gathered from the window
         batch += 2 * min(spec.batch_size, spec.train_rows) * (columns_of(spec) + outputs + 2)
     held_out = _validated_at_once(spec) * (max(spec.layers[1:]) + outputs)
-    cells = _weights(spec) + spec.networks * (spec.train_rows * outputs + held_out)
+    # In mini-batches the engine keeps of a training row the targets too; on a CPU those are within what was measured.
+    trained = spec.train_rows * outputs * (3 if gpu and _steps(spec) > 1 else 1)
+    cells = _weights(spec) + spec.networks * (trained + held_out)
     most = _GPU_TAPE_CELLS if gpu else _TAPE_CELLS
-    kept = min(most, _epochs_kept(spec, gpu=gpu) * members * cells)
+    kept = min(most, _epochs_kept(spec, cells, gpu=gpu) * members * cells)
+    # Of each member's first epoch they are among its parameters; on a CPU, whose tape is small, of all.
+    judged = max(0, kept // cells - members) * _judged(spec) if gpu else 0
     scored = _EPOCH_CELL * kept * spec.judged_rows * max(2, outputs) // cells
     rounded = _ROUNDED if spec.precision == "bf16" else 1
-    return int(size * (batch * rounded + kept)) + scored
+    return int(size * (batch * rounded + kept + judged)) + scored
 
 
-def _epochs_kept(spec: ResolvedSpec, *, gpu: bool) -> int:
-    steps = -(-spec.train_rows // spec.batch_size)
-    return min(_TAPE_EPOCHS, max(1, _GPU_TAPE_STEPS // steps)) if gpu else _TAPE_EPOCHS
+def _epochs_kept(spec: ResolvedSpec, cells: int, *, gpu: bool) -> int:
+    """Of a job alone, with so many cells each; of a pack's jobs no more. On a GPU a power of two, as it is in the engine."""
+    if not gpu:
+        return _TAPE_EPOCHS
+    fitting = min(_TAPE_EPOCHS, _GPU_TAPE_STEPS // _steps(spec), _GPU_TAPE_CELLS // cells)
+    return 1 << max(0, fitting.bit_length() - 1)
+
+
+def _steps(spec: ResolvedSpec) -> int:
+    return -(-spec.train_rows // spec.batch_size)
 
 
 def _moments(spec: ResolvedSpec) -> int:

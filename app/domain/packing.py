@@ -37,13 +37,14 @@ def pack_key(spec: ResolvedSpec, *, dataset_sha256: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def most_members(spec: ResolvedSpec, *, gpu: bool, memory: int | None = None) -> int:
+def most_members(spec: ResolvedSpec, *, gpu: bool, memory: int | None = None, host: int | None = None) -> int:
     """How many members of this shape are worth training at once and fit into `memory` bytes; 1 where packing does not pay.
 
-    Each member has its own copy of the rows, for each has its own split.
+    With `gpu` these are the device's, and `host` those of the memory beside it. Each member has its own copy of the rows, for
+    each has its own split.
     """
     training = 4 * spec.parameters + 2 * min(spec.batch_size, spec.train_rows) * sum(spec.layers[1:])
     cells, most = (_GPU_CELLS, _GPU_MOST) if gpu else (_CELLS, _MOST)
     paying = min(cells // training, most)
-    fitting = paying if memory is None else most_fitting(spec, memory, most=paying, gpu=gpu)
+    fitting = most_fitting(spec, memory, most=paying, gpu=gpu, host=host)
     return fitting if fitting >= _FEWEST else 1

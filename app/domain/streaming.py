@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.domain.admission import rooms_of
-from app.domain.memory import columns_of, estimate
+from app.domain.memory import columns_of, estimate, host_estimate
 from app.domain.spec import ResolvedSpec, Window
 
 # Cells of a window: enough for a shuffle, and read in a tenth of a second, so that no report is late.
@@ -20,17 +20,21 @@ def settled(spec: ResolvedSpec, budgets: Mapping[str, int]) -> ResolvedSpec:
     rooms = rooms_of(spec, budgets)
     if spec.ensemble or any(room.enough for room in rooms):
         return spec
-    fitting = [room for room in rooms if room.budget is not None and room.estimate.fits_without_data(room.budget)]
+    fitting = [room for room in rooms if room.enough_without_rows]
     if not fitting:
         return spec
-    room = max(fitting, key=lambda room: room.budget or 0)
-    return streamed(spec, room.budget or 0, gpu=room.device == "cuda")
+    room = max(fitting, key=lambda room: room.need.budget or 0)
+    budget = (room.host and room.host.budget) or room.need.budget or 0
+    return streamed(spec, budget, gpu=room.device == "cuda")
 
 
 def streamed(spec: ResolvedSpec, budget: int, *, gpu: bool = False) -> ResolvedSpec:
-    """The spec with a window for `budget` bytes: half of what is left beside all else that the job needs."""
+    """The spec with a window for `budget` bytes: half of what is left beside all else that the job needs.
+
+    With `gpu` these are the host's, for there the window is.
+    """
     smallest = _with_window(spec, _FEWEST)
-    left = budget - estimate(smallest, gpu=gpu).total
+    left = budget - (host_estimate(smallest) if gpu else estimate(smallest)).total
     size = 8 if spec.precision == "fp64" else 4
     return _with_window(spec, min(_MOST, max(_FEWEST, left // 2 // size)))
 

@@ -124,9 +124,9 @@ def _most(connection: Connection, due: JobRow, *, waiting: int, who: _Claimant) 
     """How many of the jobs that wait and are alike the owner may take at once."""
     gpu = "cuda" in who.devices
     on_gpu = gpu and due.device != "cpu"
-    # What a GPU's process says it has is the GPU's; of a job that asks for its CPU a pack is small by itself.
-    memory = _memory(connection, who.owner) if on_gpu == gpu else None
-    most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu=on_gpu, memory=memory)
+    memory, host = _memory(connection, who.owner)
+    memory = memory if on_gpu == gpu else host  # a job that asks for the CPU of a GPU's process is in the host's memory alone
+    most = most_members(ResolvedSpec.model_validate(due.resolved_spec), gpu=on_gpu, memory=memory, host=host)
     most = min(most, due.pack_limit or most)
     idle = _idle_others(connection, who.owner)
     if not idle and _others_wait(connection, due, who.devices):
@@ -134,9 +134,10 @@ def _most(connection: Connection, due: JobRow, *, waiting: int, who: _Claimant) 
     return min(most, max(1, -(-waiting // (idle + 1))))
 
 
-def _memory(connection: Connection, owner: str) -> int | None:
-    """Bytes that a stack may take in a training process; None where it has not said so."""
-    return connection.execute(select(workers.c.memory).where(workers.c.id == owner)).scalar_one_or_none()
+def _memory(connection: Connection, owner: str) -> tuple[int | None, int | None]:
+    """Bytes that a stack may take in a training process, and on a GPU beside it; None where it has not said so."""
+    row = connection.execute(select(workers.c.memory, workers.c.host_memory).where(workers.c.id == owner)).one_or_none()
+    return (None, None) if row is None else (row.memory, row.host_memory)
 
 
 def _idle_others(connection: Connection, owner: str) -> int:

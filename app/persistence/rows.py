@@ -224,6 +224,7 @@ class WorkerRow(Record):
     torch: str
     custom_losses: list[str]
     memory: int | None
+    host_memory: int | None
     job_id: str | None
     started_at: datetime
     heartbeat_at: datetime

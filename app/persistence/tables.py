@@ -393,6 +393,8 @@ workers = Table(
     Column("custom_losses", JSON, nullable=False),
     # Bytes that a job may use: of the device on a GPU, else of the process.
     Column("memory", BigInteger),
+    # On a GPU also those of the process; else, and where a worker of before has not said so, none.
+    Column("host_memory", BigInteger),
     # What it works on: a job, or a batch prediction.
     Column("job_id", Id),
     Column("started_at", Instant, nullable=False),

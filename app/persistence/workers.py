@@ -11,7 +11,8 @@ from app.persistence.tables import workers
 
 HEARD = workers.c.silent_at.is_(None)
 _HAS_MEMORY = and_(HEARD, workers.c.memory.is_not(None))
-_MEMORY = select(workers.c.device, func.max(workers.c.memory)).where(_HAS_MEMORY).group_by(workers.c.device)
+_MOST = (func.max(workers.c.memory), func.max(workers.c.host_memory))
+_MEMORY = select(workers.c.device, *_MOST).where(_HAS_MEMORY).group_by(workers.c.device)
 
 
 def register(
@@ -23,11 +24,12 @@ def register(
     torch: str,
     custom_losses: Sequence[str] = (),
     memory: int | None = None,
+    host_memory: int | None = None,
 ) -> None:
-    """Say that a process is warm, by which custom losses it can train, and in `memory` bytes."""
+    """Say that a process is warm, by which custom losses it can train, and in `memory` bytes, on a GPU `host_memory` beside."""
     connection.execute(delete(workers).where(workers.c.id == id))
-    facts = {"device": device, "threads": threads, "torch": torch, "custom_losses": list(custom_losses), "memory": memory}
-    values = {"id": id, **facts}
+    facts = {"device": device, "threads": threads, "torch": torch, "custom_losses": list(custom_losses)}
+    values = {"id": id, **facts, "memory": memory, "host_memory": host_memory}
     connection.execute(insert(workers).values(**values, started_at=now(), heartbeat_at=now()))
 
 
@@ -71,5 +73,12 @@ def idle(connection: Connection) -> dict[str, int]:
 
 
 def memory(connection: Connection) -> dict[str, int]:
-    """The most that a job may use, in bytes, by the device of the processes that have said so."""
-    return {row.device: row[1] for row in connection.execute(_MEMORY)}
+    """The most that a job may use, in bytes, by the device of the processes that have said so; under "host" beside a GPU.
+
+    There a job that asks for the CPU is trained too.
+    """
+    rows = connection.execute(_MEMORY).all()
+    found = {row.device: row[1] for row in rows}
+    for host in [row[2] for row in rows if row[2] is not None]:
+        found |= {"host": host, "cpu": max(host, found.get("cpu", 0))}
+    return found

@@ -201,11 +201,26 @@ def test_a_job_that_fits_on_a_gpu_alone_waits_for_one(tight: Service) -> None:
     assert tight.get(f"/v1/jobs/{job['id']}")["spec"].get("device", "auto") == "auto"
 
 
+def test_a_plan_for_a_gpu_tells_what_the_host_needs_and_which_memory_is_too_small(tight: Service) -> None:
+    with tight.database.write() as connection:
+        workers.register(connection, "gpu:1", device="cuda", threads=1, torch="2", memory=10**11, host_memory=1_000)
+
+    plan = tight.post("/v1/jobs/plan", spec(tight, device="cuda", **WIDE))
+    answer = tight.client.post("/v1/jobs", json=spec(tight, device="cuda", **WIDE))
+
+    assert (plan["memory"]["budget"], plan["memory"]["host_budget"]) == (10**11, 1_000)
+    assert plan["memory"]["host_total"] > 1_000
+    assert answer.status_code == 422
+    assert "and the host of a GPU has 0 MB" in answer.json()["errors"][0]["detail"]
+    assert [fault["detail"] for fault in plan["would_be_refused"]] == [answer.json()["errors"][0]["detail"]]
+    assert tight.get("/v1/system")["workers"][0]["host_memory"] == 1_000
+
+
 def test_a_job_for_a_gpu_that_nobody_has_seen_is_planned_without_a_budget(tight: Service) -> None:
     plan = tight.post("/v1/jobs/plan", spec(tight, device="cuda", **WIDE))
 
     assert (plan["memory"]["device"], plan["memory"]["budget"], plan["would_be_refused"]) == ("cuda", None, [])
-    assert plan["duration"] is None
+    assert plan["memory"]["host_budget"] is plan["duration"] is None
 
 
 def test_columns_beyond_a_thousand_are_counted(shared: Service) -> None:

@@ -2,8 +2,9 @@ from itertools import pairwise
 
 import pytest
 
-from app.domain.memory import estimate, most_fitting, readable
+from app.domain.memory import estimate, host_estimate, most_fitting, readable
 from app.domain.spec import Embedding, ResolvedSpec
+from app.domain.streaming import streamed
 from tests.persistence.jobs import RESOLVED
 
 MB = 2**20
@@ -110,6 +111,36 @@ def test_a_gpu_holds_neither_the_raw_rows_nor_the_copies_of_a_checkpoint() -> No
     assert device.parameters < host.parameters
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+def test_what_a_gpu_does_not_hold_is_in_the_memory_of_its_host(precision: str) -> None:
+    many, large = (
+        shape(*widths, precision=precision, train_rows=rows) for widths, rows in (((50, 8), 10**6), ((50, 2048), 99))
+    )
+
+    for spec in (many, large):
+        whole, device, host = estimate(spec), estimate(spec, gpu=True), host_estimate(spec)
+        assert host.data == whole.data - device.data
+        assert host.parameters >= whole.parameters - device.parameters
+        assert host.optimizer >= whole.optimizer - device.optimizer
+    assert host_estimate(many).total > 1.9 * estimate(many, gpu=True).total
+
+
+def test_beside_a_gpu_each_member_has_its_rows_and_what_it_goes_on_from_but_one_at_a_time_is_read_and_written() -> None:
+    one, two, three = (host_estimate(shape(50, 512), members=members) for members in (1, 2, 3))
+
+    assert three.data - two.data == two.data - one.data > 0
+    assert three.parameters - two.parameters == two.parameters - one.parameters > 0
+    assert three.data < 3 * one.data
+    assert three.parameters < 3 * one.parameters
+
+
+def test_streamed_rows_take_of_a_gpu_s_host_what_they_take_of_a_training_process() -> None:
+    spec = shape(50, 8, train_rows=1_000_000)
+    by_window = streamed(spec, 0, gpu=True)
+
+    assert host_estimate(by_window).data == estimate(by_window).data < host_estimate(spec).data / 5
+
+
 def test_as_many_members_fit_as_the_estimate_allows() -> None:
     spec = shape(50, 512)
     three = estimate(spec, members=3).total
@@ -118,14 +149,19 @@ def test_as_many_members_fit_as_the_estimate_allows() -> None:
     assert most_fitting(spec, three - 1, most=64, gpu=False) == 2
     assert most_fitting(spec, three, most=2, gpu=False) == 2
     assert most_fitting(spec, 1000, most=64, gpu=False) == 0
+    assert most_fitting(spec, None, most=64, gpu=False) == 64
 
 
-def test_rows_that_do_not_fit_are_told_apart_from_a_network_that_does_not() -> None:
-    found = estimate(shape(50, 64, train_rows=1_000_000))
+@pytest.mark.parametrize(
+    ("on_gpu", "beside", "fitting"), [(3, 5, 3), (5, 3, 3), (5, None, 5), (None, 3, 3), (0, 5, 0), (5, 0, 0), (None, None, 64)]
+)
+def test_on_a_gpu_as_many_members_fit_as_both_memories_hold(on_gpu: int | None, beside: int | None, fitting: int) -> None:
+    spec = shape(50, 512)
+    budget = None if on_gpu is None else estimate(spec, members=on_gpu, gpu=True).total if on_gpu else 1
+    host = None if beside is None else host_estimate(spec, members=beside).total if beside else 1
 
-    assert found.fits_without_data(found.resident)
-    assert not found.fits_without_data(found.total)
-    assert not found.fits_without_data(found.resident - 1)
+    assert most_fitting(spec, budget, most=64, gpu=True, host=host) == fitting
+    assert most_fitting(spec, 10**12, most=64, gpu=False, host=host) == 64
 
 
 @pytest.mark.parametrize(
@@ -158,3 +194,24 @@ def test_a_gpu_keeps_more_of_small_networks_and_no_more_of_long_epochs() -> None
     small = shape(4, 8, train_rows=200, validation_rows=50, batch_size=200)
     assert estimate(small, members=256, gpu=True).activations > 10 * estimate(small, members=256).activations
     assert estimate(shape(50, 64, train_rows=1_000_000), gpu=True).activations < 600 * MB
+
+
+def test_on_a_gpu_the_tape_is_counted_with_its_copies_of_all_versions_and_their_first_layers() -> None:
+    spec, members = shape(50, 64, train_rows=200, validation_rows=50, batch_size=200), 64
+    tape, first = 4 * 256 * members * spec.parameters, 4 * 256 * members * 51 * 64
+
+    assert estimate(spec, members=members, gpu=True).activations > 2 * tape + 0.9 * first
+
+
+def test_a_large_network_s_tape_is_as_long_as_the_engine_s() -> None:
+    """64 epochs, of which all but one are copied beside what its parameters are counted with."""
+    spec = shape(100, 2048, 2048, train_rows=400, validation_rows=100)
+
+    assert 127 < estimate(spec, gpu=True).activations / (4 * spec.parameters) < 127 * 1.1
+
+
+@pytest.mark.parametrize("widths", [(50, 64), (100, 2048, 2048)])
+def test_on_a_gpu_more_members_never_take_less(widths: tuple[int, ...]) -> None:
+    totals = [estimate(shape(*widths), members=members, gpu=True).total for members in range(1, 257)]
+
+    assert totals == sorted(totals)

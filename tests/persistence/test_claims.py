@@ -1,10 +1,12 @@
 """Which jobs are claimed together, and with which seats, on both databases."""
 
+from collections.abc import Sequence
+
 import pytest
 from sqlalchemy import update
 
 from app.domain.job import StopReason, devices_taken
-from app.domain.memory import estimate
+from app.domain.memory import estimate, host_estimate
 from app.domain.packing import most_members, pack_key
 from app.domain.spec import Embedding, Periodic
 from app.persistence import claims, leases, line, recovery, workers
@@ -17,9 +19,9 @@ from tests.persistence.jobs import RESOLVED, queued
 OWNER = "host:1"
 
 
-def claim(database: Database, owner: str = OWNER) -> list[JobRow]:
+def claim(database: Database, owner: str = OWNER, devices: Sequence[str] = ("auto", "cpu")) -> list[JobRow]:
     with database.write() as connection:
-        return claims.claim(connection, owner=owner, devices=["auto", "cpu"], lease_seconds=30)
+        return claims.claim(connection, owner=owner, devices=devices, lease_seconds=30)
 
 
 def seats(pack: list[JobRow]) -> list[tuple[str, int | None, int | None]]:
@@ -105,6 +107,44 @@ def test_on_a_gpu_s_process_a_job_for_the_cpu_is_packed_as_on_any_cpu(database: 
         packs = [claims.claim(connection, owner=OWNER, devices=devices_taken("cuda"), lease_seconds=30) for _ in range(2)]
 
     assert [(pack[0].device, len(pack)) for pack in packs] == [("cuda", 6), ("cpu", 1)]
+
+
+@pytest.mark.parametrize(("members_on_gpu", "members_beside", "packed"), [(20, 5, 5), (5, 20, 5), (20, 20, 10), (20, None, 10)])
+def test_a_pack_on_a_gpu_is_no_larger_than_what_fits_into_both_memories(
+    database: Database, members_on_gpu: int, members_beside: int | None, packed: int
+) -> None:
+    spec = RESOLVED.model_copy(update={"pack": True, "train_rows": 100_000})
+    memory = estimate(spec, members=members_on_gpu, gpu=True).total
+    host = host_estimate(spec, members=members_beside).total if members_beside else None
+    with database.write() as connection:
+        workers.register(connection, OWNER, device="cuda", threads=1, torch="2", memory=memory, host_memory=host)
+    for _ in range(10):
+        queued(database, pack=True, other={"train_rows": 100_000})
+
+    assert len(claim(database, devices=devices_taken("cuda"))) == packed
+
+
+def test_on_a_gpu_s_process_a_pack_for_the_cpu_fits_into_the_host_s_memory(database: Database) -> None:
+    host = estimate(RESOLVED.model_copy(update={"pack": True, "train_rows": 100_000}), members=5).total
+    with database.write() as connection:
+        workers.register(connection, OWNER, device="cuda", threads=1, torch="2", memory=1, host_memory=host)
+    for _ in range(10):
+        queued(database, pack=True, device="cpu", other={"train_rows": 100_000, "device": "cpu"})
+
+    assert len(claim(database, devices=devices_taken("cuda"))) == 5
+
+
+def test_the_most_that_a_job_may_use_is_told_by_device_and_beside_a_gpu(database: Database) -> None:
+    with database.write() as connection:
+        workers.register(connection, "old:1", device="cuda", threads=1, torch="2", memory=40)
+        before = workers.memory(connection)
+        for name, host in (("gpu:1", 20), ("gpu:2", 10)):
+            workers.register(connection, name, device="cuda", threads=1, torch="2", memory=30, host_memory=host)
+        gpus = workers.memory(connection)
+        workers.register(connection, "host:1", device="cpu", threads=1, torch="2", memory=25)
+
+        assert (before, gpus) == ({"cuda": 40}, {"cuda": 40, "host": 20, "cpu": 20})
+        assert workers.memory(connection) == {"cuda": 40, "host": 20, "cpu": 25}
 
 
 def test_a_pack_leaves_a_share_to_idle_processes(database: Database) -> None:

@@ -16,9 +16,9 @@ from worker.trainer import Trainer
 PERIODS = Periods(lease=30, heartbeat=0.01, stall=60, checkpoint=30, report=0)
 
 
-def registered(database: Database) -> list[str]:
+def registered(database: Database) -> list[tuple[str, int | None, int | None]]:
     with database.read() as connection:
-        return [row.id for row in workers.every(connection)]
+        return [(row.id, row.memory, row.host_memory) for row in workers.every(connection)]
 
 
 @pytest.fixture
@@ -30,6 +30,8 @@ def trainer(database: Database, tmp_path: Path) -> Iterator[Trainer]:
         name="test:1",
         device="cpu",
         threads=1,
+        memory=2,
+        host_memory=1,
         periods=PERIODS,
         stopping=lambda: False,
     )
@@ -43,7 +45,7 @@ def test_a_process_that_was_taken_for_dead_registers_again(trainer: Trainer, dat
         workers.mark_silent(connection, seconds=-1)
         workers.forget_silent(connection, seconds=-1)
 
-    wait_until(lambda: registered(database) == ["test:1"], seconds=20, what="the process to register again")
+    wait_until(lambda: registered(database) == [("test:1", 2, 1)], seconds=20, what="the process to register again")
 
 
 def test_a_process_that_left_does_not_come_back(trainer: Trainer, database: Database) -> None:

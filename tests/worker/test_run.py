@@ -14,7 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from app.domain.job import Status, StopReason
-from app.domain.memory import estimate
+from app.domain.memory import estimate, host_estimate
 from app.domain.metrics import of_task
 from app.domain.numbers import JsonNumber
 from app.domain.schema import Task
@@ -388,6 +388,8 @@ def test_memory_that_torch_is_refused_is_out_of_memory() -> None:
     ending = failure_of(refused.value, RESOLVED, gpu=False)
     assert ending.reason is StopReason.OUT_OF_MEMORY
     assert str(estimate(RESOLVED)) in (ending.message or "")
+    host = failure_of(refused.value, RESOLVED, gpu=True).message or ""
+    assert host.startswith(f"The host ran out of memory. The job takes about {host_estimate(RESOLVED)}")
     full = RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`")
     assert failure_of(full, RESOLVED, gpu=True).reason is StopReason.OUT_OF_MEMORY
     assert failure_of(RuntimeError("other"), RESOLVED, gpu=False).reason is StopReason.INTERNAL_ERROR
