@@ -15,7 +15,8 @@ from worker.engine.custom_loss import LossFailed
 # Where memory is refused without an exception of its own: torch's allocator of main memory; cuBLAS, that on a full GPU cannot
 # even begin, and CUDA itself.
 _HOST = "DefaultCPUAllocator"
-_GPU = ("CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDA error: out of memory")
+_NO_HANDLE = "CUBLAS_STATUS_NOT_INITIALIZED"
+_GPU = ("CUBLAS_STATUS_ALLOC_FAILED", _NO_HANDLE, "CUDA error: out of memory")
 
 
 class DeviceLost(Exception):
@@ -34,7 +35,7 @@ def _is_the_hosts(error: BaseException) -> bool:
 
 def is_device_lost(error: BaseException, *, gpu: bool) -> bool:
     """True after an error that CUDA repeats for ever, as an illegal access is: told by its kind, else by asking the GPU."""
-    if is_out_of_memory(error):
+    if is_out_of_memory(error) and _NO_HANDLE not in str(error):  # of which a lost device is the other cause
         return False
     return isinstance(error, torch.AcceleratorError) or (gpu and not _answers())
 

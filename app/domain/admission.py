@@ -75,7 +75,7 @@ def rooms_of(spec: ResolvedSpec, budgets: Mapping[str, int]) -> list[Room]:
     rooms = [
         Room(
             device=device,
-            need=Need(where=_WHERE[device], estimate=estimate(spec, gpu=device == "cuda"), budget=budgets.get(device)),
+            need=_of_device(spec, device, budgets),
             host=_host(spec, budgets) if device == "cuda" else None,
             streaming=spec.streaming,
             ensemble=spec.ensemble is not None,
@@ -83,6 +83,13 @@ def rooms_of(spec: ResolvedSpec, budgets: Mapping[str, int]) -> list[Room]:
         for device in known
     ]
     return sorted(rooms, key=lambda room: (not room.enough, -(room.need.budget or 0)))
+
+
+def _of_device(spec: ResolvedSpec, device: Device, budgets: Mapping[str, int]) -> Need:
+    """A job that asks for the CPU may train on that of a GPU's process, one of "auto" never does."""
+    names = ("cpu", "host") if spec.device == "cpu" else (device,)
+    budget = max((budgets[name] for name in names if name in budgets), default=None)
+    return Need(where=_WHERE[device], estimate=estimate(spec, gpu=device == "cuda"), budget=budget)
 
 
 def _host(spec: ResolvedSpec, budgets: Mapping[str, int]) -> Need:

@@ -30,7 +30,7 @@ _ROUNDED_WEIGHTS, _ROUNDED = 1, 1.5
 # Vectors as long as the parameters, where these are trained by groups: of rates, decays and units.
 _SCALES = 3
 # Cells that are gathered for the steps to come (worker/engine/tape.py), and units' masks that dropout draws at once.
-_WINDOW_CELLS, _DRAWN_MASKS = 1 << 20, 1 << 16
+_WINDOW_CELLS, _GPU_WINDOW_CELLS, _DRAWN_MASKS = 1 << 20, 1 << 24, 1 << 16
 # Copies of a batch's hidden layers: written by hand, with dropout's masks, and as autograd keeps them; of embedded inputs.
 _BY_HAND, _MASKS, _BY_AUTOGRAD, _EMBEDDED = 3, 2, 12, 7
 
@@ -121,7 +121,7 @@ def _most(estimated: Callable[[int], Estimate], budget: int | None, most: int) -
 
 def _held(spec: ResolvedSpec, size: int, *, members: int, gpu: bool) -> int:
     """All rows, as the engine has them and on their way there."""
-    engine = members * (_tensors(spec, size) + _gathered(spec, size)) + _scores(spec)
+    engine = members * (_tensors(spec, size) + _gathered(spec, size, gpu=gpu)) + _scores(spec)
     return engine if gpu else engine + _loaded(spec, members)
 
 
@@ -190,13 +190,14 @@ def _tensors(spec: ResolvedSpec, size: int) -> int:
     return size * (inputs * (columns_of(spec) + 1) + 2 * spec.networks * spec.train_rows * (spec.layers[-1] + 1))
 
 
-def _gathered(spec: ResolvedSpec, size: int) -> int:
+def _gathered(spec: ResolvedSpec, size: int, *, gpu: bool) -> int:
     """The rows of the next batches, of each network its own: where folds are left out, and no front reads the same for all."""
     front = front_of_spec(spec)
     if not spec.has_folds or (front and not front.embedded and is_by_hand(spec)):
         return 0
     columns = columns_of(spec) + 1
-    rows = max(_WINDOW_CELLS // (spec.networks * (columns + 2 * spec.layers[-1])), spec.batch_size)
+    most = _GPU_WINDOW_CELLS if gpu else _WINDOW_CELLS
+    rows = max(most // (spec.networks * (columns + 2 * spec.layers[-1])), spec.batch_size)
     if spec.network.dropout:
         rows = max(rows, _DRAWN_MASKS // min(spec.layers[1:-1], default=1))
     return size * spec.networks * min(rows, spec.train_rows) * columns
@@ -235,8 +236,10 @@ def _activations(spec: ResolvedSpec, size: int, members: int, *, gpu: bool) -> i
     embedded = sum(embedding.width for embedding in spec.embeddings)
     rows = members * spec.networks * min(spec.batch_size, spec.train_rows)
     batch = rows * (copies * sum(hidden) + _EMBEDDED * embedded + 4 * outputs)
-    if spec.streaming:  # a batch is gathered from the window
-        batch += 2 * min(spec.batch_size, spec.train_rows) * (columns_of(spec) + outputs + 2)
+    if spec.streaming:  # batches are gathered from the window, on a GPU many at once
+        row = columns_of(spec) + outputs + 2
+        many = min(_GPU_WINDOW_CELLS // row, spec.train_rows) if gpu else 0
+        batch += max(2 * min(spec.batch_size, spec.train_rows), many) * row
     held_out = _validated_at_once(spec) * (max(spec.layers[1:]) + outputs)
     # In mini-batches the engine keeps of a training row the targets too; on a CPU those are within what was measured.
     trained = spec.train_rows * outputs * (3 if gpu and _steps(spec) > 1 else 1)

@@ -73,12 +73,8 @@ def idle(connection: Connection) -> dict[str, int]:
 
 
 def memory(connection: Connection) -> dict[str, int]:
-    """The most that a job may use, in bytes, by the device of the processes that have said so; under "host" beside a GPU.
-
-    There a job that asks for the CPU is trained too.
-    """
-    rows = connection.execute(_MEMORY).all()
-    found = {row.device: row[1] for row in rows}
-    for host in [row[2] for row in rows if row[2] is not None]:
-        found |= {"host": host, "cpu": max(host, found.get("cpu", 0))}
+    """The most that a job may use, in bytes, by the device of the processes that have said so; under "host" beside a GPU."""
+    found = dict[str, int]()
+    for device, most, host in connection.execute(_MEMORY):
+        found |= {device: most} | ({} if host is None else {"host": host})
     return found

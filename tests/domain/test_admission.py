@@ -151,6 +151,7 @@ LARGE = {"cpu": 1, "cuda": 2**40}
         ("auto", LARGE | {"host": BESIDE - 1}, True),
         ("auto", {"cpu": NEEDED, "cuda": 2**40, "host": 1}, False),
         ("cpu", {"cpu": NEEDED, "host": 1}, False),
+        ("cpu", {"cpu": 1, "host": NEEDED}, False),
     ],
 )
 def test_on_a_gpu_a_job_must_fit_into_the_host_s_memory_too(device: str, budgets: dict[str, int], refused: bool) -> None:
@@ -161,6 +162,12 @@ def test_a_job_for_any_device_that_is_too_large_for_a_gpu_s_host_stays_on_a_cpu(
     budgets = {"cpu": 2**40, "cuda": 2**40, "host": 1}
 
     assert device_of(on("auto"), rooms_of(on("auto"), budgets)) == "cpu"
+
+
+def test_the_memory_beside_a_gpu_is_none_for_a_job_for_any_device_on_a_cpu() -> None:
+    budgets = {"cpu": NEEDED - 1, "cuda": 2**40, "host": 2**41}
+
+    assert device_of(on("auto"), rooms_of(on("auto"), budgets)) == "cuda"
 
 
 @pytest.mark.parametrize(

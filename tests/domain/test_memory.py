@@ -48,6 +48,12 @@ def test_the_estimate_is_near_the_peak_that_was_measured(spec: ResolvedSpec, mea
     assert 0.8 < estimate(spec).total / (measured * MB) < 2
 
 
+def test_a_gpu_gathers_more_of_the_rows_to_come() -> None:
+    streamed = shape(100, 64, streaming=True, window={"block_rows": 100, "blocks": 256}, train_rows=10**6)
+
+    assert estimate(streamed, gpu=True).activations > 4 * (1 << 24) > estimate(streamed).activations
+
+
 def test_more_rows_are_more_data_and_nothing_else() -> None:
     few, many = estimate(shape(50, 512, train_rows=5_000_000)), estimate(shape(50, 512, train_rows=10_000_000))
 

@@ -201,6 +201,12 @@ def test_an_ensemble_that_is_resumed_anywhere_ends_with_the_same_bits(case: str,
     assert_identical(run_in_pieces([member], [1, 4, 3, 10_000]), undisturbed)
 
 
+@pytest.mark.parametrize("folds", [False, True])
+def test_the_mean_loss_of_many_networks_does_not_depend_on_where_a_run_was_cut(folds: bool) -> None:
+    member = ensemble_of(folds=folds, members=9, rows=45, batch_size=12, epochs=9)
+    assert_identical(run_in_pieces([member], [1, 4, 3, 10_000]), run([member], torch.float32))
+
+
 def test_one_epoch_is_the_best_of_all_networks() -> None:
     member = ensemble_of(folds=True, epochs=40, batch_size=4, optimizer={"name": "sgd", "learning_rate": 0.5})
     stack, [history] = run([member])

@@ -1,5 +1,6 @@
 """A step that was recorded and is replayed learns what it learns call by call: nothing in it is decided by the host."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from tests.engine.running import run
 from tests.engine.test_ensembles import ensemble_of
 from tests.engine.test_resume import assert_identical, run_in_pieces
 from worker.engine import data
+from worker.engine.activations import Call
 from worker.engine.data import Member
 from worker.engine.evaluation import _alike
-from worker.engine.replay import OneByOne, Piece
+from worker.engine.replay import CudaGraphs, OneByOne, Piece
 
 FRONT: dict[str, Any] = {
     "numeric_features": {"kind": "piecewise_linear", "bins": 4, "width": 2},
@@ -143,6 +145,26 @@ def test_what_cannot_be_recorded_goes_on_call_by_call() -> None:
     for _ in range(3):
         piece()
     assert len(counts) == 3
+
+
+class Captured(CudaGraphs):
+    """Without a GPU: counts what would be recorded."""
+
+    def _captured(self, calls: Sequence[Call]) -> Call:
+        return lambda: None
+
+
+@pytest.mark.parametrize(("pieces", "calls", "recorded"), [(70, 9000, 64), (400, 15, 400), (1000, 15, 546)])
+def test_a_stack_records_its_first_graphs_whatever_their_length_and_more_of_short_ones(
+    pieces: int, calls: int, recorded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    graphs = Captured(torch.device("cuda"))
+
+    made = [graphs.record([lambda: None] * calls) for _ in range(pieces)]
+    assert [graphs.recorded, sum(one is not None for one in made)] == [recorded, recorded]
+    assert None not in made[:recorded]
 
 
 def test_a_recording_that_breaks_off_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

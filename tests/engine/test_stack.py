@@ -1,5 +1,6 @@
 """Members of a stack do not notice each other; each ends when and as it should."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from app.domain.job import StopReason
 from tests.engine.plain import member_of, spec_of, train_plainly
 from tests.engine.running import History, run
+from tests.engine.test_ensembles import ensemble_of
 from worker.engine.data import Member, MemberArrays
 from worker.engine.layout import Layout
 from worker.engine.stack import Stack
@@ -223,3 +225,32 @@ def test_a_class_that_is_missing_from_the_training_rows_gets_a_probability() -> 
     stack, [history] = run([rows_of([[0.0], [0.1]], [0, 1])])
     assert stack.weights(0, "last")["2.weight"].shape == (3, 4)
     assert np.isfinite(history.columns.train_loss).all()
+
+
+def far(member: Member, *, train: float = 1.0, val: float = 1.0) -> Member:
+    """Targets so far away that the loss of their rows overflows, while gradient and weights are numbers."""
+    arrays = member.arrays
+    assert isinstance(arrays, MemberArrays)
+    assert arrays.y_val is not None
+    y_train, y_val = arrays.y_train.astype(np.float64) * train, arrays.y_val.astype(np.float64) * val
+    return replace(member, arrays=replace(arrays, y_train=np.asarray(y_train, np.float64), y_val=np.asarray(y_val, np.float64)))
+
+
+@pytest.mark.parametrize(("fields", "what"), [({"val": 1e200}, "validation loss"), ({"train": 1e200}, "training loss")])
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_loss_that_is_no_number_ends_its_member_alone(fields: dict[str, float], what: str, others: int) -> None:
+    slow: dict[str, Any] = {"loss": {"name": "mse"}, "optimizer": {"name": "sgd", "learning_rate": 1e-250}, "epochs": 20}
+    lost = far(member_of(spec_of(**slow, val=7)), **fields)
+    beside = [member_of(spec_of(**slow, val=val), seed=val) for val in (7, 0, 9)[:others]]
+    _, histories = run([*beside, lost])
+
+    assert [history.end.finished for history in histories] == [StopReason.MAX_EPOCHS] * others + [StopReason.NON_FINITE_LOSS]
+    assert f"The {what} of epoch 1 is not finite" in (histories[-1].end.message or "")
+    assert histories[-1].end.last is None
+
+
+def test_an_ensemble_of_which_no_mean_is_a_number_ends() -> None:
+    member = far(ensemble_of(folds=False, loss={"name": "mse"}, optimizer={"name": "sgd", "learning_rate": 1e-250}), val=1e200)
+    _, [history] = run([member])
+
+    assert history.end.finished is StopReason.NON_FINITE_LOSS

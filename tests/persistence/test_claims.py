@@ -143,7 +143,7 @@ def test_the_most_that_a_job_may_use_is_told_by_device_and_beside_a_gpu(database
         gpus = workers.memory(connection)
         workers.register(connection, "host:1", device="cpu", threads=1, torch="2", memory=25)
 
-        assert (before, gpus) == ({"cuda": 40}, {"cuda": 40, "host": 20, "cpu": 20})
+        assert (before, gpus) == ({"cuda": 40}, {"cuda": 40, "host": 20})
         assert workers.memory(connection) == {"cuda": 40, "host": 20, "cpu": 25}
 
 

@@ -24,7 +24,7 @@ from app.storage.folder import Folder
 from tests.persistence.jobs import RESOLVED
 from tests.plugins import install
 from tests.worker.yard import Killed, Yard, without_seconds
-from worker.failures import failure_of
+from worker.failures import failure_of, is_device_lost
 
 
 def test_a_job_leaves_every_epoch_and_its_best_and_last_checkpoint(yard: Yard) -> None:
@@ -393,6 +393,21 @@ def test_memory_that_torch_is_refused_is_out_of_memory() -> None:
     full = RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`")
     assert failure_of(full, RESOLVED, gpu=True).reason is StopReason.OUT_OF_MEMORY
     assert failure_of(RuntimeError("other"), RESOLVED, gpu=False).reason is StopReason.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_cublas_that_cannot_begin_is_a_lost_device_where_the_gpu_does_not_answer(
+    answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def synchronize() -> None:
+        if not answers:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`")
+
+    assert is_device_lost(error, gpu=True) is not answers
+    assert not is_device_lost(torch.OutOfMemoryError("CUDA out of memory."), gpu=True)
 
 
 def test_a_job_that_runs_out_of_memory_is_told_what_it_takes_and_what_to_change(yard: Yard) -> None:

@@ -87,10 +87,9 @@ class Progress:
         if stop is not None:
             good, diverged = stop + 1, None
         accepted = good + (diverged is not None)
-        previous = self.last
-        self._record(block, accepted)
-        if accepted > good:
-            self.last = self._losses(block, good - 1, first) if good else previous
+        newest = self._record(block, accepted)
+        if good:
+            self.last = newest if accepted == good else self._losses(block, good - 1, first)
         if diverged is not None:
             self.finish(StopReason.NON_FINITE_LOSS, self._reason(block, diverged, first))
         elif stop is not None or self.epoch >= self.spec.epochs:
@@ -168,9 +167,10 @@ class Progress:
         due = [i for i in range(good) if every and (first + i) % every == 0]
         return [(i, self._losses(block, i, first)) for i in due[-self.spec.checkpoints.keep :]]
 
-    def _record(self, block: Block, count: int) -> None:
+    def _record(self, block: Block, count: int) -> EpochLosses | None:
+        """Keep the block's first `count` epochs; the last of them."""
         if count == 0:
-            return
+            return None
         first, last, columns = self.epoch + 1, count - 1, self._columns
         epochs = np.arange(first, first + count)
         kept: slice | NDArray[np.int64] = slice(count)
@@ -184,8 +184,8 @@ class Progress:
         columns.seconds += block.seconds[kept].tolist()
         for name, column in columns.metrics.items():
             column += block.metrics[name][kept].tolist()
-        self.last = self._losses(block, last, first)
-        self.latest = Row(self.last, float(block.rates[last]), float(block.seconds[last]))
+        self.latest = Row(self._losses(block, last, first), float(block.rates[last]), float(block.seconds[last]))
+        return self.latest.losses
 
     def _append(self, row: Row) -> None:
         columns, losses = self._columns, row.losses

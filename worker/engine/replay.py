@@ -18,8 +18,9 @@ from worker.engine.data import Member
 
 log = logging.getLogger(__name__)
 
-# Of all graphs of one stack: some kilobytes a call on the device. Most stacks need one or two graphs, with dropout one a batch.
-_MOST_CALLS = 1 << 13
+# Graphs of one stack take some kilobytes a call on the device. Most stacks need one or two, of any length; with dropout there
+# may be one for each batch, and those beyond the first are recorded as long as all together have no more calls than these.
+_SURE_GRAPHS, _MOST_CALLS = 64, 1 << 13
 # Pieces that a GPU may be behind its host: enough that it never waits, few enough that a report is not kept waiting.
 _BEHIND = 4
 
@@ -60,19 +61,28 @@ class CudaGraphs(OneByOne):
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle()
         self.recorded, self._calls, self.failed = 0, 0, False
+        self._full = False
         self._behind = deque[torch.cuda.Event]()
 
     def record(self, calls: Sequence[Call]) -> Call | None:
         """The graph's replay; after a first failure nothing more is tried, and the calls go on one by one."""
-        self._calls += len(calls)
-        if self.failed or self._calls > _MOST_CALLS:
+        if self.failed or self._has_enough(len(calls)):
             return None
         try:
-            return self._captured(calls)
+            replayed = self._captured(calls)
         except RuntimeError as error:  # while capturing nothing is computed: no weight and no moment has changed
             self.failed = True
             log.warning("A step cannot be recorded as a CUDA graph and is launched call by call: %s", error)
-        return None
+            return None
+        self.recorded, self._calls = self.recorded + 1, self._calls + len(calls)
+        return replayed
+
+    def _has_enough(self, calls: int) -> bool:
+        enough = self.recorded >= _SURE_GRAPHS and self._calls + calls > _MOST_CALLS
+        if enough and not self._full:
+            log.info("The steps after %d graphs of %d calls are launched call by call.", self.recorded, self._calls)
+        self._full = self._full or enough
+        return enough
 
     def pace(self) -> None:
         """Let the host be a few pieces ahead, no more."""
@@ -95,7 +105,6 @@ class CudaGraphs(OneByOne):
             finally:
                 graph.capture_end()
         current.wait_stream(self._stream)
-        self.recorded += 1
         return graph.replay
 
 
