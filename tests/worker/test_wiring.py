@@ -1,40 +1,29 @@
-"""What a training process knows of the machine when it starts."""
+"""What a training process says of the machine when it starts."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
+from app.persistence import workers
+from app.persistence.database import Database
 from app.settings import Settings
 from app.upkeep import machine
-from worker import trainer, wiring
+from worker import wiring
 
 GB = 10**9
 
 
-class Recorded:
-    """In place of a trainer: what the last one was given."""
-
-    given: dict[str, object]
-
-    def __init__(self, **given: object) -> None:
-        Recorded.given = given
-
-    def warm_up(self) -> None:
-        """It is warm."""
-
-
 @pytest.fixture
 def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with 20 GB, and 10 GB free on each GPU."""
+    """A machine with 20 GB, and 10 GB free on each GPU, on which nothing can be trained."""
     for name in ("nvidia0", "nvidia1"):
         (tmp_path / name).touch()
     monkeypatch.setattr(machine, "_DEVICES", tmp_path)
     monkeypatch.setattr(machine, "memory", lambda: 20 * GB)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10 * GB, 16 * GB))
+    monkeypatch.setattr("worker.trainer.train_a_little", lambda device: None)
     monkeypatch.setattr(wiring, "_trainers", {})
-    monkeypatch.setattr(wiring, "prepare_torch", lambda: None)
-    monkeypatch.setattr(trainer, "Trainer", Recorded)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +42,20 @@ def test_a_process_says_what_a_job_may_use_of_its_memory_and_of_its_gpu_s(
     memory: float,
     host_memory: float | None,
     two_gpus: None,
+    sqlite_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chosen = Settings.model_validate({"data": tmp_path, **settings})
+    chosen = Settings.model_validate({"data": tmp_path, "database_url": sqlite_url, **settings})
     monkeypatch.setattr(wiring, "settings", lambda: chosen)
     monkeypatch.setattr(wiring, "_device", lambda: device)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1" if device == "cuda" else "")
+    database = Database(sqlite_url)
 
     wiring.start_trainer(lambda: False, slot=1, alive=lambda: None)
+    with database.read() as connection:
+        [told] = workers.every(connection)
+    wiring.trainer().leave()
+    database.close()
 
-    assert (Recorded.given["memory"], Recorded.given["host_memory"]) == (memory, host_memory)
+    assert (told.device, told.memory, told.host_memory) == (device, memory, host_memory)
