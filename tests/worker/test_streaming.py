@@ -100,7 +100,7 @@ def test_a_job_beyond_a_tiny_memory_is_streamed_and_survives_a_kill(tmp_path: Pa
             "target": "digit",
             "network": {"hidden_layers": [8]},
             "batch_size": 16,
-            "epochs": 60,
+            "epochs": 300,
         }
         plan = client.plan(spec)
         assert plan["resolved_spec"] is not None
