@@ -14,6 +14,7 @@ from tests.engine.test_ensembles import ensemble_of
 from worker.engine.data import Member, MemberArrays
 from worker.engine.layout import Layout
 from worker.engine.stack import Stack
+from worker.engine.tape import ON_GPU, capacity
 from worker.engine.training import Training
 
 PACKS: list[dict[str, Any]] = [
@@ -254,3 +255,10 @@ def test_an_ensemble_of_which_no_mean_is_a_number_ends() -> None:
     _, [history] = run([member])
 
     assert history.end.finished is StopReason.NON_FINITE_LOSS
+
+
+def test_a_tape_holds_no_more_networks_than_one_product_takes() -> None:
+    spec = spec_of(epochs=1000)
+    kept = [capacity(spec, Layout(spec), members=n, rows=23, validation_rows=7, limits=ON_GPU) for n in (1, 255, 256, 1000)]
+
+    assert kept == [256, 256, 128, 64]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LONGEST = 256
 # Seconds of training that one tape may hold.
 _SECONDS = 0.1
+# Matrices of one batched product: a grid of CUDA has no more places in its last dimension.
+_MATRICES = (1 << 16) - 1
 # Cells of inputs, targets and logits that are gathered at once.
 _WINDOW = 1 << 20
 
@@ -83,7 +85,7 @@ def capacity(
     parameters = layout.total + (layout.plain.total if layout.front else 0)
     cells = parameters + rows * outputs * (1 if steps == 1 else 3) + validation_rows * (max(spec.layers[1:]) + outputs)
     seconds = steps * limits.step + members * layout.plain.total * rows * limits.product
-    fitting = min(_LONGEST, limits.cells // (members * cells), int(_SECONDS / seconds))
+    fitting = min(_LONGEST, limits.cells // (members * cells), int(_SECONDS / seconds), _MATRICES // members)
     return 1 << max(0, fitting.bit_length() - 1)
 
 
