@@ -41,6 +41,18 @@ def test_it_runs_with_nothing_but_torch_and_numpy() -> None:
     assert ran.stdout.count(": runs\n") == 5
 
 
+def test_a_check_that_cannot_be_made_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = replace(gpu.CASES["dropout"], epochs=2, optimizer="none")
+    monkeypatch.setattr(gpu, "CASES", {"broken": broken, "whole": replace(gpu.CASES["dropout"], epochs=2)})
+
+    assert gpu.checks("cpu") == 4
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told] == ["FAILED", "ok"] * 4
+    assert "KeyError: 'none'" in told[0]
+
+
 @pytest.mark.parametrize("case", gpu.CASES)
 def test_what_it_checks_holds_on_a_pretended_gpu(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pretended = PretendedGpu()
