@@ -179,8 +179,8 @@ def check_recording(case: str, *, device: str) -> str | None:
         ours, stack = curves([member], device=device)
     with recorders(lambda *_: replay.OneByOne()):
         theirs, other = curves([member], device=device)
-    if made and not made[0].recorded:
-        return "no graph was recorded"
+    if made and (made[0].failed or not made[0].recorded):
+        return "a recording was broken off" if made[0].failed else "no graph was recorded"
     # On a CPU the ordinary way is not by pieces, and rounds otherwise.
     same = ours == theirs and weights(stack) == weights(other) if device == "cuda" else _apart(ours, theirs) < 1e-2
     return None if same else f"the bits differ, losses by {_apart(ours, theirs):.1e}"
@@ -287,7 +287,11 @@ def _batches(x: torch.Tensor, y: torch.Tensor, size: int) -> list[tuple[torch.Te
 
 def beside(name: str, ours: Callable[[], float], other: Callable[[], float], *, repeats: int, goal: float = 0.0) -> None:
     """Print other / ours, medians of interleaved repeats after one that warms up; without repeats, that they run."""
-    pairs = [(ours(), other()) for _ in range(1 + repeats)][1:]
+    try:
+        pairs = [(ours(), other()) for _ in range(1 + repeats)][1:]
+    except Exception as error:  # as above
+        print(f"{name}: FAILED, {type(error).__name__}: {error}", flush=True)
+        return
     if not pairs:
         print(f"{name}: runs")
         return

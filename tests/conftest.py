@@ -21,6 +21,8 @@ from tests.servers.service import Service, embedded
 from tests.servers.valkey import valkey
 from trainyard import Client
 
+prepare_torch()  # before any other module imports it
+
 # How long an example takes says nothing on a machine that others use, too.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -34,7 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    prepare_torch()
     configure_logs("info")  # not structlog's own way, which draws every frame's variables and so holds them
     gc.disable()  # while all code is loaded, as app.loading has it
 

@@ -19,6 +19,7 @@ ALARMS = (
     *("storage.failed", "database.failed", "database.unavailable", "doorbell.unheard", "rates.uncounted", "broker.away"),
     *("process.died", "process.silent", "process.spoiled", "worker.silent", "lease.expired", "lease.lost", "training.stalled"),
     *("recovery_point.damaged", "checkpoint.damaged", "checkpoint.unreadable", "trainer.cold", "upkeep.failed", "pulse.failed"),
+    "gpu.missing",
     *("job.storage_failed", "job.storage_recovered", "job.worker_lost", "job.recovery_point_damaged"),
 )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from app.loading import collector_at_rest, prepare_torch
 from app.persistence.database import Database
 from app.settings import Settings
@@ -17,6 +19,8 @@ from worker.reaper import Reaper
 
 if TYPE_CHECKING:
     from worker.trainer import Trainer
+
+log = structlog.get_logger()
 
 _trainers: "dict[int, Trainer]" = {}
 
@@ -36,12 +40,15 @@ def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[]
     """Build and warm up this child's trainer; a child that takes the place of a dead one has its slot, and so its GPU."""
     # Counted before this process is shown one GPU alone.
     sharing, host = sharing_a_gpu(settings().slots), settings().memory_bytes or memory_budget(settings().slots)
-    _bind(gpu_of(slot))
+    gpu = gpu_of(slot)
+    _bind(gpu)
     with collector_at_rest():
         from worker.pulse import Periods
         from worker.trainer import Trainer
 
     chosen, device = settings(), _device()
+    if gpu is not None and device == "cpu":
+        log.error("gpu.missing", gpu=gpu)  # jobs for the CPU are trained all the same
     periods = Periods(
         lease=chosen.lease_seconds,
         heartbeat=chosen.heartbeat_seconds,

@@ -31,11 +31,12 @@ def tape_of_eight_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[CudaGraphs]:
-    """What the steps are recorded by, and that it did record."""
+    """What the steps are recorded by, and that it did record all that it was asked to."""
     made = CudaGraphs(torch.device("cuda"))
     monkeypatch.setattr("worker.engine.replay.of", lambda members, device: made if device.type == "cuda" else None)
     yield made
     assert made.recorded > 0
+    assert not made.failed
 
 
 @pytest.mark.parametrize("count", [1, 3])

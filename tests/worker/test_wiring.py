@@ -1,12 +1,16 @@
 """What a training process says of the machine when it starts."""
 
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from app.persistence import workers
 from app.persistence.database import Database
+from app.persistence.rows import WorkerRow
 from app.settings import Settings
 from app.upkeep import machine
 from worker import wiring
@@ -50,12 +54,34 @@ def test_a_process_says_what_a_job_may_use_of_its_memory_and_of_its_gpu_s(
     monkeypatch.setattr(wiring, "settings", lambda: chosen)
     monkeypatch.setattr(wiring, "_device", lambda: device)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1" if device == "cuda" else "")
-    database = Database(sqlite_url)
 
-    wiring.start_trainer(lambda: False, slot=1, alive=lambda: None)
+    told, alarms = started(sqlite_url)
+
+    assert (told.device, told.memory, told.host_memory) == (device, memory, host_memory)
+    assert alarms == []
+
+
+def test_a_process_whose_gpu_is_missing_says_so_and_trains_on_the_cpu(
+    two_gpus: None, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings.model_validate({"data": tmp_path, "database_url": sqlite_url})
+    monkeypatch.setattr(wiring, "settings", lambda: chosen)
+    monkeypatch.setattr(wiring, "_device", lambda: "cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+
+    told, alarms = started(sqlite_url)
+
+    assert (told.device, told.host_memory) == ("cpu", None)
+    assert alarms == [{"event": "gpu.missing", "gpu": "1", "log_level": "error"}]
+
+
+def started(url: str) -> tuple[WorkerRow, list[MutableMapping[str, Any]]]:
+    """What the process of slot 1 says of itself, and what it logs as an error."""
+    database = Database(url)
+    with capture_logs() as logged:
+        wiring.start_trainer(lambda: False, slot=1, alive=lambda: None)
     with database.read() as connection:
         [told] = workers.every(connection)
     wiring.trainer().leave()
     database.close()
-
-    assert (told.device, told.memory, told.host_memory) == (device, memory, host_memory)
+    return told, [line for line in logged if line["log_level"] == "error"]

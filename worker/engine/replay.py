@@ -54,6 +54,8 @@ class OneByOne:
 class CudaGraphs(OneByOne):
     """CUDA graphs that share one pool of memory: they run one after the other, and nothing in it outlives a replay.
 
+    They are captured on a stream of their own: when a graph dies, torch takes cuBLAS's memory from all of its stream's graphs.
+
     `recorded` counts them.
     """
 
