@@ -4,7 +4,7 @@
 
 Needs nothing but torch and numpy beside the repository, and less than ten minutes on a large GPU. The engine validates every
 epoch with its metrics and keeps the best one and all losses; the textbook loop, on the same device, only trains. A check that
-fails ends the run with status 1; a goal that is missed is named.
+fails and a ratio that cannot be had end the run with status 1; a goal that is missed is named.
 """
 
 import argparse
@@ -285,16 +285,19 @@ def _batches(x: torch.Tensor, y: torch.Tensor, size: int) -> list[tuple[torch.Te
     return [(x[rows], y[rows]) for rows in torch.split(torch.randperm(len(x), device=x.device), size)]
 
 
-def beside(name: str, ours: Callable[[], float], other: Callable[[], float], *, repeats: int, goal: float = 0.0) -> None:
-    """Print other / ours, medians of interleaved repeats after one that warms up; without repeats, that they run."""
+def beside(name: str, ours: Callable[[], float], other: Callable[[], float], *, repeats: int, goal: float = 0.0) -> bool:
+    """Print other / ours, medians of interleaved repeats after one that warms up; without repeats, that they run.
+
+    False where they do not.
+    """
     try:
         pairs = [(ours(), other()) for _ in range(1 + repeats)][1:]
     except Exception as error:  # as above
         print(f"{name}: FAILED, {type(error).__name__}: {error}", flush=True)
-        return
+        return False
     if not pairs:
         print(f"{name}: runs")
-        return
+        return True
     mine, theirs = (float(np.median(side)) for side in zip(*pairs, strict=True))
     found = sorted(theirs / mine for mine, theirs in pairs)
     ratio = float(np.median(found))
@@ -303,22 +306,26 @@ def beside(name: str, ours: Callable[[], float], other: Callable[[], float], *, 
         f"{name}: {theirs * 1e6:.0f} / {mine * 1e6:.0f} µs, ratio {ratio:.2f} ({found[0]:.2f} to {found[-1]:.2f}){verdict}",
         flush=True,
     )
+    return True
 
 
-def ratios(device: str, *, quick: bool) -> None:
-    """Print what is quick and what is not."""
+def ratios(device: str, *, quick: bool) -> int:
+    """Print what is quick and what is not; answers how many ratios could not be had."""
     repeats, shorter = (0, 100) if quick else (3, 1)
+    ran: list[bool] = []
     for work, epochs in ((IRIS, 1000), (DIGITS, 10)):
         ours = partial(epoch_of_engine, replace(work, epochs=work.epochs // shorter), device)
         other = partial(epoch_of_textbook, work, device, max(1, epochs // shorter))
-        beside(f"{work.name} | textbook loop / engine, an epoch", ours, other, repeats=repeats, goal=10)
+        ran.append(beside(f"{work.name} | textbook loop / engine, an epoch", ours, other, repeats=repeats, goal=10))
     for work, goal in ((DIGITS, 1 / 3), (IRIS, 0.0)):
         many = [replace(work, epochs=min(work.epochs, 1000) // shorter).member(seed) for seed in range(256 // shorter)]
-        one = partial(engine, many[:1], device)
-        beside(f"{work.name} | one member / 256 members", partial(engine, many, device), one, repeats=repeats, goal=goal)
+        one, together = partial(engine, many[:1], device), partial(engine, many, device)
+        ran.append(beside(f"{work.name} | one member / 256 members", together, one, repeats=repeats, goal=goal))
     large = replace(LARGE, rows=512, batch_size=128, layers=(64, 128, 10), epochs=2) if quick else LARGE
     exact, rounded = ([replace(large, precision=precision).member()] for precision in ("fp32", "bf16"))
-    beside(f"{LARGE.name} | fp32 / bf16", partial(engine, rounded, device), partial(engine, exact, device), repeats=repeats)
+    sides = partial(engine, rounded, device), partial(engine, exact, device)
+    ran.append(beside(f"{LARGE.name} | fp32 / bf16", *sides, repeats=repeats))
+    return ran.count(False)
 
 
 def main() -> None:
@@ -333,10 +340,9 @@ def main() -> None:
     use_whole_float32()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__} on {torch.cuda.get_device_name() if device == 'cuda' else 'the CPU'}", flush=True)
-    failed = checks(device)
-    ratios(device, quick=options.quick)
-    if failed:
-        sys.exit(f"{failed} checks failed.")
+    failed, missing = checks(device), ratios(device, quick=options.quick)
+    if failed or missing:
+        sys.exit(f"{failed} checks failed, {missing} ratios could not be had.")
 
 
 if __name__ == "__main__":

@@ -96,13 +96,16 @@ class Run:
             stopping=self._stopping,
         )
         try:
-            for reports in stack.train():
-                self._pulse.progress()
-                books.handle(reports)
-                if not self._pack:
-                    return
+            self._follow(stack, books)
         finally:
             self._pack.spoiled |= stack.spoiled
+
+    def _follow(self, stack: Stack, books: Bookkeeper) -> None:
+        for reports in stack.train():
+            self._pulse.progress()
+            books.handle(reports)
+            if not self._pack:
+                return
 
     def _prepared(self) -> dict[int, Prepared]:
         """The members that can train, by their place; a job that cannot be read fails by itself."""

@@ -38,17 +38,15 @@ def process_name(pid: int) -> str:
 
 def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[], None]) -> None:
     """Build and warm up this child's trainer; a child that takes the place of a dead one has its slot, and so its GPU."""
+    chosen, gpu = settings(), gpu_of(slot)
     # Counted before this process is shown one GPU alone.
-    sharing, host = sharing_a_gpu(settings().slots), settings().memory_bytes or memory_budget(settings().slots)
-    gpu = gpu_of(slot)
+    sharing, host = sharing_a_gpu(chosen.slots), chosen.memory_bytes or memory_budget(chosen.slots)
     _bind(gpu)
     with collector_at_rest():
         from worker.pulse import Periods
         from worker.trainer import Trainer
 
-    chosen, device = settings(), _device()
-    if gpu is not None and device == "cpu":
-        log.error("gpu.missing", gpu=gpu)  # jobs for the CPU are trained all the same
+    device = _device(gpu)
     periods = Periods(
         lease=chosen.lease_seconds,
         heartbeat=chosen.heartbeat_seconds,
@@ -96,13 +94,17 @@ def _free(sharing: int) -> int:
 
 
 def _bind(gpu: str | None) -> None:
-    """Show CUDA, which nothing has touched yet, one GPU, and have its libraries give the same bits each time."""
+    """Show CUDA, which nothing has touched yet, one GPU, and prepare torch for it."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     prepare_torch()
 
 
-def _device() -> str:
+def _device(gpu: str | None) -> str:
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if gpu is not None:
+        log.error("gpu.missing", gpu=gpu)  # jobs for the CPU are trained all the same
+    return "cpu"

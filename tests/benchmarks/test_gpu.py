@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+import torch
 
 from benchmarks import gpu
 from tests.engine.pretended import PretendedGpu, PretendedGraphs, recorder_of
@@ -51,6 +52,15 @@ def test_a_check_that_cannot_be_made_hides_no_other(
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in told] == ["FAILED", "ok"] * 4
     assert "KeyError: 'none'" in told[0]
+
+
+def test_a_ratio_that_cannot_be_had_hides_no_other_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(gpu, "epoch_of_textbook", refuse)
+
+    assert gpu.ratios("cpu", quick=True) == 2
 
 
 @pytest.mark.parametrize("case", gpu.CASES)

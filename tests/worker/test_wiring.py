@@ -52,7 +52,7 @@ def test_a_process_says_what_a_job_may_use_of_its_memory_and_of_its_gpu_s(
 ) -> None:
     chosen = Settings.model_validate({"data": tmp_path, "database_url": sqlite_url, **settings})
     monkeypatch.setattr(wiring, "settings", lambda: chosen)
-    monkeypatch.setattr(wiring, "_device", lambda: device)
+    monkeypatch.setattr(wiring, "_device", lambda gpu: device)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1" if device == "cuda" else "")
 
     told, alarms = started(sqlite_url)
@@ -66,7 +66,6 @@ def test_a_process_whose_gpu_is_missing_says_so_and_trains_on_the_cpu(
 ) -> None:
     chosen = Settings.model_validate({"data": tmp_path, "database_url": sqlite_url})
     monkeypatch.setattr(wiring, "settings", lambda: chosen)
-    monkeypatch.setattr(wiring, "_device", lambda: "cpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
 
     told, alarms = started(sqlite_url)

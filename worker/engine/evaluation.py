@@ -11,42 +11,15 @@ from torch import Tensor
 
 from app.domain.output import output_activation
 from worker.engine import data, losses, metrics
-from worker.engine.data import AnyPart, Floats, Inputs, Member, Part
+from worker.engine.data import AnyPart, Inputs, Member, Part
 from worker.engine.ensembles import Seating, pooled
 from worker.engine.layout import Layout
 from worker.engine.logits import Logits
 from worker.engine.metrics import Units
+from worker.engine.scores import Scores
 from worker.engine.sources import row_weights
 
 Split = Literal["validation", "test"]
-
-
-Numbers = tuple[Floats, dict[str, Floats]]
-"""Of one member: loss [C] in reported units, metrics name → [C]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Of K members, on the device: losses [K, C]; of each group of them the metrics of all, name → [G, C]; float64.
-
-    `names` are the metrics that each member was asked for.
-    """
-
-    losses: Tensor
-    groups: list[tuple[Sequence[int], dict[str, Tensor]]]
-    names: Sequence[Sequence[str]]
-
-    def fetched(self) -> list[Numbers]:
-        """What each member was asked for, on the host; read back at once."""
-        measured = [column for _, columns in self.groups for column in columns.values()]
-        rows = iter(torch.cat([self.losses, *measured]).cpu().numpy())
-        losses = [next(rows) for _ in self.names]
-        found: list[dict[str, Floats]] = [{} for _ in self.names]
-        for positions, columns in self.groups:
-            for name in columns:
-                for position in positions:
-                    found[position][name] = next(rows)
-        return [(losses[i], {name: found[i][name] for name in names}) for i, names in enumerate(self.names)]
 
 
 @dataclass(frozen=True, slots=True)

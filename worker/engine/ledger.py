@@ -8,9 +8,9 @@ from torch import Tensor
 
 from worker.engine import data, evaluation
 from worker.engine.ensembles import Seating
-from worker.engine.evaluation import Numbers
 from worker.engine.layout import Layout
 from worker.engine.progress import Block, Progress
+from worker.engine.scores import Numbers
 from worker.engine.training import Training
 
 Floats = NDArray[np.float64]

@@ -63,12 +63,11 @@ class CudaGraphs(OneByOne):
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle()
         self.recorded, self._calls, self.failed = 0, 0, False
-        self._full = False
         self._behind = deque[torch.cuda.Event]()
 
     def record(self, calls: Sequence[Call]) -> Call | None:
         """The graph's replay; after a first failure nothing more is tried, and the calls go on one by one."""
-        if self.failed or self._has_enough(len(calls)):
+        if self.failed or (self.recorded >= _SURE_GRAPHS and self._calls + len(calls) > _MOST_CALLS):
             return None
         try:
             replayed = self._captured(calls)
@@ -78,13 +77,6 @@ class CudaGraphs(OneByOne):
             return None
         self.recorded, self._calls = self.recorded + 1, self._calls + len(calls)
         return replayed
-
-    def _has_enough(self, calls: int) -> bool:
-        enough = self.recorded >= _SURE_GRAPHS and self._calls + calls > _MOST_CALLS
-        if enough and not self._full:
-            log.info("The steps after %d graphs of %d calls are launched call by call.", self.recorded, self._calls)
-        self._full = self._full or enough
-        return enough
 
     def pace(self) -> None:
         """Let the host be a few pieces ahead, no more."""
