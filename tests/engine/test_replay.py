@@ -12,10 +12,8 @@ from tests.engine.recording import Tape
 from tests.engine.running import run
 from tests.engine.test_ensembles import ensemble_of
 from tests.engine.test_resume import assert_identical, run_in_pieces
-from worker.engine import data
 from worker.engine.activations import Call
 from worker.engine.data import Member
-from worker.engine.evaluation import _alike
 from worker.engine.replay import CudaGraphs, OneByOne, Piece
 
 FRONT: dict[str, Any] = {
@@ -197,21 +195,3 @@ def test_rows_that_are_gathered_at_once_are_the_same_rows(monkeypatch: pytest.Mo
     monkeypatch.setattr("worker.engine.sources._at_once", lambda order: True)
 
     assert_identical(run(members, torch.float32), each)
-
-
-@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-def test_members_with_the_same_held_out_rows_share_their_metrics(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fields: dict[str, Any] = {"loss": {"name": loss}, "batch_size": 8}
-    own: list[dict[str, Any]] = [{"seed": 0, "epochs": 30}, {"seed": 1, "epochs": 20}, {"seed": 2, "epochs": 30}]
-    own[2] |= {"early_stopping": {"patience": 9, "metric": "val_mae" if loss == "mse" else "val_roc_auc"}}
-    members = [member_of(spec_of(**(fields | one)), seed=place // 2, weighted=True) for place, one in enumerate(own)]
-    _, each = run(members)
-    monkeypatch.setattr("worker.engine.evaluation._together", lambda members, parts, device: _alike(members, parts))
-    _, shared = run(members)
-
-    parts = [part for member in members if (part := data.validation(member.arrays))]
-    assert _alike(members, parts) == [[0, 1], [2]]
-    for one, other in zip(shared, each, strict=True):
-        assert one.columns.epoch == other.columns.epoch
-        for name, column in other.columns.metrics.items():
-            np.testing.assert_allclose(one.columns.metrics[name], column, rtol=1e-12)

@@ -40,6 +40,8 @@ def assert_as_alone(members: list[Member], histories: list[History], positions: 
         _, [alone] = run([members[position]])
         np.testing.assert_allclose(histories[position].columns.train_loss, alone.columns.train_loss, rtol=1e-9)
         np.testing.assert_allclose(np.array(histories[position].columns.val_loss), np.array(alone.columns.val_loss), rtol=1e-9)
+        for name, column in alone.columns.metrics.items():
+            np.testing.assert_allclose(histories[position].columns.metrics[name], column, rtol=1e-9)
         assert histories[position].end.finished == alone.end.finished
 
 
@@ -57,6 +59,16 @@ def test_a_member_behind_one_without_dropout_has_masks_of_its_own(monkeypatch: p
 @pytest.mark.parametrize("fields", PACKS, ids=str)
 def test_packed_members_learn_what_they_learn_alone(fields: dict[str, Any]) -> None:
     members = pack(3, **fields)
+    _, histories = run(members)
+    assert_as_alone(members, histories, [0, 1, 2])
+
+
+def test_each_member_is_measured_in_units_and_limits_of_its_own() -> None:
+    members = []
+    for i, scale in enumerate([1.0, 7.0, 0.1]):
+        member = member_of(spec_of(loss={"name": "mse"}, epochs=20, seed=i), seed=i, weighted=i == 2, scale=scale)
+        limits = (-0.5, 0.5 + i) if i else None
+        members.append(replace(member, arrays=replace(member.arrays, target_range=limits, target_center=10.0 * i)))
     _, histories = run(members)
     assert_as_alone(members, histories, [0, 1, 2])
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from app.domain.output import output_activation
 from worker.engine import data, losses, metrics
-from worker.engine.data import AnyPart, Inputs, Member, Part
+from worker.engine.data import AnyPart, Floats, Inputs, Member, Part
 from worker.engine.ensembles import Seating, pooled
 from worker.engine.layout import Layout
 from worker.engine.logits import Logits
@@ -20,6 +21,9 @@ from worker.engine.scores import Scores
 from worker.engine.sources import row_weights
 
 Split = Literal["validation", "test"]
+
+# Outputs of how many members' rows are measured at once: calls are what a few of them cost, and on a GPU all.
+_CELLS, _GPU_CELLS = 1 << 16, 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,10 @@ class Judge:
         weights = [row_weights(part) / part.weight for part in parts]
         tables = [self._loss.table(i, data.tensor(part.y), weights[i]) for i, part in enumerate(parts)]
         self._targets = self._loss.parts(torch.stack(tables).to(like))
-        self._y = [data.tensor(part.y).to(like.device) for part in parts]
-        self._w = [None if part.w is None else data.tensor(part.w).to(like.device) for part in parts]
-        self._together = _together(members, parts, like.device)
+        self._y = torch.stack([data.tensor(part.y) for part in parts]).to(like.device)
+        weighted = any(part.w is not None for part in parts)
+        self._w = torch.stack([row_weights(part) for part in parts]).to(like.device) if weighted else None
+        self._cells = _GPU_CELLS if like.is_cuda else _CELLS
         self._factors = torch.tensor(self._loss.factors, dtype=torch.float64, device=like.device)
 
     def scores(self, logits: Tensor, names: Sequence[Sequence[str]]) -> Scores:
@@ -53,7 +58,9 @@ class Judge:
         rows = self._loss.reported(logits.transpose(0, 1), self._targets)
         losses = (rows.sum(-1, dtype=torch.float64) * self._factors).T
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
-        return Scores(losses, [(group, self._measured(group, outputs, names)) for group in self._together], names)
+        step = max(1, self._cells // outputs[0].numel())
+        groups = [range(start, min(start + step, len(outputs))) for start in range(0, len(outputs), step)]
+        return Scores(losses, [(group, self._measured(group, outputs, names)) for group in groups], names)
 
     @property
     def y(self) -> Tensor:
@@ -63,7 +70,7 @@ class Judge:
     @property
     def w(self) -> Tensor | None:
         """The row weights of the first member, None where all are 1."""
-        return self._w[0]
+        return None if self._w is None else self._w[0]
 
     def _outputs(self, logits: Tensor) -> Tensor:
         match self._link:
@@ -75,14 +82,30 @@ class Judge:
                 return torch.exp(logits)
         return logits
 
-    def _measured(self, group: Sequence[int], outputs: Tensor, names: Sequence[Sequence[str]]) -> dict[str, Tensor]:
-        """The metrics of members that share their targets, from outputs [K, C, n, O]: as if one had all their versions."""
-        arrays, task = self._members[group[0]].arrays, self._members[group[0]].spec.task
-        units: Units = {"center": arrays.target_center, "scale": arrays.target_scale, "limits": arrays.target_range}
-        y, w, wanted = self._y[group[0]], self._w[group[0]], list(dict.fromkeys(chain(*(names[i] for i in group))))
-        versions = outputs[group[0]] if len(group) == 1 else data.picked(outputs, group).flatten(0, 1)
-        found = metrics.evaluate(task, versions, y, w, **units, names=wanted) if wanted else {}
-        return {name: column.view(len(group), -1) for name, column in found.items()}
+    def _measured(self, group: range, outputs: Tensor, names: Sequence[Sequence[str]]) -> dict[str, Tensor]:
+        """The metrics that any of these members is asked for, [G, C] each, from outputs [K, C, n, O]."""
+        chosen = slice(group.start, group.stop)
+        w, wanted = None if self._w is None else self._w[chosen], list(dict.fromkeys(chain(*names[chosen])))
+        units = _units(self._members[chosen])
+        task = self._members[0].spec.task
+        return metrics.evaluate(task, outputs[chosen], self._y[chosen], w, **units, names=wanted) if wanted else {}
+
+
+def _units(members: Sequence[Member]) -> Units:
+    """Of a regression's targets, [K, O] each."""
+    arrays = [member.arrays for member in members]
+    ranges = [(-inf, inf) if one.target_range is None else one.target_range for one in arrays]
+    clipped = any(one.target_range is not None for one in arrays)
+    return {
+        "center": _columns([one.target_center for one in arrays]),
+        "scale": _columns([one.target_scale for one in arrays]),
+        "limits": (_columns([low for low, _ in ranges]), _columns([high for _, high in ranges])) if clipped else None,
+    }
+
+
+def _columns(values: Sequence[float | Floats]) -> Floats:
+    """[K, O], or [K, 1] of one number each."""
+    return np.stack(np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in values)))
 
 
 class Evaluation:
@@ -178,22 +201,6 @@ def of_member(seating: Seating, position: int, part: Split, layout: Layout, *, l
     if member.spec.ensemble:
         return Pooled(member, seating.networks_of(position), part, layout, like=like)
     return Evaluation([member], [split_of(member, part)], layout, like=like)
-
-
-def _together(members: Sequence[Member], parts: Sequence[AnyPart], device: torch.device) -> list[list[int]]:
-    """Positions whose metrics are one: on a GPU, where launches are what metrics cost, those with the same targets."""
-    return _alike(members, parts) if device.type == "cuda" else [[position] for position in range(len(members))]
-
-
-def _alike(members: Sequence[Member], parts: Sequence[AnyPart]) -> list[list[int]]:
-    groups: dict[object, list[int]] = {}
-    for position, (member, part) in enumerate(zip(members, parts, strict=True)):
-        arrays = member.arrays
-        values = (arrays.target_center, arrays.target_scale, *(arrays.target_range or ()))
-        units = [np.asarray(value).tobytes() for value in values]
-        key = (part.y.tobytes(), None if part.w is None else part.w.tobytes(), *units)
-        groups.setdefault(key, []).append(position)
-    return list(groups.values())
 
 
 @dataclass(frozen=True)
