@@ -67,6 +67,7 @@ CASES: list[dict[str, Any]] = [
     ),
     {"lr_schedule": PLATEAU, "split": {"validation": 0.0}},
     {"lr_schedule": {"name": "log_cosine"}, "batch_size": "full"},
+    {"lr_schedule": {"name": "one_cycle", "pct_start": 0.125}, "batch_size": "full", "epochs": 8},
     *named(
         "optimizer",
         {"name": "sgd", "learning_rate": 0.05, "weight_decay": 0.05},

@@ -1,6 +1,8 @@
 """What the learning rates are where torch's schedulers cannot be asked."""
 
 import numpy as np
+import pytest
+import torch
 
 from tests.engine.plain import spec_of
 from worker.engine.schedules import Rates
@@ -25,6 +27,20 @@ def test_a_plateau_counts_no_epoch_of_its_warm_up() -> None:
     np.testing.assert_allclose(rates.of_epochs(7, 1), [0.005])
 
 
-def test_a_one_cycle_of_a_single_step_begins_at_the_peak() -> None:
-    rates = Rates(spec_of(epochs=1, lr_schedule={"name": "one_cycle"}), steps=1)
+@pytest.mark.parametrize("total", [1, 2, 3, 7])
+@pytest.mark.parametrize("pct_start", [0.01, 0.3, 0.7, 0.99])
+def test_a_one_cycle_of_a_few_steps_is_that_of_torch(total: int, pct_start: float) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=total, pct_start=pct_start)
+    expected = list[float]()
+    for step in range(total):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < total - 1:
+            cycle.step()
+
+    schedule = {"name": "one_cycle", "pct_start": pct_start}
+    rates = Rates(spec_of(epochs=total, lr_schedule=schedule, optimizer={"name": "sgd", "learning_rate": 0.01}), steps=1)
+
+    np.testing.assert_allclose(rates.at(np.arange(total)), expected, rtol=1e-12)
     assert np.isfinite(rates.at(np.arange(256))).all()

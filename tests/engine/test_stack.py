@@ -274,3 +274,36 @@ def test_a_tape_holds_no_more_networks_than_one_product_takes() -> None:
     kept = [capacity(spec, Layout(spec), members=n, rows=23, validation_rows=7, limits=ON_GPU) for n in (1, 255, 256, 1000)]
 
     assert kept == [256, 256, 128, 64]
+
+
+def enormous(optimizer: dict[str, Any], *, seed: int = 3, **fields: Any) -> Member:
+    """Inputs like times in nanoseconds: squares of their gradients overflow in float32."""
+    common: dict[str, Any] = {"loss": {"name": "mse"}, "rows": 40, "val": 10, "batch_size": 8, "epochs": 4, "seed": seed}
+    member = member_of(spec_of(**common, network={"activation": "relu"}, optimizer=optimizer, **fields), seed=seed)
+    arrays = member.arrays
+    assert isinstance(arrays, MemberArrays)
+    x_train, x_val = (1.7e18 + 1e15 * np.asarray(x) for x in (arrays.x_train, arrays.x_val))
+    return replace(member, arrays=replace(arrays, x_train=x_train, x_val=x_val))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam", "rmsprop"])
+def test_squares_that_overflow_stop_a_parameter_as_they_do_in_torch(name: str) -> None:
+    members = [enormous({"name": name}, seed=seed) for seed in (3, 4)]
+
+    _, [alone] = run(members[:1], torch.float32)
+    _, [packed, _] = run(members, torch.float32)
+
+    expected = train_plainly(members[0], torch.float32).train
+    for history in (alone, packed):
+        assert history.end.finished is StopReason.MAX_EPOCHS
+        np.testing.assert_allclose(history.columns.train_loss, expected, rtol=1e-3)
+
+
+def test_a_gradient_too_long_for_float32_is_not_clipped_where_only_another_member_has_a_limit() -> None:
+    members = [enormous({"name": "sgd", "learning_rate": 1e-37}, gradient_clip_norm=limit) for limit in (None, 1.0)]
+
+    _, [alone] = run(members[:1], torch.float32)
+    _, [packed, _] = run(members, torch.float32)
+
+    assert packed.end.finished is alone.end.finished is StopReason.MAX_EPOCHS
+    np.testing.assert_allclose(packed.columns.train_loss, alone.columns.train_loss, rtol=1e-6)

@@ -18,6 +18,7 @@ class Adam(Optimizer):
         """Decay rates as weights of what is new."""
         self._beta1, self._beta2 = self.betas()
         self._new1, self._new2 = self.each(1 - self._beta1), self.each(1 - self._beta2)
+        self._old2 = self.each(self._beta2)
         self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
@@ -25,10 +26,9 @@ class Adam(Optimizer):
         return [-rate / (1 - self._beta1**step), 1 / np.sqrt(1 - self._beta2**step)]
 
     def learn(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        """The two moments after g."""
-        mean, square = self.state["mean"], self.state["square"]
-        mean.lerp_(g, self._new1)
-        square.lerp_(torch.mul(g, g, out=self._scratch), self._new2)
+        """The two moments after g; the second as torch has it, for between squares that overflow lies no number."""
+        mean = self.state["mean"].lerp_(g, self._new1)
+        square = self.state["square"].mul_(self._old2).addcmul_(torch.mul(g, self._new2, out=self._scratch), g)
         return mean, square
 
     def update(self, p: Tensor, g: Tensor, out: Tensor, c: Sequence[Tensor]) -> None:
@@ -53,9 +53,9 @@ class AdamW(Adam):
         self._shrinking = scales.placed(scales.rate * scales.decay, self._like) if scales else None
 
     def coefficients(self, step: Floats, rate: Floats) -> list[Floats]:
-        """Adam's, and where any member decays 1 - γ·λ; -γ·λ for parameters with factors of their own."""
+        """Adam's, and where any member decays -γ·λ."""
         lost = rate * self.values("weight_decay") * self.shares(step)
-        return [*super().coefficients(step, rate), *([1 - lost if self._shrinking is None else -lost] if self.decays else [])]
+        return [*super().coefficients(step, rate), *([-lost] if self.decays else [])]
 
     def decay(self, p: Tensor, g: Tensor, c: Sequence[Tensor]) -> None:
         """Nothing reaches the gradient."""
@@ -65,9 +65,9 @@ class AdamW(Adam):
         super().update(self._shrunk(p, out, c[2]) if self.decays else p, g, out, c)
 
     def _shrunk(self, p: Tensor, out: Tensor, c: Tensor) -> Tensor:
-        if self._shrinking is None:
-            return torch.mul(p, c, out=out)
-        return torch.addcmul(p, torch.mul(p, self._shrinking, out=self._scratch), c, out=out)
+        """P - γ·λ·p: the same bits where another member's parameters have factors of their own."""
+        lost = p if self._shrinking is None else torch.mul(p, self._shrinking, out=self._scratch)
+        return torch.addcmul(p, lost, c, out=out)
 
 
 class NAdam(Adam):

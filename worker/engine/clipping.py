@@ -19,12 +19,14 @@ class Clipping:
         numbers = [math.inf if limit is None else limit for limit in limits]
         self.limit = torch.tensor(numbers, dtype=like.dtype, device=like.device).view(*like.shape[:-1], 1)
         self._units, self._own = units, None if units is None else torch.empty_like(like)
+        self._whole = torch.ones_like(self.limit)
 
     def __call__(self, g: Tensor) -> None:
         """G · min(1, limit / (norm + 1e-6))."""
         own = g if self._units is None else torch.mul(g, self._units, out=self._own)
         norm = torch.linalg.vector_norm(own, dim=-1, keepdim=True)
-        g.mul_(torch.div(self.limit, norm.add_(1e-6)).clamp_(max=1.0))
+        # Without a limit an infinite norm, as finite numbers may have, makes no number of ∞ / ∞, for which fmin takes 1.
+        g.mul_(torch.fmin(torch.div(self.limit, norm.add_(1e-6)), self._whole))
 
 
 def of(limits: Sequence[float | None], like: Tensor, scales: Scales | None = None) -> Clipping | None:

@@ -58,12 +58,12 @@ class RmsProp(Optimizer):
     moments = ("square",)
 
     def prepare(self) -> None:
-        """A member's own flags become factors of 0 and 1."""
-        self._new = self.each(1 - self.values("alpha"))
+        """A member's own flags become factors of 0 and 1; an average that is not asked for stays 0."""
+        alpha, centered = self.values("alpha"), self.values("centered")
+        self._old, self._new, self._of_average = self.each(alpha), self.each(1 - alpha), self.each((1 - alpha) * centered)
         self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
         self._momentum = self.each("momentum")
-        self._centered = self.each(-self.values("centered"))
-        self._moves, self._centers = bool(self.values("momentum").any()), bool(self.values("centered").any())
+        self._moves, self._centers = bool(self.values("momentum").any()), bool(centered.any())
         for name in ["velocity"] * self._moves + ["average"] * self._centers:
             self.state[name] = torch.zeros_like(self._like)
 
@@ -71,16 +71,14 @@ class RmsProp(Optimizer):
         """As above."""
         if self.decays:
             self.decay(p, g, c)
-        square = self.state["square"].lerp_(torch.mul(g, g, out=self._scratch), self._new)
+        square = self.state["square"].mul_(self._old).addcmul_(torch.mul(g, self._new, out=self._scratch), g)
         if self._centers:
-            average = self.state["average"].lerp_(g, self._new)
-            square = torch.mul(average, average, out=self._scratch2).mul_(self._centered).add_(square)
+            average = self.state["average"].lerp_(g, self._of_average)
+            square = torch.addcmul(square, average, average, value=-1, out=self._scratch2)
         below = torch.sqrt(square, out=self._scratch).add_(self._eps)
-        if self._moves:
-            velocity = self.state["velocity"].mul_(self._momentum).addcdiv_(g, below)
-            self._step(p, velocity, out, c[0])
-        else:
-            torch.addcdiv(p, self.paced(g.mul_(c[0])), below, out=out)
+        # The same bits with momentum and without: a member must not notice whether another one has any.
+        direction = self.state["velocity"].mul_(self._momentum).addcdiv_(g, below) if self._moves else g.div_(below)
+        self._step(p, direction, out, c[0])
 
 
 class Adagrad(Optimizer):

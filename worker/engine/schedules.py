@@ -66,7 +66,7 @@ class Rates:
 def _one_cycle(schedule: "OneCycle", peak: float, step: Steps, total: int) -> Floats:
     """Cosine from peak / div_factor up to the peak, then down to the start / final_div_factor."""
     start = peak / schedule.div_factor
-    top, end = schedule.pct_start * total - 1, max(1, total - 1)
+    top, end = schedule.pct_start * total - 1, total - 1
     up = _cosine(start, peak, np.asarray(step / top)) if top > 0 else np.full(step.shape, peak)
     down = _cosine(peak, start / schedule.final_div_factor, np.asarray((step - top) / (end - top)))
     return np.where(step <= top, up, down)

@@ -20,7 +20,7 @@ class Source(ABC):
     """Rows of K members as x [K, n, F + 1] with ones in the last column, tables [K, T, n] and weights [K, n].
 
     Where the members share their rows x is [1, n, F + 1]; tables and weights of a deal are of the rows that each takes.
-    Weights stand in `units`, [K]: a batch's sum of them is 1 where it weighs what is usual.
+    In tables weights stand in `units`, [K]: a batch's sum of them is 1 where it weighs what is usual.
     """
 
     width: int
@@ -63,10 +63,9 @@ class Held(Source):
         self._places = torch.tensor([self._seeds.index(seed) for seed in seeds], device=like.device)
         self._rows, self._shared = parts[0].rows, shared
         self._x = torch.stack([design(part.x, like) for part in (parts[:1] if data.is_shared(members) else parts)])
-        self._w = torch.stack([row_weights(part) for part in parts]) / torch.from_numpy(units)[:, None]
-        targets = [loss.table(i, data.tensor(part.y), self._w[i]) for i, part in enumerate(parts)]
-        self._table = torch.stack(targets).to(like)
-        self._w = self._w.to(like)
+        weights = torch.stack([row_weights(part) for part in parts])
+        targets = [loss.table(i, data.tensor(part.y), weights[i] / units[i]) for i, part in enumerate(parts)]
+        self._table, self._w = torch.stack(targets).to(like), weights.to(like)
         self.width = self._table.shape[1]
 
     def all(self) -> tuple[Tensor, Tensor]:
@@ -152,7 +151,7 @@ class Streamed(Source):
                 piece = slice(done - start, done - start + rows.rows)
                 x[position, piece, :-1].copy_(data.tensor(rows.x))
                 tables[position, :, piece].copy_(self._table(position, rows))
-                self._w[position, piece] = row_weights(rows) / self._units[position]
+                self._w[position, piece] = row_weights(rows)
                 done += rows.rows
 
     def weights(self) -> Tensor:
