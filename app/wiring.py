@@ -1,6 +1,7 @@
 """Which class stands behind which URL: the one place where the parts of the API process are made."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from app.domain.cost import CostLimits
 from app.domain.custom import ENTRY_POINTS
 from app.domain.quota import Quota
 from app.persistence.database import Database
+from app.persistence.stored import oldest
 from app.queueing.celery import Doorbell
 from app.queueing.rates import RedisRates
 from app.services.admission import Admission
@@ -46,6 +48,7 @@ from app.services.versions import Versions
 from app.services.watcher import Watcher
 from app.serving.sessions import Sessions
 from app.settings import Settings
+from app.storage.marked import Marked
 from app.storage.opening import open_storage
 from app.storage.storage import Storage
 from app.tabular.limits import Limits
@@ -66,6 +69,7 @@ class Parts:
     """Everything that has a beginning and an end, and the services made of it."""
 
     database: Database
+    storage: Marked
     doorbell: Doorbell
     rates: RedisRates
     watcher: Watcher
@@ -86,7 +90,7 @@ class Parts:
 def build(settings: Settings) -> Parts:
     """Make the parts; nothing is started and nothing is connected yet."""
     database = Database(settings.resolved_database_url)
-    storage = open_storage(settings.resolved_storage_url)
+    storage = open_storage(settings.resolved_storage_url, oldest=partial(oldest, database))
     doorbell = Doorbell(settings.resolved_redis_url)
     rates = RedisRates(settings.resolved_redis_url, per_minute=settings.rate_limit)
     watcher = Watcher(database, period=settings.watch_seconds)
@@ -102,6 +106,7 @@ def build(settings: Settings) -> Parts:
     services = serve(settings, database=database, storage=storage, bell=doorbell, rates=rates, watcher=watcher, meters=meters)
     return Parts(
         database=database,
+        storage=storage,
         doorbell=doorbell,
         rates=rates,
         watcher=watcher,

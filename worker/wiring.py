@@ -10,6 +10,7 @@ import structlog
 
 from app.loading import collector_at_rest, prepare_torch
 from app.persistence.database import Database
+from app.persistence.stored import oldest
 from app.settings import Settings
 from app.storage.opening import open_storage
 from app.upkeep.machine import gpu_of, memory_budget, sharing_a_gpu
@@ -46,7 +47,7 @@ def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[]
         from worker.pulse import Periods
         from worker.trainer import Trainer
 
-    device = _device(gpu)
+    device, database = _device(gpu), Database(chosen.resolved_database_url)
     periods = Periods(
         lease=chosen.lease_seconds,
         heartbeat=chosen.heartbeat_seconds,
@@ -58,8 +59,8 @@ def start_trainer(stopping: Callable[[], bool], *, slot: int, alive: Callable[[]
         patience=chosen.storage_patience_seconds,
     )
     _trainers[os.getpid()] = Trainer(
-        database=Database(chosen.resolved_database_url),
-        storage=open_storage(chosen.resolved_storage_url),
+        database=database,
+        storage=open_storage(chosen.resolved_storage_url, oldest=partial(oldest, database)),
         name=process_name(os.getpid()),
         device=device,
         threads=chosen.threads,

@@ -22,21 +22,27 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _make_folder(folder: Path) -> None:
-    """Create a folder durably: each parent that had to be made is synced, or a power cut may lose the name."""
-    if folder.is_dir():
+def _make_folder(folder: Path, *, below: Path | None = None) -> None:
+    """Create a folder durably: each parent that had to be made is synced, or a power cut may lose the name.
+
+    `below` is not made again: FileNotFoundError where it is gone.
+    """
+    if folder == below or folder.is_dir():
         return
-    _make_folder(folder.parent)
+    _make_folder(folder.parent, below=below)
     folder.mkdir(exist_ok=True)
     _sync_folder(folder.parent)
 
 
 class Folder:
-    """Implements Storage below a root folder."""
+    """Implements Storage below a root folder, which is there or is made by `make`: no write makes it anew."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
+
+    def make(self) -> None:
+        """Make the root folder, where there is none yet."""
+        _make_folder(self.root.absolute())
 
     def _path(self, key: str) -> Path:
         path = (self.root / key).resolve()
@@ -47,7 +53,7 @@ class Folder:
     def put(self, key: str, data: bytes) -> None:
         """See Storage.put."""
         path = self._path(key)
-        _make_folder(path.parent)
+        _make_folder(path.parent, below=self.root.resolve())
         temporary = path.parent / f"{TEMPORARY}{uuid4().hex}"
         try:
             with temporary.open("wb") as file:
@@ -67,7 +73,7 @@ class Folder:
     def put_file(self, key: str, path: Path) -> None:
         """See Storage.put_file; a file on the same disk is moved, not copied."""
         target = self._path(key)
-        _make_folder(target.parent)
+        _make_folder(target.parent, below=self.root.resolve())
         temporary = target.parent / f"{TEMPORARY}{uuid4().hex}"
         try:
             shutil.move(path, temporary)

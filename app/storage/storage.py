@@ -1,8 +1,16 @@
 """What a storage does: keep bytes under a key, whole or not at all."""
 
+import errno
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""How a disk says that it has no room."""
+
+
+class StorageFailed(OSError):
+    """Raised when a storage takes or gives no bytes, for want of room or because it is away; worth another try."""
 
 
 class Storage(Protocol):

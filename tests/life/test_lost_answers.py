@@ -39,6 +39,7 @@ def test_a_dataset_whose_commit_was_not_answered_is_whole_or_the_janitor_s(
 ) -> None:
     database, storage = LosesAnswers(sqlite_url), Folder(tmp_path / "files")
     database.committed = committed
+    storage.make()
     datasets = Datasets(database, storage, folder=tmp_path / "tmp", limits=Limits(), quotas=Quotas(Quota()))
 
     with pytest.raises(OperationalError):

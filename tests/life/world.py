@@ -61,6 +61,7 @@ class World:
 
     def __init__(self, url: str, folder: Path, rows: Rows) -> None:
         self.database, self.storage, self.bell = Database(url), Folder(folder / "files"), RecordingBell()
+        self.storage.make()
         torch.set_num_threads(1)  # as a training process does; tiny steps on two threads wait for each other
         self._rows = rows
         self.random = Random(0)

@@ -1,8 +1,6 @@
 """What every storage does, on a folder and on a bucket."""
 
 import errno
-import importlib.util
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -13,28 +11,23 @@ from app.storage.folder import TEMPORARY
 from app.storage.many import put_each
 from app.storage.opening import open_storage
 from app.storage.storage import Storage
-from tests.servers.bucket import BUCKET, s3
-from tests.servers.missing import missing
+from tests.servers.bucket import BUCKET
 from tests.servers.processes import free_port
 
 _numbers = count()
 
 
-@pytest.fixture(scope="session")
-def bucket_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    if importlib.util.find_spec("moto") is None:
-        missing("moto")
-    with s3(tmp_path_factory.mktemp("s3")) as environment:
-        yield environment
+def nothing() -> list[str]:
+    """What a new database knows of stored bytes."""
+    return []
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
-        return open_storage(str(tmp_path / "files"))
-    for name, value in request.getfixturevalue("bucket_environment").items():
-        monkeypatch.setenv(name, value)
-    return open_storage(f"s3://{BUCKET}/test-{next(_numbers)}")
+        return open_storage(str(tmp_path / "files"), oldest=nothing)
+    request.getfixturevalue("in_bucket")
+    return open_storage(f"s3://{BUCKET}/test-{next(_numbers)}", oldest=nothing)
 
 
 def test_what_was_put_can_be_got(storage: Storage) -> None:
@@ -148,7 +141,7 @@ def test_a_bucket_that_does_not_answer_fails_its_check_as_any_storage_does(monke
         monkeypatch.setenv(name, "test")
 
     with pytest.raises(OSError, match="the bucket failed"):
-        open_storage("s3://trainyard/x").check()
+        open_storage("s3://trainyard/x", oldest=nothing).check()
 
 
 def test_folders_are_listed_by_the_age_of_their_newest_file(storage: Storage) -> None:

@@ -29,7 +29,9 @@ HOUR = 3600
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "files")
+    folder = Folder(tmp_path / "files")
+    folder.make()
+    return folder
 
 
 MANIFEST = described("model.json", b"{}")

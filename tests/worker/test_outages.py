@@ -4,6 +4,7 @@ import errno
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from sqlalchemy import Connection, event
 from app.domain.blobs import dataset_key
 from app.domain.job import Status, StopReason
 from app.persistence.rows import JobRow
+from app.persistence.stored import oldest
 from app.storage.folder import Folder
+from app.storage.marked import Marked
 from tests.worker.yard import Yard, without_seconds
+from worker.trainer import Trainer
 
 
 class SmallDisk(Folder):
@@ -180,6 +184,38 @@ def test_a_storage_that_is_away_keeps_a_job_waiting(yard: Yard) -> None:
     assert (waiting.status, waiting.crashes) == (Status.QUEUED, 0)
     assert "job.storage_failed" in types(yard, job)
     assert yard.job(job.id).status is Status.SUCCEEDED
+
+
+def marked(yard: Yard) -> None:
+    """Its training processes have a storage as the wiring makes it."""
+    storage = Marked(yard.storage, make=yard.storage.make, oldest=partial(oldest, yard.database))
+    storage.open()
+    yard.trainer = lambda **parts: Trainer(**parts | {"storage": storage})
+
+
+@pytest.mark.parametrize("report", [1, 12], ids=["before it begins", "while it trains"])
+def test_a_job_whose_storage_goes_away_waits_and_ends_alike_once_it_is_back(yard: Yard, report: int) -> None:
+    marked(yard)
+    other, job, root = undisturbed(yard), yard.submit(), yard.storage.root
+    elsewhere = root.with_name("elsewhere")
+
+    def take_away() -> None:
+        if yard.reports == report:
+            root.rename(elsewhere)
+
+    yard.on_report = take_away
+    yard.work(checkpoint=0)
+    waiting, yard.on_report = yard.job(job.id), lambda: None
+    was_made_anew = root.exists()
+    elsewhere.rename(root)
+    yard.make_due(job)
+    yard.work()
+
+    assert (waiting.status, waiting.crashes, waiting.error_code) == (Status.QUEUED, 0, None)
+    assert not was_made_anew
+    [failed] = [found for found in yard.events(job) if found.type == "job.storage_failed"]
+    assert failed.data["reason"] == "storage_unavailable"
+    assert_as(yard, job, other)
 
 
 def test_a_dataset_whose_bytes_are_gone_ends_its_job_with_a_sentence(yard: Yard) -> None:

@@ -64,6 +64,7 @@ class Yard:
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
         self.storage = Folder(folder / "files")
+        self.storage.make()
         self.reports = 0
         self.stop_after = math.inf
         self.interrupted = False
