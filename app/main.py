@@ -51,6 +51,7 @@ from app.api.shutdown import called_on_shutdown
 from app.logs import configure_logs
 from app.persistence.migrate import require_current
 from app.settings import Settings
+from app.storage.storage import StorageFailed
 from app.wiring import Parts, build
 
 # The first is found first: those that are asked most.
@@ -60,8 +61,8 @@ RESOURCES = (
 )
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 ROUTES = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
-# How the database is away.
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
+# How the database is away, and the storage.
+AWAY = (OperationalError, InterfaceError, PoolTimeout, StorageFailed)
 UPLOADS = (("POST", "/v1/datasets"),)
 
 

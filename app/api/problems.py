@@ -16,6 +16,7 @@ from app.api.http_errors import HttpError
 from app.api.later import path_to_come
 from app.domain import errors
 from app.domain.errors import Fault, TrainyardError
+from app.storage.storage import FULL, StorageFailed
 
 log = structlog.get_logger()
 
@@ -133,7 +134,7 @@ def _place(fault: Fault) -> tuple[str, str]:
 
 
 def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Exception]]) -> None:
-    """Register the handlers; `methods` answers what a path allows, `unavailable` are the database's ways to be away."""
+    """Register the handlers; `methods` answers what a path allows, `unavailable` are the ways in which what we need is away."""
 
     def on_http(request: Request, exception: HTTPException) -> Response:
         return problem(request, _of_http(request, exception, methods))
@@ -149,7 +150,10 @@ def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Except
 
 
 def of_absence(exception: Exception) -> errors.Unavailable:
-    """Without the database's own words, which have statements and paths in them."""
+    """Without the words of database or storage, which have statements and paths in them."""
+    if isinstance(exception, StorageFailed):
+        log.error("storage.failed", error=str(exception))
+        return errors.Unavailable("The storage is full." if exception.errno in FULL else "The storage does not answer.")
     log.error("database.unavailable", error=type(exception).__name__)
     full = any(words in str(exception) for words in ("disk is full", "No space left", "disk I/O error"))
     return errors.Unavailable("The database cannot be written: is its disk full?" if full else "The database does not answer.")
