@@ -1,6 +1,6 @@
 """What a failing storage is to a job: a reason for its event log, and a sentence for whoever must do something."""
 
-from app.storage.storage import FULL
+from app.domain.disk import FULL
 
 
 def reason_of(error: OSError) -> str:

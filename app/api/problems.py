@@ -15,8 +15,9 @@ from app.api.faults import HEADER, QUERY, faults_of
 from app.api.http_errors import HttpError
 from app.api.later import path_to_come
 from app.domain import errors
+from app.domain.disk import FULL
 from app.domain.errors import Fault, TrainyardError
-from app.storage.storage import FULL, StorageFailed
+from app.storage.storage import StorageFailed
 
 log = structlog.get_logger()
 

@@ -22,6 +22,7 @@ from app.persistence.paging import Page
 from app.persistence.rows import DatasetRow
 from app.services.keeping import kept
 from app.services.quotas import Quotas
+from app.services.room import room_for
 from app.storage.storage import Storage
 from app.tabular.description import Description
 from app.tabular.limits import Limits
@@ -64,6 +65,7 @@ class Datasets:
         self._limits = limits
         self._quotas = quotas
 
+    @room_for("a dataset")
     def store_file(self, caller: Caller, path: Path, *, format: Format, origin: Origin, before_commit: BeforeCommit) -> None:
         """Read an uploaded file in one of the formats; see describe_upload for what is refused."""
         id, parquet = self._new()
@@ -72,6 +74,7 @@ class Datasets:
         )
         self._keep(caller, _New(id, parquet, description, origin), before_commit)
 
+    @room_for("a dataset")
     def store_rows(
         self,
         caller: Caller,

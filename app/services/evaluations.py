@@ -1,8 +1,7 @@
 """Evaluations: the loss and the metrics of a checkpoint on any dataset, computed while the caller waits."""
 
-import errno
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,6 +21,7 @@ from app.services.choices import Choices, with_what_is_there
 from app.services.datasets import Datasets
 from app.services.deadline import Deadline
 from app.services.ports import CheckpointFiles
+from app.services.room import room_for
 from app.services.scoring import EvaluationWarning, Scoring
 from app.serving.logits import Logits
 from app.tabular.row_groups import row_groups
@@ -160,21 +160,9 @@ class Evaluations:
                 raise TooLarge(f"One evaluation may take {self._seconds:g} s and this one takes longer: use fewer rows.")
 
         logits = Logits(checkpoint.onnx, checkpoint.manifest)
-        with self._datasets.held(dataset) as path:
+        with room_for("an evaluation"), self._datasets.held(dataset) as path:
             scoring = Scoring(checkpoint.manifest, logits, rows=dataset.rows, alive=alive, folder=path.parent)
-            with _room_on_disk():
-                for rows in row_groups(path, scoring.columns):
-                    scoring.add(rows)
+            for rows in row_groups(path, scoring.columns):
+                scoring.add(rows)
         scoring.check()
         return scoring
-
-
-@contextmanager
-def _room_on_disk() -> Iterator[None]:
-    """Unavailable where the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise Unavailable("There is no room on the disk for an evaluation.") from None

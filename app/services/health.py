@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from app.persistence import batch_predictions, jobs, workers
 from app.persistence.database import Database
 from app.persistence.rows import WorkerRow
 from app.services.ports import Bell
+from app.storage.marked import MARK
 from app.storage.storage import Storage
 
 log = structlog.get_logger()
@@ -62,8 +64,8 @@ class Health:
         return Readiness(parts)
 
     def can_predict(self) -> bool:
-        """Whether checkpoints can be found and read; may take seconds, too."""
-        return _works(self._count_workers) and _works(self._storage.check)
+        """Whether checkpoints can be found and read, also on a full disk; may take seconds, too."""
+        return _works(self._count_workers) and _works(partial(self._storage.get, MARK))
 
     def _count_workers(self) -> int:
         with self._database.read() as connection:

@@ -21,6 +21,7 @@ from app.persistence import recovery
 from app.persistence.database import Database
 from app.services.checkpoints import Checkpoints, CheckpointView
 from app.services.keeping import kept
+from app.services.room import room_for
 from app.storage.storage import Storage
 
 
@@ -85,7 +86,8 @@ class Starts:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             path = Path(folder) / file.name
             try:
-                digest = _copied(self._storage.stream(checkpoint_key(id, file)), path)
+                with room_for("a copy of the checkpoint"):
+                    digest = _copied(self._storage.stream(checkpoint_key(id, file)), path)
             except FileNotFoundError:
                 raise gone() from None
             if digest != file.sha256:

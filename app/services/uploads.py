@@ -9,6 +9,8 @@ from uuid import uuid4
 
 from anyio import CapacityLimiter
 
+from app.services.room import room_for
+
 PREFIX = "upload-"
 READ_AT_ONCE = 2
 
@@ -50,11 +52,11 @@ class Uploads:
 
     @contextmanager
     def receive(self) -> Iterator[Sink]:
-        """A sink; its file is removed when the block ends."""
+        """A sink; its file is removed when the block ends. Unavailable where the disk is full."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{PREFIX}{uuid4().hex}"
         try:
-            with path.open("wb") as file:
+            with room_for("an upload"), path.open("wb") as file:
                 yield Sink(path, file)
         finally:
             path.unlink(missing_ok=True)

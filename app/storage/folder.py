@@ -12,6 +12,8 @@ from app.storage.many import put_each
 
 PIECE = 1 << 20
 TEMPORARY = ".tmp-"
+# An empty file fits on a full disk, and so may one of a few bytes.
+_BLOCK = bytes(4096)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -131,8 +133,10 @@ class Folder:
     def check(self) -> None:
         """See Storage.check."""
         probe = self.root / f"{TEMPORARY}{uuid4().hex}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        try:
+            probe.write_bytes(_BLOCK)
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def _entries(folder: Path) -> list[Path]:

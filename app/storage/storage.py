@@ -1,12 +1,8 @@
 """What a storage does: keep bytes under a key, whole or not at all."""
 
-import errno
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""How a disk says that it has no room."""
 
 
 class StorageFailed(OSError):
@@ -47,4 +43,4 @@ class Storage(Protocol):
         """Remove what writes left that died so many seconds ago; how many there were."""
 
     def check(self) -> None:
-        """Raise an OSError unless the storage can be written."""
+        """Raise an OSError unless the storage can be written and has some room."""

@@ -11,6 +11,8 @@ from threading import Thread
 
 OUT_OF_MEMORY = 86
 """Exit status of a process that passed its memory limit."""
+OUT_OF_ROOM = 87
+"""Exit status of a process that found the disk full."""
 PERIOD = 0.02
 # Address space of an idle process with its libraries and thread stacks, four times over.
 OVERHEAD = 2 * 1024**3

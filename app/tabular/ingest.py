@@ -4,12 +4,15 @@ A request (JSON) comes on standard input; the answer, an `Outcome`, goes to stan
 this process only: its memory is bounded, and it dies with the process that started it.
 """
 
+import os
 import sys
+from pathlib import Path
 
 import polars as pl
 
+from app.domain.disk import FULL
 from app.tabular.arrow import read_arrow
-from app.tabular.confinement import confine
+from app.tabular.confinement import OUT_OF_ROOM, confine
 from app.tabular.delimited import read_delimited
 from app.tabular.description import Description, describe
 from app.tabular.json_lines import read_json_lines
@@ -32,8 +35,19 @@ def ingest(request: IngestRequest) -> Description:
     table = _read(request)
     columns = typed(table, kinds=request.kinds, markers=request.missing, limits=request.limits)
     frame = pl.DataFrame({name: series for name, (_, series) in columns.items()})
-    frame.write_parquet(request.destination, row_group_size=group_rows(len(columns)))
+    _write(frame, request.destination, rows=group_rows(len(columns)))
     return describe(columns)
+
+
+def _write(frame: pl.DataFrame, path: Path, *, rows: int) -> None:
+    """OSError where the disk is full, which polars tells in words only."""
+    try:
+        frame.write_parquet(path, row_group_size=rows)
+    except pl.exceptions.PolarsError as error:
+        for number in FULL:
+            if f"(os error {number})" in str(error):
+                raise OSError(number, os.strerror(number)) from None
+        raise
 
 
 def _read(request: IngestRequest) -> Table:
@@ -50,6 +64,10 @@ def main() -> None:
         outcome = Outcome(description=ingest(request))
     except Refused as refused:
         outcome = Outcome(refusal=refused.refusal)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        sys.exit(OUT_OF_ROOM)
     except MemoryError:
         outcome = Outcome(refusal=Refused.size("reading the file takes more memory than the limit.").refusal)
     sys.stdout.write(outcome.model_dump_json())

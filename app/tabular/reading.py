@@ -1,5 +1,6 @@
 """From an uploaded file, or from rows in a request, to typed Parquet and a description; a child process does the reading."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import orjson
 import app
 from app.domain.errors import Invalid, InvalidData, TooLarge, pointer
 from app.domain.schema import Kind
-from app.tabular.confinement import OUT_OF_MEMORY
+from app.tabular.confinement import OUT_OF_MEMORY, OUT_OF_ROOM
 from app.tabular.description import Description
 from app.tabular.limits import Limits
 from app.tabular.refusal import Refusal
@@ -39,6 +40,7 @@ def describe_upload(
     Raises InvalidData: the bytes are not the rows they claim to be; names line and column.
     Raises TooLarge: a limit is passed.
     Raises Invalid: `kinds` asks for what a column cannot be; the pointer is `/schema/<column>`.
+    Raises OSError: the disk is full.
     """
     refusal_or_description = _read(path, format, destination, limits=limits, kinds=kinds, missing=missing)
     if isinstance(refusal_or_description, Description):
@@ -119,9 +121,12 @@ def _read(
         kinds=dict(kinds or {}),
         missing=None if missing is None else list(missing),
     )
-    outcome = _child(request)
-    if outcome.description is None:
-        destination.unlink(missing_ok=True)
+    outcome = None
+    try:
+        outcome = _child(request)
+    finally:
+        if outcome is None or outcome.description is None:
+            destination.unlink(missing_ok=True)
     found = outcome.description or outcome.refusal
     assert found is not None
     return found
@@ -144,6 +149,8 @@ def _child(request: IngestRequest) -> Outcome:
         return _too_large(f"reading the file takes more than {request.limits.seconds:g} seconds.")
     if done.returncode in (OUT_OF_MEMORY, -signal.SIGABRT, -signal.SIGKILL):  # Rust aborts, Linux kills for want of memory
         return _too_large(f"reading the file takes more than {request.limits.memory_bytes} bytes of memory.")
+    if done.returncode == OUT_OF_ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if done.returncode < 0:
         return Outcome(refusal=Refusal(code="invalid_data", detail="the file cannot be read."))
     if done.returncode:

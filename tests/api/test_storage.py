@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from app.domain.blobs import dataset_key
 from tests.api.service import CSV, Service, Trained, assert_problem, running, settings_for
+from tests.servers.disk import no_file_beyond
 from tests.servers.processes import free_port
 
 SAMPLE = {"json": {"sample": "iris"}}
 FILE = {"content": CSV, "headers": {"Content-Type": "text/csv"}}
+LARGE = {**FILE, "content": b"a\n" + b"1\n" * (1 << 20)}
 
 
 @contextmanager
@@ -68,6 +71,27 @@ def test_a_bucket_that_refuses_connections_is_away(sqlite_url: str, tmp_path: Pa
         dataset = service.described()
         assert_away(service, "POST", "/v1/datasets", **SAMPLE)
         assert_away(service, "GET", f"/v1/datasets/{dataset}/content")
+
+
+@pytest.mark.parametrize(("sent", "most"), [(LARGE, 1 << 20), (SAMPLE, 1000)], ids=["received", "read"])
+def test_an_upload_that_finds_no_room_is_to_come_again_and_leaves_nothing(
+    small: Service, sent: dict[str, Any], most: int
+) -> None:
+    with no_file_beyond(most), capture_logs() as lines:
+        answer = small.client.post("/v1/datasets", **sent)
+
+    assert "no room on the disk" in assert_problem(answer, 503, "unavailable")["detail"]
+    assert answer.headers["retry-after"] == "2"
+    assert {"storage.failed"} <= {line["event"] for line in lines} - {"request.crashed"}
+    assert [path for path in small.settings.folder.glob("tmp/*") if path.is_file()] == []
+
+
+def test_a_full_disk_is_told_by_readyz_and_keeps_nobody_from_predicting(small: Service) -> None:
+    with no_file_beyond(100):
+        ready, predicting = small.client.get("/readyz"), small.client.get("/v2/health/ready")
+
+    assert (ready.status_code, ready.json()["storage"]) == (503, "down")
+    assert predicting.status_code == 200
 
 
 def test_bytes_that_are_gone_from_a_storage_that_is_there_are_not_found(small: Service) -> None:

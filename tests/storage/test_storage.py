@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.disk import FULL
 from app.storage.folder import TEMPORARY
 from app.storage.many import put_each
+from app.storage.marked import MARK
 from app.storage.opening import open_storage
-from app.storage.storage import Storage
+from app.storage.storage import Storage, StorageFailed
 from tests.servers.bucket import BUCKET
+from tests.servers.disk import no_file_beyond
 from tests.servers.processes import free_port
 
 _numbers = count()
@@ -133,6 +136,17 @@ def test_deleting_nothing_is_fine(storage: Storage) -> None:
 
 def test_a_storage_that_can_be_written_passes_its_check_and_keeps_nothing(storage: Storage) -> None:
     storage.check()
+
+
+def test_a_folder_on_a_full_disk_does_not_pass_its_check_and_keeps_nothing(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path), oldest=nothing)
+    storage.open()
+
+    with no_file_beyond(100), pytest.raises(StorageFailed) as failed:
+        storage.check()
+
+    assert failed.value.errno in FULL
+    assert [path.name for path in tmp_path.iterdir()] == [MARK]
 
 
 def test_a_bucket_that_does_not_answer_fails_its_check_as_any_storage_does(monkeypatch: pytest.MonkeyPatch) -> None:

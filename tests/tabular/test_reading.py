@@ -8,6 +8,7 @@ from app.domain.schema import Kind
 from app.tabular.limits import MIB, Limits
 from app.tabular.reading import describe_rows, describe_upload
 from app.tabular.samples import SAMPLES, sample_path
+from tests.servers.disk import no_file_beyond
 from tests.tabular.conftest import Ingest
 
 
@@ -67,6 +68,13 @@ def test_a_small_parquet_file_that_unpacks_to_gigabytes_harms_nobody(tmp_path: P
 
     with pytest.raises(TooLarge, match="more than 1073741824 bytes of memory"):
         describe_upload(bomb, format="parquet", destination=stored, limits=Limits(memory_bytes=1024 * MIB, seconds=30))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(stored: Path) -> None:
+    with no_file_beyond(100), pytest.raises(OSError, match="No space left"):
+        describe_upload(sample_path("iris"), format="csv", destination=stored)
+
+    assert not stored.exists()
 
 
 def test_rows_and_columns_of_a_body_are_stored_alike(stored: Path) -> None:

@@ -2,8 +2,7 @@
 
 import errno
 import resource
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from app.persistence.rows import JobRow
 from app.persistence.stored import oldest
 from app.storage.folder import Folder
 from app.storage.marked import Marked
+from tests.servers.disk import no_file_beyond
 from tests.worker.yard import Yard, without_seconds
 from worker.trainer import Trainer
 
@@ -43,16 +43,6 @@ class Choosy(Folder):
         if self.refusing and key.endswith(".onnx"):
             raise OSError(errno.ENOSPC, "No space left on device")
         super().put(key, data)
-
-
-@contextmanager
-def no_file_beyond(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
