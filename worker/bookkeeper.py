@@ -57,11 +57,11 @@ class Bookkeeper:
     def _finish(self, ended: Sequence[MemberReport]) -> None:
         for position, closing, refused in durable(self._storage, self._closings(ended)):
             with self._pack.about(position) as attempt:
-                if refused:
-                    attempt.put_off(refused)
-                else:
-                    attempt.close(closing, lease_seconds=self._periods.lease)
-                self._pack.drop(position)
+                with self._pack.leaving(position):
+                    if refused:
+                        attempt.put_off(refused)
+                    else:
+                        attempt.close(closing, lease_seconds=self._periods.lease)
                 self._pulse.progress()
 
     def _closings(self, ended: Sequence[MemberReport]) -> Iterator[tuple[int, Closing]]:
@@ -110,6 +110,6 @@ class Bookkeeper:
             self._saved_at = time.monotonic()
         for position in leaving.intersection(self._pack.positions):
             with self._pack.about(position) as attempt:
-                attempt.give_back()
-                self._pack.drop(position)
+                with self._pack.leaving(position):
+                    attempt.give_back()
                 self._stack.leave(position)

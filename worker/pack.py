@@ -9,11 +9,12 @@ from structlog.contextvars import bound_contextvars
 
 from app.domain.job import StopReason
 from app.domain.spec import ResolvedSpec
-from app.persistence.leases import Ending, Fence, LeaseLost
+from app.persistence.leases import Ending, LeaseLost
 from app.persistence.rows import JobRow
 from worker.attempt import Attempt
 from worker.engine.stack import Stack
 from worker.failures import DeviceLost, failure_of, is_device_lost, is_out_of_memory
+from worker.held import Held
 from worker.insisting import AWAY
 
 log = structlog.get_logger()
@@ -29,8 +30,8 @@ class Pack:
     def __init__(self, attempts: Sequence[Attempt], *, device: str) -> None:
         self._first, self._device = attempts[0].job, device
         self._attempts = {_seat(attempt.job): attempt for attempt in attempts}
-        self.fences: dict[Fence, str] = {attempt.fence: attempt.job.id for attempt in attempts}
-        """Of those that are there, each with its job's id."""
+        self.held = Held({attempt.fence: attempt.job.id for attempt in attempts})
+        """The leases of those that are there."""
         self.size = self._first.stack_size or 1
         """Of the whole stack, with the places of those that have left it."""
         self.spoiled = False
@@ -58,7 +59,7 @@ class Pack:
     @property
     def ids(self) -> list[str]:
         """The jobs'."""
-        return list(self.fences.values())
+        return list(self.held.ids.values())
 
     @contextmanager
     def about(self, position: int) -> Iterator[Attempt]:
@@ -77,22 +78,24 @@ class Pack:
             self.check_device(error)
             if is_out_of_memory(error) and self.size > 1:
                 raise  # the memory is the stack's: it is halved
-            self._end(attempt, error)
-            self.drop(position)
+            with self.leaving(position):
+                self._end(attempt, error)
             if self._stack:
                 self._stack.leave(position)
 
-    def drop(self, position: int) -> None:
-        """It is no longer this run's."""
-        del self.fences[self._attempts.pop(position).fence]
+    @contextmanager
+    def leaving(self, position: int) -> Iterator[None]:
+        """Its end or its return is in this block: then it is no longer this run's."""
+        with self.held.leaving(self._attempts[position].fence):
+            yield
+        del self._attempts[position]
 
     def give_back(self, wait_seconds: float) -> None:
         """Return all that are there."""
         self._stack = None
         for position in self.positions:
-            with self.about(position) as attempt:
+            with self.about(position) as attempt, self.leaving(position):
                 attempt.give_back(wait_seconds=wait_seconds)
-                self.drop(position)
 
     def break_up(self, error: Exception) -> None:
         """The stack failed: a job that was alone in it fails, of several one may be to blame, so they go on apart."""
@@ -105,12 +108,11 @@ class Pack:
             log.exception("run.abandoned", jobs=self.ids, error=type(failure).__name__)
 
     def _break_off(self, position: int, ending: Ending, *, limit: int) -> None:
-        with self.about(position) as attempt:
+        with self.about(position) as attempt, self.leaving(position):
             if self.size == 1:
                 attempt.fail(ending)
             else:
                 attempt.unpack(limit=limit)
-            self.drop(position)
 
     def check_device(self, error: Exception) -> None:
         """A lost device is nobody's end: this process is, and its parent gives the jobs back as those of any that died."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.persistence import leases, workers
 from app.persistence.database import Database
-from app.persistence.leases import Fence
 from worker.exits import STALLED
+from worker.held import Held
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class Pulse:
         self._periods = periods
         self._register = register
         self._alive = alive
-        self._held: Mapping[Fence, str] = {}
+        self._held = Held({})
         self._last_progress = time.monotonic()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="pulse", daemon=True)
@@ -72,14 +72,14 @@ class Pulse:
             self._thread.join(timeout=5)
 
     @contextmanager
-    def holding(self, leases: Mapping[Fence, str]) -> Iterator[None]:
-        """Renew these leases, each with its job's id, while the block runs; the block may take some out."""
+    def holding(self, held: Held) -> Iterator[None]:
+        """Renew these leases while the block runs, which may give some up."""
         self.progress()
-        self._held = leases
+        self._held = held
         try:
             yield
         finally:
-            self._held = {}
+            self._held = Held({})
 
     def progress(self) -> None:
         """Say that the training is alive."""
@@ -89,12 +89,13 @@ class Pulse:
         while not self._stopped.wait(self._periods.heartbeat):
             self._alive()
             try:
-                self._beat()
+                self.beat()
             except SQLAlchemyError as error:
                 log.warning("pulse.failed", error=type(error).__name__)
 
-    def _beat(self) -> None:
-        held = dict(self._held)
+    def beat(self) -> None:
+        """Beat once."""
+        held = self._held.ids
         if held and time.monotonic() - self._last_progress > self._periods.stall:
             log.error("training.stalled", jobs=[*held.values()], seconds=self._periods.stall)
             os._exit(STALLED)  # nothing else ends an endless step; the parent gives the jobs back
@@ -102,5 +103,5 @@ class Pulse:
             if not workers.beat(connection, self._name, job_id=next(iter(held.values()), None)):
                 self._register(connection)  # the machine slept, or the database was away: the housekeeper took us for dead
             lost = leases.renew(connection, held, lease_seconds=self._periods.lease)
-        if jobs := [held[fence] for fence in lost if fence in self._held]:  # the others have ended meanwhile
+        if jobs := [held[fence] for fence in lost if self._held.misses(fence)]:
             log.warning("lease.lost", jobs=jobs)  # the training loop meets it at its next report

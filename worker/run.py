@@ -61,7 +61,7 @@ class Run:
 
     def run(self) -> None:
         """Train to the end, or until every job is paused, cancelled, yielded or taken away."""
-        with self._pulse.holding(self._pack.fences):
+        with self._pulse.holding(self._pack.held):
             try:
                 self._train()
             except DeviceLost:
@@ -122,8 +122,8 @@ class Run:
         try:
             return prepare(attempt.job, database=self._database, storage=self._storage, files=files, alive=self._alive)
         except OSError as error:
-            attempt.put_off(error)
-            self._pack.drop(position)
+            with self._pack.leaving(position):
+                attempt.put_off(error)
             return None
 
     def _alive(self) -> None:
@@ -136,9 +136,8 @@ class Run:
         places = {position: _place(one) for position, one in prepared.items()}
         for position in [position for position, place in places.items() if place != next(iter(places.values()))]:
             del prepared[position]
-            with self._pack.about(position) as attempt:
+            with self._pack.about(position) as attempt, self._pack.leaving(position):
                 attempt.give_back()
-                self._pack.drop(position)
         return prepared
 
     def _stacked(self, prepared: dict[int, Prepared]) -> Stack:

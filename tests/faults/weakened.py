@@ -11,6 +11,7 @@ from app.persistence.leases import SECOND, Fence
 from app.persistence.rows import JobRow
 from app.persistence.tables import jobs
 from app.storage.folder import Folder
+from worker.held import Held
 from worker.run import Run
 from worker.trainer import Trainer
 
@@ -37,7 +38,7 @@ class WithoutFence(Trainer):
         attempts = [run._pack[position] for position in run._pack.positions]
         for attempt in attempts:
             attempt.fence = NoFence(attempt.job.number, attempt.job.attempt)
-        run._pack.fences = {attempt.fence: attempt.job.id for attempt in attempts}
+        run._pack.held = Held({attempt.fence: attempt.job.id for attempt in attempts})
         return run
 
 

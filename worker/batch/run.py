@@ -25,6 +25,7 @@ from worker.batch.parts import Draft, draft, last
 from worker.batch.predicting import RowPredictor
 from worker.dataset_files import dataset_files
 from worker.failures import is_out_of_memory
+from worker.held import Held
 from worker.insisting import AWAY, insist
 from worker.lost import note_loss
 from worker.outage import sentence
@@ -54,6 +55,7 @@ class BatchRun:
         stopping: Callable[[], bool],
     ) -> None:
         self._row, self._fence = row, batch_leases.fence_of(row)
+        self._held = Held({self._fence: row.id})
         self._database, self._storage, self._pulse = database, storage, pulse
         self._periods, self._stopping = periods, stopping
         self._looked_at = self._added_at = time.monotonic()
@@ -62,7 +64,7 @@ class BatchRun:
 
     def run(self) -> None:
         """Predict to the end, or until it is paused, cancelled, yielded or taken away."""
-        with self._pulse.holding({self._fence: self._row.id}):
+        with self._pulse.holding(self._held):
             try:
                 self._try()
             except LeaseLost:
@@ -112,6 +114,11 @@ class BatchRun:
             row = change(connection)
         self._row = row
 
+    def _leave(self, change: Callable[[Connection], BatchPredictionRow]) -> None:
+        """Its end or its return."""
+        with self._held.leaving(self._fence):
+            self._write(change)
+
     def _advanced(self, part: Draft, connection: Connection) -> BatchPredictionRow:
         since, self._added_at = self._added_at, time.monotonic()
         return batch_leases.advance(
@@ -131,7 +138,7 @@ class BatchRun:
                 parts = batch_predictions.parts_of(connection, self._row.number)
             footer = last(self._row.parts, files.outlines(parts, alive=self._alive))
             self._storage.put(footer.row.key(self._row.id), footer.data)
-        self._write(partial(self._succeeded, footer))
+        self._leave(partial(self._succeeded, footer))
 
     def _succeeded(self, footer: Draft | None, connection: Connection) -> BatchPredictionRow:
         if footer:
@@ -155,11 +162,11 @@ class BatchRun:
         insist(act, stopping=self._stopping, alive=self._pulse.progress)
 
     def _give_back(self, *, wait_seconds: float = 0) -> None:
-        self._write(partial(batch_leases.give_back, fence=self._fence, wait_seconds=wait_seconds))
+        self._leave(partial(batch_leases.give_back, fence=self._fence, wait_seconds=wait_seconds))
 
     def _put_off(self, error: OSError) -> None:
         """Go on when the storage may work again; not for ever."""
-        self._write(partial(self._refused, error))
+        self._leave(partial(self._refused, error))
 
     def _refused(self, error: OSError, connection: Connection) -> BatchPredictionRow:
         status, seconds = batch_leases.refuse(connection, self._fence)
@@ -169,7 +176,7 @@ class BatchRun:
         return batch_leases.give_back(connection, self._fence, wait_seconds=self._periods.retry)
 
     def _fail(self, reason: StopReason, message: str) -> None:
-        self._write(partial(batch_leases.fail, fence=self._fence, reason=reason, message=message))
+        self._leave(partial(batch_leases.fail, fence=self._fence, reason=reason, message=message))
 
 
 def _failure(error: Exception) -> tuple[StopReason, str]:
