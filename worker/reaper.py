@@ -30,7 +30,7 @@ class Reaper:
                 lost = crashed(connection, owner=owner, crash=crash, max_crashes=self._max_crashes)
                 workers.leave(connection, owner)
             for job in lost:
-                log.warning("process.died", owner=owner, how=crash, **job.words, status=job.status, crashes=job.crashes)
+                log.warning("process.died", owner=owner, how=crash, **job.words, status=job.status, crashes=job.all_crashes)
                 if job.status is Status.QUEUED:
                     doorbell.ring(job.id, job.device)
         finally:

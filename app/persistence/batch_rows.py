@@ -55,6 +55,11 @@ class BatchPredictionRow(Record):
         return "cpu"
 
     @property
+    def all_crashes(self) -> int:
+        """In a row without another part: it is never packed."""
+        return self.crashes
+
+    @property
     def words(self) -> dict[str, str | int]:
         """What every line of the log about its attempt has in it."""
         about: dict[str, str | int] = {"batch_prediction": self.id, "attempt": self.attempt}

@@ -183,5 +183,5 @@ def _crash(connection: Connection, job: JobRow, *, how: Crash, packed: bool, max
         return finish(connection, fence, Ending(reason=StopReason.WORKER_LOST, message=verdict(crashes, how)))
     wait = back_off * (2 ** (job.crashes + job.pack_crashes) - 1)
     row = note(connection, fence, crashes=crashes, pack_crashes=pack_crashes, **released(jobs, wait_seconds=wait))
-    _after_release(connection, row, "job.worker_lost", how=how, crashes=crashes + pack_crashes)
+    _after_release(connection, row, "job.worker_lost", how=how, crashes=row.all_crashes)
     return row

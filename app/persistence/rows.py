@@ -131,6 +131,11 @@ class JobRow(JobState):
     finished_at: datetime | None
 
     @property
+    def all_crashes(self) -> int:
+        """In a row without a new recovery point, those of its pack included."""
+        return self.crashes + self.pack_crashes
+
+    @property
     def words(self) -> dict[str, str | int]:
         """What every line of the log about its attempt has in it."""
         about: dict[str, str | int] = {"job": self.id, "attempt": self.attempt}

@@ -6,11 +6,15 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
 from app.domain.crashes import Crash, verdict
 from app.domain.job import Status, StopReason
-from app.persistence import claims, jobs, leases
+from app.logs import configure_logs
+from app.persistence import claims, events, jobs, leases
 from app.persistence.database import Database
+from app.persistence.rows import EventRow, JobRow
 from tests.persistence.jobs import queued
 from worker.exits import SPOILED, STALLED, crash_of
 from worker.nursery import Nursery
@@ -85,6 +89,30 @@ def test_a_successor_that_spoke_before_the_dead_was_buried_is_still_heard(databa
 
     assert spoken >= 10
     assert nursery.signs.silent_for(0) == 0
+
+
+def test_the_log_and_the_event_of_a_packs_death_tell_the_same_number_of_crashes(database: Database) -> None:
+    pack = [queued(database, pack=True) for _ in range(2)]
+    reaper = Reaper(database.engine.url.render_as_string(hide_password=False), "redis://127.0.0.1:1/0", max_crashes=3)
+    configure_logs("info")  # another test in this process may have set another level
+
+    with capture_logs() as told:
+        for _ in range(2):
+            with database.write() as connection:
+                claims.claim(connection, owner="host:1", devices=["auto"], lease_seconds=30)
+            reaper.bury("host:1", crash=Crash.KILLED)
+
+    died = {
+        job.id: [line["crashes"] for line in told if (line["event"], line.get("job")) == ("process.died", job.id)]
+        for job in pack
+    }
+    with database.read() as connection:
+        lost = {job.id: [event.data["crashes"] for event in of_type(connection, job, "job.worker_lost")] for job in pack}
+    assert died == lost == {job.id: [1, 2] for job in pack}
+
+
+def of_type(connection: Connection, job: JobRow, type: str) -> list[EventRow]:
+    return [event for event in events.after(connection, job.number) if event.type == type]
 
 
 def test_the_driver_is_there_before_the_first_death() -> None:
