@@ -114,6 +114,8 @@ def _take_over(after: Sequence[Processor]) -> None:
     root.setLevel(logging.WARNING)
     uvicorn = logging.getLogger("uvicorn")  # it has put its own handler in place before it loads us
     uvicorn.handlers, uvicorn.propagate = [], True
+    pool = logging.getLogger("multiprocessing")  # billiard's too, and whoever asks for it cuts it off from the root
+    pool.handlers, pool.propagate = [handler], False
     logging.captureWarnings(True)
 
 

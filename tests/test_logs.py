@@ -25,6 +25,8 @@ log = structlog.get_logger()
 """
 SIMPLE = BEGIN + 'log.info("something.happened", size=5)\nprint("went on", file=sys.stderr)\n'
 LIBRARIES = """
+import billiard.util
+
 def fail(secret):
     raise ValueError("it failed\\nbadly")
 
@@ -34,6 +36,7 @@ with structlog.contextvars.bound_contextvars(job="job_1", attempt=2, request_id=
     logging.getLogger("celery.worker.consumer").warning("of the queue\\nin two lines")
     logging.getLogger("sqlalchemy.engine").info("SELECT 1")
     warnings.warn("of Python")
+    billiard.util.get_logger().error("of the pool")
     try:
         fail("a value of a variable")
     except ValueError:
@@ -89,7 +92,8 @@ def test_libraries_and_warnings_write_the_same_lines_with_the_same_ids() -> None
         ("ours", None, "info"),
         ("of the server", "uvicorn.error", "error"),
         ("of the queue\\nin two lines", "celery.worker.consumer", "warning"),
-        ("<string>:15", "py.warnings", "warning"),
+        ("<string>:17", "py.warnings", "warning"),
+        ("of the pool", "multiprocessing", "error"),
         ("ours.failed", None, "error"),
         ("theirs", "kombu", "error"),
     ]

@@ -1,5 +1,6 @@
 """A worker process without an API beside it: without a broker, with a frozen one, with a child that hangs, told to stop."""
 
+import json
 import os
 import signal
 import subprocess
@@ -91,6 +92,8 @@ def test_jobs_are_trained_without_a_broker_and_with_a_frozen_one(place: Cluster,
         stack.callback(os.kill, server, signal.SIGCONT)
         second = lone_yard.submit()
         wait_for(lone_yard, second, Status.SUCCEEDED)
+    told = [json.loads(line) for line in place.log("worker").read_text().splitlines()]
+    assert [line["logger"] for line in told if "signal 9 (SIGKILL)" in line["event"]] == ["multiprocessing"]
 
 
 def is_server(process: Path, port: int) -> bool:
