@@ -4,12 +4,14 @@ Celery's own way takes two seconds of looking around, and with a frozen broker a
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 
 from billiard.process import active_children
+from billiard.util import get_temp_dir
 
 LOOK_SECONDS = 0.05
 # The database may be away; then the leases say in half a minute what was to be said.
@@ -35,4 +37,6 @@ def _see_off(last_look: Callable[[], None]) -> None:
     looking = Thread(target=last_look, name="last look", daemon=True)
     looking.start()
     looking.join(LAST_LOOK_SECONDS)
+    with suppress(OSError):  # nothing may keep it from its end, a full disk neither
+        shutil.rmtree(get_temp_dir())  # the pool's own clean-up does not run
     os._exit(0)
