@@ -8,6 +8,8 @@ STALLED = 75
 """The training showed no progress."""
 SPOILED = 76
 """Nothing was lost, but an error may have left the process unfit for another job."""
+TOLD = frozenset({0, SPOILED})
+"""Of a process that has told of its end itself."""
 
 
 def crash_of(status: int | None) -> Crash:

@@ -11,7 +11,7 @@ import structlog
 from billiard.process import active_children
 
 from app.domain.crashes import Crash
-from worker.exits import crash_of
+from worker.exits import TOLD, crash_of
 from worker.reaper import Reaper
 from worker.signs import Signs
 
@@ -85,6 +85,6 @@ class Nursery:
         self._ended.discard(child.pid)
         try:
             with _no_fork:
-                self._reaper.bury(f"{self._host}:{child.pid}", crash=crash)
+                self._reaper.bury(f"{self._host}:{child.pid}", crash=crash, told=child.exitcode in TOLD)
         except Exception as error:  # the database is away: the lease will expire
             log.warning("children.failed", error=repr(error))

@@ -21,14 +21,16 @@ class Reaper:
         self._max_crashes = max_crashes
         Database(database_url).close()  # loads the driver now: a first death, in want of memory, must not take 11 MB of it
 
-    def bury(self, owner: str, *, crash: Crash) -> None:
-        """Return what a dead process held to the queue and ring for it."""
+    def bury(self, owner: str, *, crash: Crash, told: bool = False) -> None:
+        """Return what a dead process held to the queue and ring for it; `told`: if it held nothing there is nothing to say."""
         database = Database(self._database_url)
         doorbell = Doorbell(self._redis_url)
         try:
             with database.write() as connection:
                 lost = crashed(connection, owner=owner, crash=crash, max_crashes=self._max_crashes)
-                workers.leave(connection, owner)
+                was_warm = workers.leave(connection, owner)
+            if was_warm and not lost and not told:
+                log.warning("process.died", owner=owner, how=crash)
             for job in lost:
                 log.warning("process.died", owner=owner, how=crash, **job.words, status=job.status, crashes=job.all_crashes)
                 if job.status is Status.QUEUED:

@@ -39,9 +39,9 @@ def beat(connection: Connection, id: str, *, job_id: str | None) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
-def leave(connection: Connection, id: str) -> None:
-    """Say that it is gone."""
-    connection.execute(delete(workers).where(workers.c.id == id))
+def leave(connection: Connection, id: str) -> bool:
+    """Say that it is gone; False where that was known."""
+    return connection.execute(delete(workers).where(workers.c.id == id)).rowcount == 1
 
 
 def mark_silent(connection: Connection, *, seconds: float) -> list[str]:

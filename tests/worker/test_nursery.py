@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from app.domain.crashes import Crash, verdict
 from app.domain.job import Status, StopReason
 from app.logs import configure_logs
-from app.persistence import claims, events, jobs, leases
+from app.persistence import claims, events, jobs, leases, workers
 from app.persistence.database import Database
 from app.persistence.rows import EventRow, JobRow
 from tests.persistence.jobs import queued
@@ -109,6 +109,25 @@ def test_the_log_and_the_event_of_a_packs_death_tell_the_same_number_of_crashes(
     with database.read() as connection:
         lost = {job.id: [event.data["crashes"] for event in of_type(connection, job, "job.worker_lost")] for job in pack}
     assert died == lost == {job.id: [1, 2] for job in pack}
+
+
+@pytest.mark.parametrize(("status", "told"), [(-signal.SIGSEGV, [("host:1", Crash.FAULT)]), (SPOILED, []), (0, [])])
+def test_the_death_of_a_process_without_a_job_is_told_unless_it_told_itself(
+    database: Database, status: int, told: list[object]
+) -> None:
+    with database.write() as connection:
+        workers.register(connection, "host:1", device="cpu", threads=1, torch="2")
+    url = database.engine.url.render_as_string(hide_password=False)
+    nursery = Nursery(Reaper(url, "redis://127.0.0.1:1/0", max_crashes=3), host="host", silence=60)
+    configure_logs("info")
+
+    with capture_logs() as lines:
+        nursery.look({1: Born(1, 0, status)})
+        nursery.look({})
+        nursery.look({1: Born(1, 0, status)})  # its row is gone, as that of one that left politely
+        nursery.look({})
+
+    assert [(line["owner"], line["how"]) for line in lines if line["event"] == "process.died"] == told
 
 
 def of_type(connection: Connection, job: JobRow, type: str) -> list[EventRow]:
