@@ -8,6 +8,7 @@ from app.domain.front import front_of_spec
 from app.domain.kinds import Kind
 from app.domain.manifest import Manifest
 from app.domain.output import output_activation
+from app.domain.reading import feature_of
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_network import parameters_of
@@ -58,6 +59,8 @@ def _check_columns(resolved: ResolvedSpec, manifest: Manifest, described: dict[s
         kind = kind_of(resolved, described[column.name])
         if kind != column.kind:
             _unfit(findings, "columns", f"{column.name!r} as {column.kind}, not as {kind}", column.name)
+        elif flaw := feature_of(column).flaw(described[column.name]):
+            findings.fault("dataset", detail=f"Column {column.name!r} of the dataset {flaw}", code=UNFIT)
 
 
 def _check_alike(resolved: ResolvedSpec, known: ResolvedSpec, findings: Findings) -> None:

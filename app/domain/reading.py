@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
-from app.domain.columns import FittedTargets
+from app.domain.categories import category_flaw
+from app.domain.columns import CategoricalColumn, FittedColumn, FittedTargets
 from app.domain.kinds import Kind, StorageType
 from app.domain.manifest import Manifest
 from app.domain.resolve_features import can_be
@@ -15,11 +16,28 @@ from app.domain.schema import Column, level_text
 Judge = Callable[[Column], str | None]
 
 
+@dataclass(frozen=True)
+class Feature:
+    """How a feature is read: as what kind, the type that its cells had, and the texts of its levels where it has some."""
+
+    kind: Kind
+    type: StorageType
+    levels: Sequence[str] = ()
+
+    def flaw(self, column: Column) -> str | None:
+        """Why a column cannot be read so; None where it can. Of categories it may have any number."""
+        if not column.distinct:
+            return None
+        if self.kind is Kind.CATEGORICAL:
+            return category_flaw(self.type, self.levels, column)
+        return None if can_be(column, self.kind) else f"is {column.kind}; the job reads it as {self.kind}."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """The columns by name, and what must be true of their cells."""
 
-    features: Mapping[str, Kind]
+    features: Mapping[str, Feature]
     targets: Mapping[str, Set[str] | None]
     """The labels that are known of each target column, as texts; None for numbers."""
     sample_weight: str | None
@@ -39,14 +57,14 @@ class Reading:
                 yield name, flaw
 
     def _judges(self) -> Iterator[tuple[str, Judge]]:
-        yield from ((name, partial(self._feature_flaw, kind)) for name, kind in self.features.items())
+        yield from ((name, partial(self._feature_flaw, feature)) for name, feature in self.features.items())
         yield from ((name, partial(self._target_flaw, known)) for name, known in self.targets.items())
         if self.sample_weight is not None:
             yield self.sample_weight, why_not_a_weight
 
-    def _feature_flaw(self, kind: Kind, column: Column) -> str | None:
-        if column.distinct and not _reads_as(column, kind):
-            return f"is {column.kind}; the job reads it as {kind}."
+    def _feature_flaw(self, feature: Feature, column: Column) -> str | None:
+        if (flaw := feature.flaw(column)) is not None:
+            return flaw
         if column.infinite:
             return f"has {column.infinite} infinite value(s)."
         if column.missing and self.refuses_missing:
@@ -72,7 +90,7 @@ def reading_of(manifest: Manifest) -> Reading:
     target = manifest.target
     parts = target.columns if isinstance(target, FittedTargets) else [target]
     return Reading(
-        features={column.name: Kind(column.kind) for column in manifest.columns},
+        features={column.name: feature_of(column) for column in manifest.columns},
         targets={part.name: texts_of(part.classes) for part in parts},
         sample_weight=manifest.spec.sample_weight,
         refuses_missing=manifest.spec.preprocessing.missing == "error",
@@ -85,11 +103,9 @@ def texts_of(labels: Sequence[bool | int | float | str] | None) -> Set[str] | No
     return None if labels is None else {level_text(label) for label in labels}
 
 
-def _reads_as(column: Column, kind: Kind) -> bool:
-    """As `can_be`, but a category may have any number of levels: those that the job does not know are 0."""
-    if kind is not Kind.CATEGORICAL:
-        return can_be(column, kind)
-    return column.kind is not Kind.DATETIME and (column.type is not StorageType.FLOAT64 or column.integral)
+def feature_of(column: FittedColumn) -> Feature:
+    """How a checkpoint reads a column."""
+    return Feature(Kind(column.kind), column.type, column.levels if isinstance(column, CategoricalColumn) else ())
 
 
 def _label_flaw(known: Set[str], column: Column) -> str | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from app.domain.reading import Reading, texts_of
+from app.domain.reading import Feature, Reading, texts_of
 from app.domain.resolve_features import kind_of
 from app.domain.resolve_findings import Findings
 from app.domain.resolve_split import HELD_OUT, SplitFacts, own_dataset
 from app.domain.resolve_target import Target
-from app.domain.schema import Column
+from app.domain.schema import Column, level_text
 from app.domain.spec import JobSpec
 
 
@@ -35,9 +35,13 @@ def _reading(spec: JobSpec, target: Target | None, features: Sequence[Column]) -
     targets = target.columns if target else []
     labels = target is not None and target.classes is not None
     return Reading(
-        features={feature.name: kind_of(spec, feature) for feature in features},
+        features={feature.name: _feature(spec, feature) for feature in features},
         targets={column.name: texts_of(column.levels or []) if labels else None for column in targets},
         sample_weight=spec.sample_weight,
         refuses_missing=spec.preprocessing.missing == "error",
         refuses_negative=spec.loss.name == "poisson",
     )
+
+
+def _feature(spec: JobSpec, column: Column) -> Feature:
+    return Feature(kind_of(spec, column), column.type, [level_text(level) for level in column.levels or ()])

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn
 from app.serving.predict import Inputs
-from app.tabular.preprocessing import as_numbers, as_text, codes_of
+from app.tabular.categories import as_text
+from app.tabular.preprocessing import as_numbers, codes_of
 
 
 class RowInputs:
@@ -33,7 +34,7 @@ class RowInputs:
         return block
 
     def _texts(self, column: CategoricalColumn, rows: pl.DataFrame) -> NDArray[np.object_]:
-        text = as_text(rows[column.name])
+        text = as_text(rows[column.name], column.type)
         missing = text.null_count()
         self.missing[column.name] += missing
         self.unseen[column.name] += int((codes_of(text, column.levels) < 0).sum()) - missing

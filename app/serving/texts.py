@@ -6,8 +6,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.categories import category_text
 from app.domain.columns import CategoricalColumn
-from app.domain.schema import StorageType, level_text
+from app.domain.schema import StorageType
 from app.serving.cells import ABSENT, Cells
 from app.serving.findings import Findings
 
@@ -64,9 +65,8 @@ class TextReader:
     def _spell_number(self, value: float) -> str | None:
         if not math.isfinite(value):
             return "" if math.isnan(value) else None
-        kind = self._column.type
-        text = level_text(bool(value) if kind is StorageType.BOOL and value in (0, 1) else value)
-        return text if text in self._levels or kind is not StorageType.STRING else None
+        text = category_text(value, self._column.type)
+        return text if text in self._levels or self._column.type is not StorageType.STRING else None
 
 
 def _no_level(column: CategoricalColumn) -> str:

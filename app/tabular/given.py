@@ -1,7 +1,6 @@
 """The rows of a table that somebody wants predicted, as the columns of a fitted model: numbers, truth values and texts."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import polars as pl
@@ -10,16 +9,12 @@ from numpy.typing import NDArray
 from app.domain.columns import CategoricalColumn, FittedColumn, NumericColumn
 from app.domain.schema import StorageType
 from app.tabular import recognition
+from app.tabular.categories import read_words
 from app.tabular.table import Table
 
 Values = list[object] | NDArray[np.generic]
 
 _MARKERS = frozenset(recognition.MARKERS)
-_OF_TYPE: dict[StorageType, tuple[recognition.Reading, ...]] = {
-    StorageType.BOOL: (recognition.truth_values_or_digits,),
-    StorageType.INT64: (recognition.whole_numbers, recognition.numbers),
-    StorageType.FLOAT64: (recognition.numbers,),
-}
 
 
 def given_values(table: Table, columns: Sequence[FittedColumn]) -> dict[str, Values]:
@@ -68,12 +63,7 @@ def _words(cells: pl.Series, column: FittedColumn) -> list[object]:
     """A column of truth values or categories; a marker that is a level is one."""
     levels = column.levels if isinstance(column, CategoricalColumn) else ()
     texts = [None if _is_missing(text, levels) else text for text in cells.to_list()]
-    readings = _OF_TYPE.get(column.type, ()) if isinstance(column, CategoricalColumn) else _OF_TYPE[StorageType.BOOL]
-    typed: list[object] = cast("list[object]", texts)
-    for reading in reversed(readings):
-        read = reading(pl.Series(texts, dtype=pl.String).str.strip_chars()).to_list()
-        typed = [before if value is None else value for before, value in zip(typed, read, strict=True)]
-    return typed
+    return read_words(texts, column.type if isinstance(column, CategoricalColumn) else StorageType.BOOL)
 
 
 def _is_missing(text: str, levels: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from app.domain.columns import FARTHEST, CategoricalColumn, FittedColumn, Numeri
 from app.domain.errors import InvalidData
 from app.domain.schema import Column, Kind, level_text
 from app.domain.spec import Preprocessing, ResolvedSpec
+from app.tabular.categories import as_text
 from app.tabular.numeric_features import fill, fit_features
 
 Vector = NDArray[np.float64]
@@ -49,9 +50,9 @@ def transform(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> Matrix:
             if column.features:
                 fill(column.features, block[:, 0], next(features))
         elif column.embedding is None:
-            _one_hot(column, as_text(frame[column.name]), block)
+            _one_hot(column, as_text(frame[column.name], column.type), block)
         else:
-            next(codes)[:] = 1 + _codes(column, as_text(frame[column.name]), block)
+            next(codes)[:] = 1 + _codes(column, as_text(frame[column.name], column.type), block)
     return inputs
 
 
@@ -60,14 +61,6 @@ def as_numbers(series: pl.Series) -> Matrix:
     if series.dtype == pl.Float64 and not series.null_count():
         return series.to_numpy()  # as it stands: a call of polars costs more than the column of a small dataset
     return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-
-
-def as_text(series: pl.Series) -> pl.Series:
-    """Each value as `level_text` writes it; null is missing."""
-    if series.dtype != pl.Float64:
-        return series.cast(pl.String)
-    found = series.drop_nulls().unique()
-    return series.replace_strict(found, [level_text(value) for value in found], default=None, return_dtype=pl.String)
 
 
 def fit_column(spec: ResolvedSpec, column: Column, training: pl.Series) -> FittedColumn:
@@ -93,7 +86,7 @@ def _fit_category(
         type=column.type,
         kind="categorical",
         levels=levels,
-        impute=_commonest(as_text(training), levels) if preprocessing.missing == "most_frequent" else None,
+        impute=_commonest(as_text(training, column.type), levels) if preprocessing.missing == "most_frequent" else None,
         refuse_missing=preprocessing.missing == "error",
         indicator=preprocessing.has_indicators and column.missing > 0,
         signed=preprocessing.is_signed(len(levels)),

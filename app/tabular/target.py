@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from app.domain.columns import AnyTarget, FittedTarget, FittedTargets
 from app.domain.schema import Column, Task, level_text
 from app.domain.spec import ResolvedSpec
-from app.tabular.preprocessing import Vector, as_numbers, as_text, codes_of
+from app.tabular.categories import as_text
+from app.tabular.preprocessing import Vector, as_numbers, codes_of
 
 Codes = NDArray[np.int64]
 
@@ -80,7 +81,7 @@ def encode_target(fitted: AnyTarget, frame: pl.DataFrame) -> Codes | Vector:
 
 def _encoded(fitted: FittedTarget, target: pl.Series) -> Codes | Vector:
     if fitted.classes is not None:
-        return codes_of(as_text(target), [level_text(label) for label in fitted.classes])
+        return codes_of(as_text(target, fitted.type), [level_text(label) for label in fitted.classes])
     return (as_numbers(target) - fitted.center) / fitted.scale
 
 

@@ -15,7 +15,8 @@ from app.domain.output import output_activation
 from app.domain.schema import StorageType, Task
 from app.domain.spec import Embedding, ResolvedSpec
 from app.serving.sessions import Ready, load
-from app.tabular.preprocessing import as_numbers, as_text
+from app.tabular.categories import as_text
+from app.tabular.preprocessing import as_numbers
 from worker.engine.export import manifest_json, to_onnx
 from worker.engine.network import sequential
 
@@ -113,7 +114,7 @@ def feed(columns: Sequence[FittedColumn], frame: pl.DataFrame) -> dict[str, NDAr
     """The inputs of `model.onnx` for a frame of raw columns."""
     numeric = [as_numbers(frame[column.name]) for column in columns if isinstance(column, NumericColumn)]
     texts: dict[str, NDArray[np.generic]] = {
-        column.name: as_text(frame[column.name]).fill_null("").to_numpy().astype(object)[:, None]
+        column.name: as_text(frame[column.name], column.type).fill_null("").to_numpy().astype(object)[:, None]
         for column in columns
         if isinstance(column, CategoricalColumn)
     }

@@ -12,7 +12,8 @@ from app.domain.errors import pointer
 from app.serving.predict import CHUNK, Inputs, Outputs
 from app.serving.sent import SentArrays, Values
 from app.serving.sessions import Ready
-from app.tabular.preprocessing import as_numbers, as_text
+from app.tabular.categories import as_text
+from app.tabular.preprocessing import as_numbers
 from worker.batch.findings import RowFindings
 
 
@@ -46,7 +47,7 @@ class RowPredictor:
 
 def _values(column: FittedColumn, cells: pl.Series) -> Values:
     """In the types of a request: NaN is a missing number, None a missing category."""
-    return as_numbers(cells) if isinstance(column, NumericColumn) else as_text(cells).to_list()
+    return as_numbers(cells) if isinstance(column, NumericColumn) else as_text(cells, column.type).to_list()
 
 
 def _joined(outputs: list[Outputs]) -> Outputs:
