@@ -33,7 +33,7 @@ class CarefulRows:
         """The rows as `width` String columns, about a million cells at a time; appends each row's line to `lines`."""
         block: list[list[str]] = []
         full = max(1, CELLS_AT_A_TIME // width)
-        for line, row in self._numbered():
+        for line, row in self._numbered(width):
             if len(row) != width:
                 raise Refused.data(f"there are {len(row)} cells where the header has {width}.", line=line)
             lines.append(line)
@@ -44,12 +44,13 @@ class CarefulRows:
         if block:
             yield _columns(block)
 
-    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row that is not blank, with the line that it began on."""
+    def _numbered(self, width: int) -> Iterator[tuple[int, list[str]]]:
+        """Each row with the line that it began on; a blank line is an empty cell where that is a row, else none."""
+        blank = [""] if width == 1 else []
         before = self.line
         for row in self._checked():
             line, before = before + 1, self.line
-            if row:
+            if row := row or blank:
                 yield line, row
 
     def _checked(self) -> Iterator[list[str]]:

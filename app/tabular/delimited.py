@@ -21,7 +21,7 @@ BLOCK = 8 * MIB
 
 
 def read_delimited(path: Path, *, delimiter: str | None, limits: Limits) -> Table:
-    """A table of String columns; blank lines are skipped, and so are spaces around column names.
+    """A table of String columns; blank lines are skipped, but in a single column, and so are spaces around column names.
 
     Without a delimiter it is the comma, or where the header has none a semicolon or tab that it has.
     Raises Refused: for a ragged row, broken quoting, bad bytes, bad names, no rows, or a passed limit.

@@ -325,3 +325,10 @@ def test_a_whole_file_of_rows_is_as_the_rows_one_by_one() -> None:
     assert len(whole["predictions"]) == 1400
     few = json.loads(written(csv_source(ONE.write_csv()), STORED).body)
     np.testing.assert_allclose(whole["probabilities"][:2], few["probabilities"], rtol=1e-6)
+
+
+def test_a_model_of_one_column_answers_a_row_for_each_line() -> None:
+    answer = json.loads(written(csv_source("size\n1\n\n3\n"), files([NUMBER(name="size")])).body)
+
+    assert len(answer["predictions"]) == 3
+    assert [(warning["code"], warning["row"]) for warning in answer["warnings"]] == [("missing_value", 1)]

@@ -105,6 +105,14 @@ def test_quotes_blank_lines_a_byte_order_mark_and_both_line_ends_are_read(read: 
     assert rows.columns == ["name", "note"]
 
 
+@pytest.mark.parametrize("more", ["", '"5"\n'], ids=["plain", "quoted"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_in_a_single_column_a_blank_line_is_a_missing_cell(read: Ingest, end: str, more: str) -> None:
+    _, rows = read(f"a\n1\n\n3\n\n{more}".replace("\n", end).encode())
+
+    assert rows["a"].to_list() == [1, None, 3, None, *([5] if more else [])]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])
 def test_utf_16_is_read_by_its_byte_order_mark(
