@@ -4,6 +4,7 @@ The same description drives the training arrays (app/tabular/preprocessing.py, n
 and the parsing of prediction requests; it stands in `model.json`.
 """
 
+import sys
 from itertools import pairwise
 from math import isfinite
 from typing import Annotated, Literal
@@ -12,8 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.schema import StorageType
 
+MOST = sys.float_info.max
 FARTHEST = 1e150
 """Where a number that is clipped smoothly is cut before: its square must be a number, too."""
+
+
+LARGEST_INPUT = 1e30
+"""Of a number that is scaled: float32 ends at 3e38, and the network's sums of products must be numbers, too."""
 
 
 class _Fitted(BaseModel):
@@ -82,6 +88,13 @@ class NumericColumn(_Fitted):
     minimum: float | None = None
     maximum: float | None = None
     """The range seen in training, for warnings; None where nothing was seen."""
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The least and the greatest number that the network can be given; all finite ones where z has ends of its own."""
+        bounded = self.quantiles is not None or self.clip is not None or not self.scale
+        far = MOST if bounded else min(MOST, LARGEST_INPUT / abs(self.scale))
+        return max(-MOST, self.center - far), min(MOST, self.center + far)
 
     @property
     def width(self) -> int:

@@ -23,6 +23,8 @@ class Feature:
     kind: Kind
     type: StorageType
     levels: Sequence[str] = ()
+    reach: tuple[float, float] | None = None
+    """The least and the greatest number that the network can be given, where that is known."""
 
     def flaw(self, column: Column) -> str | None:
         """Why a column cannot be read so; None where it can. Of categories it may have any number."""
@@ -67,6 +69,8 @@ class Reading:
             return flaw
         if column.infinite:
             return f"has {column.infinite} infinite value(s)."
+        if feature.reach and not _is_within(column, feature.reach):
+            return "has numbers that are too large for the network."
         if column.missing and self.refuses_missing:
             return f"has {column.missing} missing value(s), which the spec refuses."
         return None
@@ -105,7 +109,13 @@ def texts_of(labels: Sequence[bool | int | float | str] | None) -> Set[str] | No
 
 def feature_of(column: FittedColumn) -> Feature:
     """How a checkpoint reads a column."""
-    return Feature(Kind(column.kind), column.type, column.levels if isinstance(column, CategoricalColumn) else ())
+    if isinstance(column, CategoricalColumn):
+        return Feature(Kind(column.kind), column.type, column.levels)
+    return Feature(Kind(column.kind), column.type, reach=column.reach)
+
+
+def _is_within(column: Column, reach: tuple[float, float]) -> bool:
+    return column.minimum is None or column.maximum is None or (reach[0] <= column.minimum and column.maximum <= reach[1])
 
 
 def _label_flaw(known: Set[str], column: Column) -> str | None:

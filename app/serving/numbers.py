@@ -27,6 +27,7 @@ class NumberReader:
         self._columns = [column for _, column in columns]
         self._names = [column.name for column in self._columns]
         self._booleans = [index for index, column in enumerate(self._columns) if _is_boolean(column)]
+        self._least, self._greatest = np.array([column.reach for column in self._columns]).T
         self._refuses = np.array([column.impute is None for column in self._columns])
         self._seen = SeenRanges(self._columns)
 
@@ -76,6 +77,9 @@ class NumberReader:
         missing = np.isnan(block)
         for at in findings.to_fault(np.isinf(block)):
             self._fault(cells, at, code="not_finite", detail="an infinite number cannot be predicted from", findings=findings)
+        beyond = np.isfinite(block) & ((block < self._least) | (block > self._greatest))
+        for at in findings.to_fault(beyond):
+            self._fault(cells, at, code="not_finite", detail="the number is too large for the network", findings=findings)
         for at in findings.to_fault(missing & self._refuses):
             self._fault(
                 cells, at, code="missing_value", detail="the value is missing, which the spec refuses", findings=findings

@@ -1,6 +1,5 @@
 """The ranges that the training rows had, and the numbers that lie far outside of them."""
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +8,6 @@ from app.domain.columns import NumericColumn
 from app.serving.cells import Numbers
 from app.serving.findings import Findings
 
-MOST = sys.float_info.max
 # With so many rows the ends of each column are found sooner than every cell is compared.
 _FEW = 16
 
@@ -23,7 +21,7 @@ class SeenRanges:
         self._lowest, self._highest = bounds.T
 
     def has_all(self, block: Numbers) -> bool:
-        """True where nothing is far outside, missing or infinite."""
+        """True where nothing is far outside, missing, infinite or too large."""
         least, greatest = (block, block) if len(block) < _FEW else (np.minimum.reduce(block), np.maximum.reduce(block))
         inside = (least >= self._lowest) & (greatest <= self._highest)
         return bool(np.logical_and.reduce(inside, axis=None))  # `all` is this, after two calls more
@@ -38,8 +36,9 @@ class SeenRanges:
 
 
 def _bounds(column: NumericColumn) -> tuple[float, float]:
-    """The numbers that are not far outside; all finite ones where nothing was seen."""
+    """The numbers that are not far outside; all that the network can be given where nothing was seen."""
+    low, high = column.reach
     if column.minimum is None or column.maximum is None or column.kind == "boolean":
-        return -MOST, MOST
+        return low, high
     width = column.maximum - column.minimum
-    return max(-MOST, column.minimum - width), min(MOST, column.maximum + width)
+    return max(low, column.minimum - width), min(high, column.maximum + width)

@@ -49,6 +49,10 @@ FLAWS: dict[str, tuple[Change, list[str]]] = {
         lambda rows: rows.with_columns(level=pl.when(pl.col("level") == 3).then(9).otherwise(pl.col("level"))),
         ["'level' of the dataset {id} has labels that the job's own dataset lacks, in 7 row(s)."],
     ),
+    "size": (
+        lambda rows: rows.with_columns(z=pl.lit(-1e200)),
+        ["'z' of the dataset {id} has numbers that are too large for the network."],
+    ),
     "infinity": (lambda rows: rows.with_columns(z=pl.lit(float("inf"))), ["'z' of the dataset {id} has 40 infinite value(s)."]),
 }
 

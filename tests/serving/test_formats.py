@@ -277,7 +277,7 @@ def test_a_number_as_fp32_is_another_number_and_all_formats_agree_on_it() -> Non
 
 @pytest.mark.parametrize(
     ("value", "outside"),
-    [(0.0, False), (10.0, False), (20.0, False), (20.5, True), (-10.0, False), (-10.5, True), (1e300, True), (None, False)],
+    [(0.0, False), (10.0, False), (20.0, False), (20.5, True), (-10.0, False), (-10.5, True), (1e29, True), (None, False)],
 )
 def test_a_value_beyond_the_seen_range_by_more_than_its_width_is_warned_of(value: float | None, outside: bool) -> None:
     rows = [{"size": 1.0, "count": 1, "flag": True, "city": "Ulm", "code": 7}]
@@ -292,7 +292,29 @@ def test_a_value_beyond_the_seen_range_by_more_than_its_width_is_warned_of(value
 def test_where_nothing_was_seen_nothing_is_outside() -> None:
     stored = files([NUMBER(name="a"), NumericColumn(name="b", type=StorageType.BOOL, kind="boolean", impute=0.0)])
 
-    assert warnings_of(written(json_source({"rows": [[-1.7e308, True], [1.7e308, False]]}), stored)) == []
+    assert warnings_of(written(json_source({"rows": [[-1e30, True], [1e30, False]]}), stored)) == []
+
+
+@pytest.mark.parametrize("value", [1e308, -1e200, 3e30])
+def test_a_number_that_float32_makes_nothing_of_is_refused_at_its_place(value: float) -> None:
+    stored = files([NUMBER(name="a", scale=0.5), NUMBER(name="b")])
+    frame = pl.DataFrame({"a": [1.0, value], "b": [1.0, 2.0]})
+
+    for source in (json_source({"rows": frame.to_dicts()}), csv_source(frame.write_csv()), arrow_source(frame)):
+        with pytest.raises(Invalid) as caught:
+            written(source, stored)
+        [fault] = caught.value.faults
+        assert fault.code == "not_finite"
+        assert fault.pointer in {"/rows/1/a", "/columns/a/1"}
+        assert "Row 1, column 'a': the number is too large for the network." in fault.detail
+
+
+def test_a_number_that_is_ranked_clipped_or_not_used_may_be_of_any_size() -> None:
+    stored = files([NUMBER(name="a", quantiles=[0.0, 1.0]), NUMBER(name="b", clip=3.0), NUMBER(name="c", scale=0.0)])
+
+    answer = json.loads(written(json_source({"rows": [[1e308, -1e308, 1e308]]}), stored).body)
+
+    assert np.isfinite(answer["probabilities"]).all()
 
 
 def test_a_text_that_utf8_cannot_say_is_an_unseen_category() -> None:
