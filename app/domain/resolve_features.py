@@ -17,7 +17,7 @@ def check_kinds(spec: JobSpec, described: Mapping[str, Column], findings: Findin
             findings.fault("columns", name, detail=f"The dataset has no column {name!r}.")
         elif not can_be(column, kind):
             findings.fault(
-                "columns", name, detail=f"A {column.kind} column of {column.type} cannot be read as {kind}{_why(kind)}"
+                "columns", name, detail=f"A {column.kind} column of {column.type} cannot be read as {kind}{_why(column, kind)}"
             )
 
 
@@ -36,9 +36,12 @@ def _is_number(column: Column) -> bool:
     return column.type in (StorageType.INT64, StorageType.FLOAT64)
 
 
-def _why(kind: Kind) -> str:
-    reasons = {Kind.CATEGORICAL: f": that takes at most {MAX_LEVELS} levels without fractions.", Kind.BOOLEAN: "."}
-    return reasons.get(kind, ".")
+def _why(column: Column, kind: Kind) -> str:
+    if kind is not Kind.CATEGORICAL:
+        return "."
+    if column.type is StorageType.DATETIME:
+        return ": dates are not supported yet; uploaded with this kind in the schema, a text file's are words."
+    return f": that takes at most {MAX_LEVELS} levels without fractions."
 
 
 def resolve_features(spec: JobSpec, columns: Sequence[Column], findings: Findings) -> list[Column]:
@@ -95,7 +98,7 @@ def _taken(spec: JobSpec) -> set[str | None]:
 
 def _flaw(column: Column, kind: Kind) -> str | None:
     """Why nothing can be made of a column."""
-    if kind is Kind.DATETIME:
+    if Kind.DATETIME in (kind, column.kind):
         return "holds dates, which are not supported yet,"
     if not column.distinct:
         return "has no values"

@@ -59,6 +59,13 @@ def faults(of: list[Column] | None = None, /, **spec: object) -> dict[str, str]:
     return {fault.pointer: fault.detail for fault in invalid.value.faults}
 
 
+def test_dates_called_a_category_are_refused_for_being_dates() -> None:
+    found = faults(features=["when"], columns={"when": "categorical"})
+
+    assert "cannot be read as categorical: dates are not supported yet" in found["/columns/when"]
+    assert found["/features/0"] == "Column 'when' holds dates, which are not supported yet, and cannot be a feature."
+
+
 def test_text_called_a_number_is_one_fault_where_it_was_called_so() -> None:
     assert list(faults(columns={"species": "numeric"})) == ["/columns/species"]
 
