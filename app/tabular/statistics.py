@@ -1,5 +1,6 @@
 """Statistics of a column, for people who look at their data."""
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -77,8 +78,17 @@ def numeric_statistics(series: pl.Series, kind: Literal["numeric", "boolean"]) -
         max=_scalar(values.max()),
         mean=_scalar((values / len(values)).sum()) if len(values) else None,
         std=_spread(values.cast(pl.Float64).to_numpy()),
-        quantiles={str(q): _scalar(values.quantile(q, interpolation="linear")) for q in QUANTILES},
+        quantiles={str(q): _quantile(values, q) for q in QUANTILES},
     )
+
+
+def _quantile(values: pl.Series, probability: float) -> Number:
+    """Of half the values where that is no number: two of them may be further apart than the largest float."""
+    found = _scalar(values.quantile(probability, interpolation="linear"))
+    if found is None or math.isfinite(found):
+        return found
+    half = _scalar((values / 2).quantile(probability, interpolation="linear"))
+    return None if half is None else half * 2
 
 
 def _spread(values: NDArray[np.float64]) -> Number:

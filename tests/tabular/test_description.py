@@ -105,6 +105,13 @@ def test_infinite_values_are_left_out_of_the_statistics() -> None:
     assert (found.max, found.mean) == (3.0, 2.0)
 
 
+def test_quantiles_lie_between_values_that_are_further_apart_than_the_largest_number() -> None:
+    found = _described(pl.Series([1e308, -1e308, float("inf")])).statistics[0]
+
+    assert isinstance(found, NumericStatistics)
+    assert found.quantiles == pytest.approx({"0.05": -0.9e308, "0.25": -0.5e308, "0.5": 0.0, "0.75": 0.5e308, "0.95": 0.9e308})
+
+
 def test_the_most_frequent_values_come_first_and_long_ones_are_cut() -> None:
     found = _described(pl.Series(["b", "b", "a", "z" * 300, None]), Kind.CATEGORICAL).statistics[0]
 
