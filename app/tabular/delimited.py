@@ -1,6 +1,7 @@
 """Reading CSV and TSV: every cell as text, every row as long as the header."""
 
 import io
+import re
 from array import array
 from collections.abc import Iterator
 from itertools import chain
@@ -18,12 +19,13 @@ from app.tabular.refusal import Refused
 from app.tabular.table import Table, check_cells, check_names
 
 BLOCK = 8 * MIB
+_QUOTED = re.compile(rb'(\A|[,;\t])"(?:[^"]|"")*"')
 
 
 def read_delimited(path: Path, *, delimiter: str | None, limits: Limits) -> Table:
     """A table of String columns; blank lines are skipped, but in a single column, and so are spaces around column names.
 
-    Without a delimiter it is the comma, or where the header has none a semicolon or tab that it has.
+    Without a delimiter it is the comma, or where the header has none outside of quotes a semicolon or tab that it has.
     Raises Refused: for a ragged row, broken quoting, bad bytes, bad names, no rows, or a passed limit.
     """
     with open_text(path, limits) as reader:
@@ -45,7 +47,8 @@ def _joined(parts: list[pl.Series]) -> pl.Series:
 
 
 def _delimiter_of(reader: "io.BufferedReader[Any]") -> str:
-    header = reader.peek(MIB).partition(b"\n")[0]
+    """The first of these that stands in the header outside of quoted names."""
+    header = _QUOTED.sub(rb"\1", reader.peek(MIB)).partition(b"\n")[0]
     return next((mark for mark in (",", ";", "\t") if mark.encode() in header), ",")
 
 

@@ -201,3 +201,20 @@ def test_a_semicolon_or_tab_separates_where_the_header_has_no_comma(tmp_path: Pa
     table = read_delimited(path, delimiter=None, limits=Limits())
 
     assert {name: column.to_list() for name, column in table.columns.items()} == {"a": ["1"], "b": ["x, y"]}
+
+
+@pytest.mark.parametrize(
+    ("header", "mark", "names"),
+    [
+        ('\ufeff"Umsatz, netto";Monat', ";", ["Umsatz, netto", "Monat"]),
+        ('Monat;"Umsatz, ""netto"""', ";", ["Monat", 'Umsatz, "netto"']),
+        ('"Umsatz,\nnetto"\tMonat', "\t", ["Umsatz,\nnetto", "Monat"]),
+        ('5" breit,6" lang;', ",", ['5" breit', '6" lang;']),
+        ('"a;b","c"', ",", ["a;b", "c"]),
+    ],
+)
+def test_what_stands_in_a_quoted_name_separates_nothing(tmp_path: Path, header: str, mark: str, names: list[str]) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(f"{header}\n1{mark}2\n")
+
+    assert list(read_delimited(path, delimiter=None, limits=Limits()).columns) == names
