@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from app import cli_keys
+from app.domain.mistakes import Mistake
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ WORKER_SILENCE_SECONDS = 60
 
 Data = Annotated[Path | None, typer.Option(help="Folder of everything the service keeps [TRAINYARD_DATA, ./data]")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on [TRAINYARD_HOST, 127.0.0.1]")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one [TRAINYARD_PORT, 8000]")]
-Slots = Annotated[int | None, typer.Option(help="Jobs to train at once [TRAINYARD_SLOTS, one per GPU or per two cores]")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one [TRAINYARD_PORT, 8000]")]
+Slots = Annotated[int | None, typer.Option(min=0, help="Jobs to train at once [TRAINYARD_SLOTS, one per GPU or per two cores]")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Logs go to the terminal instead of the folder `logs`")]
 Check = Annotated[bool, typer.Option("--check", help="Start nothing: exit with 0 if the one on this machine is ready, else 1")]
 Parent = Annotated[int | None, typer.Option(help="Stop when this process, which started us, ends", hidden=True)]
@@ -38,11 +39,10 @@ def up(
     parent: Parent = None,
 ) -> None:
     """Run the whole service on this machine, in the foreground; Ctrl-C stops it."""
-    from app.upkeep.claim import FolderInUse
     from app.upkeep.commands import DESCRIPTORS
     from app.upkeep.machine import allow_descriptors
     from app.upkeep.parent import ending_with
-    from app.upkeep.supervisor import StartFailed, Supervisor
+    from app.upkeep.supervisor import Supervisor
 
     if parent is not None:
         ending_with(parent)()
@@ -50,10 +50,7 @@ def up(
     _require_key_beyond_loopback(settings)
     os.environ.update(_environment(settings), TRAINYARD_EXPECT_WORKER="true")
     allow_descriptors(DESCRIPTORS)
-    try:
-        Supervisor(_plan(settings, logs_on_terminal=verbose)).run()
-    except (StartFailed, FolderInUse) as error:
-        _fail(str(error))
+    Supervisor(_plan(settings, logs_on_terminal=verbose)).run()
 
 
 @commands.command()
@@ -135,7 +132,7 @@ def _slots(settings: Settings) -> int:
 def _require_key_beyond_loopback(settings: Settings) -> None:
     if settings.api_key is None and not _is_loopback(settings.host) and not _has_keys(settings):
         where = f"Without a key the service listens on loopback only, not on {settings.host}"
-        _fail(f"{where}: set TRAINYARD_API_KEY, or make one with `trainyard keys create`.")
+        raise Mistake(f"{where}: set TRAINYARD_API_KEY, or make one with `trainyard keys create`.")
 
 
 def _has_keys(settings: Settings) -> bool:
@@ -164,13 +161,11 @@ def _is_loopback(host: str) -> bool:
 
 def _require_current_schema(settings: Settings) -> None:
     from app.persistence.database import Database
-    from app.persistence.migrate import SchemaOutdated, require_current
+    from app.persistence.migrate import require_current
 
     database = Database(settings.resolved_database_url)
     try:
         require_current(database.engine)
-    except SchemaOutdated as error:
-        _fail(str(error))
     finally:
         database.close()
 
@@ -191,8 +186,3 @@ def _become(command: tuple[str, ...]) -> NoReturn:
     """Replace this process, so that signals reach the server itself."""
     sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606 - the command is our own
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(1)

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.domain.caller import Caller
-from app.domain.errors import TrainyardError
 from app.domain.keys import SCOPES, Scope
+from app.domain.mistakes import Mistake
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def revoke(id: str, data: Data = None) -> None:
 
 def _scopes(words: Sequence[str]) -> list[Scope]:
     if wrong := [word for word in words if word not in SCOPES]:
-        _fail(f"There is no scope {wrong[0]!r}: it is one of {', '.join(SCOPES)}.")
+        raise Mistake(f"There is no scope {wrong[0]!r}: it is one of {', '.join(SCOPES)}.")
     return [scope for scope in SCOPES if scope in words]
 
 
@@ -80,10 +80,8 @@ def _line(view: "KeyView") -> str:
 
 @contextmanager
 def _keys(data: Path | None) -> Iterator["Keys"]:
-    from sqlalchemy.exc import OperationalError
-
     from app.persistence.database import Database
-    from app.persistence.migrate import SchemaOutdated, require_current
+    from app.persistence.migrate import require_current
     from app.services.keys import Keys
 
     settings = Settings() if data is None else Settings(data=data)
@@ -91,14 +89,5 @@ def _keys(data: Path | None) -> Iterator["Keys"]:
     try:
         require_current(database.engine)
         yield Keys(database)
-    except (TrainyardError, SchemaOutdated) as error:
-        _fail(str(error))
-    except OperationalError:
-        _fail("The database does not answer, or is not there yet: run `trainyard migrate`, or start the service once.")
     finally:
         database.close()
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(1)

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -16,7 +16,7 @@ Secret = Annotated[str, Field(repr=False)]
 class Settings(BaseSettings):
     """Frozen; unset URLs mean the embedded default inside `data`."""
 
-    model_config = SettingsConfigDict(env_prefix="TRAINYARD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TRAINYARD_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     data: Path = Path("data")
     """Folder of everything the embedded service keeps."""
@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     """Of what an API process remembers of histories: blocks of long ones, and what was answered of jobs that are over."""
     metrics_open: bool = False
     """`/metrics` needs no key."""
-    log_level: str = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto`: console on a terminal, else JSON."""
 

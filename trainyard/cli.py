@@ -1,6 +1,7 @@
 """`trainyard`: the client's commands, and the server's where the server is installed."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -198,21 +199,23 @@ def _setting(text: str) -> tuple[str, object]:
         return path, value
 
 
-def _mount_server() -> None:
-    """The server's commands, unless only the client is installed."""
+def _mount_server() -> AbstractContextManager[None]:
+    """The server's commands, unless only the client is installed; answers what tells their mistakes."""
     try:
         from app.cli import commands
+        from app.telling import telling
     except ModuleNotFoundError:
-        return
+        return nullcontext()
     app.add_typer(commands)
+    return telling()
 
 
 def main() -> None:
     """The console script."""
-    _mount_server()
-    try:
-        app()
-    except TrainyardProblem as problem:
-        fail(str(problem))
-    except httpx2.TransportError as error:
-        fail(f"The service does not answer: {error}")
+    with _mount_server():
+        try:
+            app()
+        except TrainyardProblem as problem:
+            fail(str(problem))
+        except httpx2.TransportError as error:
+            fail(f"The service does not answer: {error}")

@@ -7,20 +7,30 @@ from threading import Lock
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event
+from sqlalchemy import URL, BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.domain.mistakes import Mistake
 from app.persistence.changes import Changes
 
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TURN_SECONDS = 10
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 MICROSECOND = timedelta(microseconds=1)
+
+
+class DatabaseUnknown(Mistake):
+    """Raised when the URL names no database that the service speaks to; nothing of it is told, for it may hold a password."""
+
+    def __init__(self) -> None:
+        known = "`sqlite:///…` or `postgresql+psycopg://user:password@host/name`"
+        super().__init__(f"TRAINYARD_DATABASE_URL: It must be {known}, with `%40` for an `@` in the password.")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -85,8 +95,8 @@ _OPTIONS: dict[str, Any] = {
 
 
 def connect(url: str) -> Engine:
-    """An engine for `sqlite:///…` or `postgresql+psycopg://…`."""
-    if make_url(url).get_backend_name() != "sqlite":
+    """An engine for `sqlite:///…` or `postgresql+psycopg://…`; DatabaseUnknown where it is neither."""
+    if _parsed(url).get_backend_name() != "sqlite":
         # A machine that is gone without a word is noticed in half a minute, not in the kernel's quarter of an hour.
         patience = {"connect_timeout": 5, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
         patience["tcp_user_timeout"] = 30_000
@@ -95,6 +105,17 @@ def connect(url: str) -> Engine:
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseUnknown from None
+    # Behind an `@` in the password the rest of it is taken for the host, and would be told as the one that is not found.
+    if parsed.drivername not in DRIVERS or "@" in (parsed.host or ""):
+        raise DatabaseUnknown
+    return parsed
 
 
 class OpenConnection:

@@ -10,11 +10,12 @@ from sqlalchemy import Connection, Engine, insert, select
 
 import migrations
 from app.domain.caller import DEFAULT_PROJECT
+from app.domain.mistakes import Mistake
 from app.persistence.database import now
 from app.persistence.tables import projects
 
 
-class SchemaOutdated(Exception):
+class SchemaOutdated(Mistake):
     """Raised when the database's schema is not the one of this version."""
 
     def __init__(self, found: str | None, wanted: str | None) -> None:
@@ -40,7 +41,13 @@ def migrate(engine: Engine) -> None:
 def require_current(engine: Engine) -> None:
     """SchemaOutdated unless the schema is the one of this version."""
     wanted = ScriptDirectory.from_config(configuration()).get_current_head()
-    with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    if found != wanted:
+    if (found := _revision(engine)) != wanted:
         raise SchemaOutdated(found, wanted)
+
+
+def _revision(engine: Engine) -> str | None:
+    file = engine.url.database
+    if engine.dialect.name == "sqlite" and file and not Path(file).exists():
+        return None  # to look would make an empty one
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()

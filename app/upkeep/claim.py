@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.domain.mistakes import Mistake
+
 LOCK = "lock"
 
 
-class FolderInUse(Exception):
+class FolderInUse(Mistake):
     """Raised when another service already runs on the data folder."""
 
     def __init__(self, folder: Path, holder: str) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import OperationalError
-
+from app.domain.mistakes import Mistake
 from app.persistence.database import Database
 from app.persistence.migrate import migrate
 from app.upkeep import address, valkey
@@ -26,7 +25,7 @@ LOG_LINES = 20
 URL = "url"
 
 
-class StartFailed(Exception):
+class StartFailed(Mistake):
     """Raised when the service cannot be started; the message says why and what to do."""
 
 
@@ -151,8 +150,6 @@ def _prepare(url: str) -> None:
     try:
         migrate(database.engine)
         forget_dead(database)
-    except OperationalError as error:
-        raise StartFailed(f"The database cannot be used: {error.orig}") from None
     finally:
         database.close()
 
