@@ -64,7 +64,7 @@ def api(host: Host = None, port: Port = None, check: Check = False) -> None:
     if check:
         raise typer.Exit(0 if is_ready(url_of(settings.host, settings.port)) else 1)
     _require_key_beyond_loopback(settings)
-    _require_current_schema(settings)
+    _require_database_and_storage(settings)
     os.environ.update(_environment(settings))
     allow_descriptors(DESCRIPTORS)
     _become(api_command(workers=settings.api_workers, bind=("--host", settings.host, "--port", str(settings.port))))
@@ -79,7 +79,7 @@ def worker(slots: Slots = None, check: Check = False) -> None:
     settings = _settings(slots=slots)
     if check:
         raise typer.Exit(0 if _is_training_here(settings) else 1)
-    _require_current_schema(settings)
+    _require_database_and_storage(settings)
     os.environ.update(_environment(settings))
     _become(worker_command(slots=_slots(settings), queues="cpu,gpu" if gpus() else "cpu"))
 
@@ -89,9 +89,10 @@ def migrate() -> None:
     """Bring the database's schema up to date."""
     from app.persistence.database import Database
     from app.persistence.migrate import migrate as bring_up_to_date
+    from app.upkeep.claim import make
 
     settings = _settings()
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    make(settings.folder)
     database = Database(settings.resolved_database_url)
     bring_up_to_date(database.engine)
     database.close()
@@ -116,6 +117,7 @@ def _plan(settings: Settings, *, logs_on_terminal: bool) -> "Plan":
         host=settings.host,
         port=settings.port,
         database_url=settings.resolved_database_url,
+        storage_url=settings.resolved_storage_url,
         socket=None if settings.redis_url else settings.socket,
         api_workers=settings.api_workers,
         slots=_slots(settings),
@@ -159,15 +161,18 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _require_current_schema(settings: Settings) -> None:
+def _require_database_and_storage(settings: Settings) -> None:
+    """Here a mistake is a sentence; in the server it would be a traceback in the log."""
     from app.persistence.database import Database
     from app.persistence.migrate import require_current
+    from app.storage.opening import open_storage
 
     database = Database(settings.resolved_database_url)
     try:
         require_current(database.engine)
     finally:
         database.close()
+    open_storage(settings.resolved_storage_url)
 
 
 def _is_training_here(settings: Settings) -> bool:

@@ -91,3 +91,27 @@ def test_a_schema_that_is_not_there_is_told_and_no_file_is_made(operator: Shell,
 
     assert all(line.endswith("run `trainyard migrate`.") for line in lines)
     assert not file.exists()
+
+
+def test_a_data_folder_that_cannot_be_used_is_told(operator: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "data" / "lock").mkdir(parents=True)
+    below, locked = tmp_path / "file" / "data", tmp_path / "data"
+
+    lines = told(operator, ("up", "--data", str(below)), ("up", "--data", str(locked)), (f"TRAINYARD_DATA={below}", "migrate"))
+
+    assert lines == [
+        f"The data folder {folder} cannot be used ({reason}): set TRAINYARD_DATA to another folder."
+        for folder, reason in ((below, "Not a directory"), (locked, "Is a directory"), (below, "Not a directory"))
+    ]
+
+
+def test_a_storage_that_cannot_be_used_is_told(operator: Shell, sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    files = tmp_path / "file" / "files"
+    environment = {"TRAINYARD_DATABASE_URL": sqlite_url, "TRAINYARD_DATA": str(tmp_path / "data"), "TRAINYARD_PORT": "0"}
+
+    lines = told(operator, ("api",), ("worker",), ("up",), TRAINYARD_STORAGE_URL=str(files), **environment)
+
+    said = f"The storage {files} cannot be used (Not a directory): set TRAINYARD_STORAGE_URL to another folder."
+    assert lines == [said] * 3

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from app.domain.mistakes import Mistake
 
@@ -20,11 +21,26 @@ class FolderInUse(Mistake):
         )
 
 
+class FolderUnusable(Mistake):
+    """Raised when nothing can be made in the data folder."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(f"The data folder {folder} cannot be used ({error.strerror}): set TRAINYARD_DATA to another folder.")
+
+
+def make(folder: Path) -> None:
+    """Make the data folder, unless it is there; FolderUnusable where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderUnusable(folder, error) from None
+
+
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold the folder as long as the block runs; FolderInUse when another process does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as file:
+    """Hold the folder as long as the block runs; FolderInUse when another process does, FolderUnusable where nobody can."""
+    make(folder)
+    with _lock(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,3 +50,10 @@ def claimed(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock(folder: Path) -> TextIO:
+    try:
+        return (folder / LOCK).open("a+")
+    except OSError as error:
+        raise FolderUnusable(folder, error) from None

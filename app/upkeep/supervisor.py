@@ -11,6 +11,7 @@ from pathlib import Path
 from app.domain.mistakes import Mistake
 from app.persistence.database import Database
 from app.persistence.migrate import migrate
+from app.storage.opening import open_storage
 from app.upkeep import address, valkey
 from app.upkeep.child import Child, Program, describe
 from app.upkeep.claim import claimed
@@ -37,6 +38,7 @@ class Plan:
     host: str
     port: int
     database_url: str
+    storage_url: str
     socket: Path | None
     api_workers: int
     slots: int
@@ -65,7 +67,7 @@ class Supervisor:
         with self._listen() as listener:
             url = address.url_of(self._plan.host, listener.getsockname()[1])
             self._start_broker(signals)
-            _prepare(self._plan.database_url)
+            _prepare(self._plan)
             self._start_services(listener)
             self._wait(signals, lambda: address.is_ready(url), what=f"{url}/readyz")
             (self._plan.folder / URL).write_text(url)
@@ -145,8 +147,9 @@ def _look_after(child: Child) -> None:
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - whoever started `up` must see it
 
 
-def _prepare(url: str) -> None:
-    database = Database(url)
+def _prepare(plan: Plan) -> None:
+    open_storage(plan.storage_url)
+    database = Database(plan.database_url)
     try:
         migrate(database.engine)
         forget_dead(database)
