@@ -6,13 +6,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 import migrations
 from app.domain.caller import DEFAULT_PROJECT
 from app.domain.mistakes import Mistake
 from app.persistence.database import now
 from app.persistence.tables import projects
+
+LOCK = 0x747261696E  # "train": PostgreSQL numbers its advisory locks
 
 
 class SchemaOutdated(Mistake):
@@ -31,11 +33,18 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 def migrate(engine: Engine) -> None:
-    """Run every migration that is missing and make sure that the default project exists."""
+    """Run every migration that is missing and make sure that the default project exists; a second one waits for the first."""
     with engine.begin() as connection:
+        _wait_for_others(connection)
         command.upgrade(configuration(connection), "head")
         if connection.execute(select(projects.c.id).where(projects.c.id == DEFAULT_PROJECT)).first() is None:
             connection.execute(insert(projects).values(id=DEFAULT_PROJECT, name="default", created_at=now()))
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """One migrates at a time: on SQLite the transaction, which began as a writing one, is enough."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def require_current(engine: Engine) -> None:
