@@ -92,8 +92,9 @@ def migrate() -> None:
     from app.upkeep.claim import make
 
     settings = _settings()
-    make(settings.folder)
     database = Database(settings.resolved_database_url)
+    if database.file is not None and database.file.is_relative_to(settings.folder):
+        make(settings.folder)  # SQLite makes its file, but not the folder that the file is in
     bring_up_to_date(database.engine)
     database.close()
 

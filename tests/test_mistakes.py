@@ -115,3 +115,18 @@ def test_a_storage_that_cannot_be_used_is_told(operator: Shell, sqlite_url: str,
 
     said = f"The storage {files} cannot be used (Not a directory): set TRAINYARD_STORAGE_URL to another folder."
     assert lines == [said] * 3
+
+
+def test_a_database_elsewhere_is_migrated_without_a_data_folder(operator: Shell, database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    [done] = operator.run(("migrate",), TRAINYARD_DATABASE_URL=database_url, TRAINYARD_DATA=str(tmp_path / "file" / "data"))
+
+    assert (done.status, done.stderr) == (0, "")
+
+
+def test_the_data_folder_is_made_for_the_database_in_it(operator: Shell, tmp_path: Path) -> None:
+    [done] = operator.run(("migrate",), TRAINYARD_DATA=str(tmp_path / "new" / "data"))
+
+    assert (done.status, done.stderr) == (0, "")
+    assert (tmp_path / "new" / "data" / "trainyard.db").exists()

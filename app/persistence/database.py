@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -161,6 +162,12 @@ class Database:
         self._writing = Lock() if self.engine.dialect.name == "sqlite" else None
         self._open: list[OpenConnection] = []
         self.changes = Changes(self.engine)
+
+    @property
+    def file(self) -> Path | None:
+        """Of SQLite, absolute."""
+        name = self.engine.url.database
+        return Path(name).resolve() if name and self.engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
