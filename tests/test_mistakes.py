@@ -130,3 +130,17 @@ def test_the_data_folder_is_made_for_the_database_in_it(operator: Shell, tmp_pat
 
     assert (done.status, done.stderr) == (0, "")
     assert (tmp_path / "new" / "data" / "trainyard.db").exists()
+
+
+def test_a_storage_of_a_kind_that_is_not_there_is_told_and_no_folder_is_made(
+    operator: Shell, sqlite_url: str, tmp_path: Path
+) -> None:
+    here = {"TRAINYARD_DATABASE_URL": sqlite_url, "TRAINYARD_DATA": str(tmp_path / "data"), "TRAINYARD_PORT": "0"}
+    commands = [
+        (f"TRAINYARD_STORAGE_URL={kind}://bucket/{tmp_path}", *words)
+        for kind, words in (("ftp", ("api",)), ("gs", ("worker",)), ("S3", ("up",)), ("file://ftp", ("api",)))
+    ]
+
+    lines = told(operator, *commands, **here)
+
+    assert set(lines) == {"TRAINYARD_STORAGE_URL: It must be a folder, `file:///folder` or `s3://bucket/prefix`."}

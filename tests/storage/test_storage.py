@@ -11,7 +11,7 @@ from app.domain.disk import FULL
 from app.storage.folder import TEMPORARY
 from app.storage.many import put_each
 from app.storage.marked import MARK
-from app.storage.opening import open_storage
+from app.storage.opening import StorageUnusable, open_storage
 from app.storage.storage import Storage, StorageFailed
 from tests.servers.bucket import BUCKET
 from tests.servers.disk import no_file_beyond
@@ -31,6 +31,22 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
         return open_storage(str(tmp_path / "files"), oldest=nothing)
     request.getfixturevalue("in_bucket")
     return open_storage(f"s3://{BUCKET}/test-{next(_numbers)}", oldest=nothing)
+
+
+@pytest.mark.parametrize("kind", ["ftp", "gs", "S3", "file://ftp"])
+def test_no_other_kind_is_taken_for_a_folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(StorageUnusable, match=r"^TRAINYARD_STORAGE_URL: "):
+        open_storage(f"{kind}://bucket/prefix", oldest=nothing)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_be_written_as_a_url(tmp_path: Path) -> None:
+    open_storage(f"file://{tmp_path}/files", oldest=nothing).put("a", b"some bytes")
+
+    assert (tmp_path / "files" / "a").read_bytes() == b"some bytes"
 
 
 def test_what_was_put_can_be_got(storage: Storage) -> None:
