@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.domain.caller import Caller
+from app.domain.escaping import escaped
 from app.domain.keys import SCOPES, Scope
 from app.domain.mistakes import Mistake
 from app.settings import Settings
@@ -75,7 +76,7 @@ def _line(view: "KeyView") -> str:
     row = view.row
     ends = f"until {row.expires_at:%Y-%m-%d %H:%M}" if row.expires_at else "for ever"
     used = f"used {row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else "never used"
-    return "\t".join([row.id, view.project, ",".join(row.scopes), ends, used, row.name or ""])
+    return "\t".join([row.id, view.project, ",".join(row.scopes), ends, used, escaped(row.name or "")])
 
 
 @contextmanager

@@ -13,6 +13,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
+from app.domain.escaping import escaped
+
 Format = Literal["auto", "console", "json"]
 
 
@@ -100,7 +102,7 @@ def _plain_traceback(output: TextIO, error: ExcInfo) -> None:
     """Lines of text; what an exception says may have a caller's words in it."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, error)
-    output.write("\n".join(map(_escaped, text.getvalue().split("\n"))))
+    output.write("\n".join(map(escaped, text.getvalue().split("\n"))))
 
 
 def _take_over(after: Sequence[Processor]) -> None:
@@ -147,11 +149,5 @@ def _printable(logger: object, method: str, entry: EventDict) -> EventDict:
     """A path comes from a caller: whatever is in it, the terminal that shows the log has nothing to obey."""
     for name, value in entry.items():
         if isinstance(value, str) and not value.isprintable():
-            entry[name] = _escaped(value)  # the key is there, so the dictionary may be gone through
+            entry[name] = escaped(value)  # the key is there, so the dictionary may be gone through
     return entry
-
-
-def _escaped(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in text)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.caller import Caller
+from app.persistence.database import Database
+from app.services.keys import Keys, Wish
 from tests.api.keys import bearer
 from tests.api.service import running, settings_for
 
@@ -37,6 +40,17 @@ def test_a_key_is_made_used_listed_and_revoked(database_url: str, valkey_server:
     assert secret not in listed + made.stderr
     assert revoked.returncode == 0
     assert typed(database_url, "keys", "list").stdout == ""
+
+
+def test_a_name_forges_no_line_of_the_list(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    Keys(database).create(Caller(), Wish(name="mine\nkey_0\tb\x1b[2J\u2028é", scopes=["read"]))
+    database.close()
+
+    listed = typed(sqlite_url, "keys", "list").stdout
+
+    assert len(listed.splitlines()) == 1
+    assert listed.endswith("\tmine\\nkey_0\\tb\\x1b[2J\\u2028é\n")
 
 
 @pytest.mark.parametrize(
