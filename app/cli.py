@@ -133,7 +133,7 @@ def _slots(settings: Settings) -> int:
 
 
 def _require_key_beyond_loopback(settings: Settings) -> None:
-    if settings.api_key is None and not _is_loopback(settings.host) and not _has_keys(settings):
+    if not settings.api_key and not _is_loopback(settings.host) and not _has_keys(settings):
         where = f"Without a key the service listens on loopback only, not on {settings.host}"
         raise Mistake(f"{where}: set TRAINYARD_API_KEY, or make one with `trainyard keys create`.")
 

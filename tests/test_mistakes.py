@@ -144,3 +144,14 @@ def test_a_storage_of_a_kind_that_is_not_there_is_told_and_no_folder_is_made(
     lines = told(operator, *commands, **here)
 
     assert set(lines) == {"TRAINYARD_STORAGE_URL: It must be a folder, `file:///folder` or `s3://bucket/prefix`."}
+
+
+def test_an_empty_key_is_none_and_only_loopback_is_listened_on(operator: Shell, sqlite_url: str, tmp_path: Path) -> None:
+    environment = {"TRAINYARD_DATABASE_URL": sqlite_url, "TRAINYARD_DATA": str(tmp_path / "data"), "TRAINYARD_API_KEY": ""}
+
+    # Of a network that exists in documentation only: nobody can listen there.
+    lines = told(operator, *((command, "--host", "192.0.2.1", "--port", "0") for command in ("up", "api")), **environment)
+
+    assert [line.partition(":")[0] for line in lines] == [
+        "Without a key the service listens on loopback only, not on 192.0.2.1"
+    ] * 2
