@@ -166,14 +166,14 @@ def _require_database_and_storage(settings: Settings) -> None:
     """Here a mistake is a sentence; in the server it would be a traceback in the log."""
     from app.persistence.database import Database
     from app.persistence.migrate import require_current
-    from app.storage.opening import open_storage
+    from app.storage.opening import require_usable
 
     database = Database(settings.resolved_database_url)
     try:
         require_current(database.engine)
     finally:
         database.close()
-    open_storage(settings.resolved_storage_url)
+    require_usable(settings.resolved_storage_url)
 
 
 def _is_training_here(settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.domain.mistakes import Mistake
 from app.persistence.database import Database
 from app.persistence.migrate import migrate
-from app.storage.opening import open_storage
+from app.storage.opening import require_usable
 from app.upkeep import address, valkey
 from app.upkeep.child import Child, Program, describe
 from app.upkeep.claim import claimed
@@ -148,7 +148,7 @@ def _look_after(child: Child) -> None:
 
 
 def _prepare(plan: Plan) -> None:
-    open_storage(plan.storage_url)
+    require_usable(plan.storage_url)
     database = Database(plan.database_url)
     try:
         migrate(database.engine)
