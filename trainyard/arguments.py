@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn, TextIO, TypeVar, cast
 import typer
 
 from trainyard.answers import Rows
-from trainyard.predicting import TABLES, Given
+from trainyard.sending import TABLES, Given
 
 T = TypeVar("T")
 
@@ -17,11 +17,19 @@ Url = Annotated[str, typer.Option(envvar="TRAINYARD_URL", help="Where the servic
 Key = Annotated[str | None, typer.Option(envvar="TRAINYARD_API_KEY", help="The caller's key")]
 File = Annotated[typer.FileText, typer.Argument(help="A JSON file, or - for standard input")]
 
+STANDARD_INPUT = Path("-")
+
+
+def _there(rows: Path) -> Path:
+    """Typer's own `exists` and `allow_dash` take a Path - for a file."""
+    if rows != STANDARD_INPUT and not rows.exists():
+        raise typer.BadParameter(f"file '{rows}' does not exist.")
+    return rows
+
+
 RowsFile = Annotated[
     Path,
-    typer.Argument(
-        exists=True, dir_okay=False, allow_dash=True, help="A JSON list of rows (- for standard input), or a CSV or Arrow file"
-    ),
+    typer.Argument(dir_okay=False, callback=_there, help="A JSON list of rows (- for standard input), or a CSV or Arrow file"),
 ]
 To = Annotated[Path | None, typer.Option(help="Write the answer to a .csv, .arrows or .json file instead")]
 
@@ -30,7 +38,7 @@ def given(rows: Path) -> Given:
     """A table as it is, or the rows of a JSON file."""
     if rows.suffix.lower() in TABLES:
         return rows
-    if rows == Path("-"):
+    if rows == STANDARD_INPUT:
         return cast(Rows, parsed(sys.stdin, list))
     with rows.open(encoding="utf-8") as file:
         return cast(Rows, parsed(file, list))

@@ -107,8 +107,9 @@ class BatchPredictions:
         """Delete one that is over, with what it predicted."""
         self._connection.delete(f"{BATCHES}/{id}")
 
-    def download(self, id: str, destination: Path) -> Path:
+    def download(self, id: str, destination: Path | str) -> Path:
         """What was predicted, streamed to `destination`."""
+        destination = Path(destination)
         response = self._connection.stream(f"{BATCHES}/{id}/content", headers={}, params={})
         with closing(response), destination.open("wb") as file:
             file.writelines(response.iter_bytes())

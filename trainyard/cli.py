@@ -16,6 +16,7 @@ from trainyard.client import DEFAULT_URL, Client
 from trainyard.evaluations import json_of
 from trainyard.problem import TrainyardProblem
 from trainyard.screen import follow_on_screen, shown
+from trainyard.sending import Unfit
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -215,7 +216,7 @@ def main() -> None:
     with _mount_server():
         try:
             app()
-        except TrainyardProblem as problem:
-            fail(str(problem))
+        except (TrainyardProblem, Unfit) as refusal:
+            fail(str(refusal))
         except httpx2.TransportError as error:
             fail(f"The service does not answer: {error}")

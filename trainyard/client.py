@@ -30,7 +30,8 @@ from trainyard.connection import Connection, Params
 from trainyard.evaluations import Evaluation, evaluation_of
 from trainyard.following import Event, Follower
 from trainyard.models import Models
-from trainyard.predicting import Given, Output, Predicting
+from trainyard.predicting import Output, Predicting
+from trainyard.sending import Given
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 HISTORY_PAGE = 10_000
@@ -200,8 +201,9 @@ class Client:
         page = self._connection.get(f"/v1/jobs/{id}/checkpoints").json()
         return [checkpoint_of(found) for found in page["data"]]
 
-    def download(self, checkpoint_id: str, name: str, destination: Path) -> Path:
+    def download(self, checkpoint_id: str, name: str, destination: Path | str) -> Path:
         """One file of a checkpoint, streamed to `destination`."""
+        destination = Path(destination)
         response = self._connection.stream(f"/v1/checkpoints/{checkpoint_id}/files/{name}", headers={}, params={})
         with closing(response), destination.open("wb") as file:
             file.writelines(response.iter_bytes())
@@ -212,12 +214,13 @@ class Client:
     ) -> Prediction:
         """Predict with a job's best checkpoint, or with `last`, or with one by its id.
 
-        `rows` map names or list all values; or they are columns, or a CSV or Arrow file. `outputs`: both unless said.
+        `rows` map names or list all values, or are a 2-D array; or they are columns, a data frame, or the path of a CSV or
+        Arrow file. NaN is a missing value. `outputs`: both unless said.
         """
         return cast(Prediction, self._predicting(id, checkpoint).answer(rows, outputs).json())
 
     def predict_to(
-        self, file: Path, id: str, rows: Given, *, checkpoint: str | None = None, outputs: Sequence[Output] | None = None
+        self, file: Path | str, id: str, rows: Given, *, checkpoint: str | None = None, outputs: Sequence[Output] | None = None
     ) -> Path:
         """As `predict`, with the answer in a file: a CSV (`.csv`), an Arrow stream (`.arrows`) or JSON (`.json`)."""
         return self._predicting(id, checkpoint).to_file(rows, file, outputs)

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from trainyard.connection import Connection
 from trainyard.model_answers import Alias, AliasMove, Model, ModelPrediction, ModelVersion
-from trainyard.predicting import Given, Output, Predicting
+from trainyard.predicting import Output, Predicting
+from trainyard.sending import Given
 
 MODELS = "/v1/models"
 
@@ -76,7 +77,7 @@ class Models:
 
     def predict_to(
         self,
-        file: Path,
+        file: Path | str,
         name: str,
         rows: Given,
         *,

@@ -13,14 +13,14 @@ from tests.servers.service import Service
 from trainyard.client import Client
 
 
-def trainyard(service: Service, *words: str, columns: int = 200) -> subprocess.CompletedProcess[str]:
-    return typed(service.url, *words, columns=columns)
+def trainyard(service: Service, *words: str, columns: int = 200, sent: str = "") -> subprocess.CompletedProcess[str]:
+    return typed(service.url, *words, columns=columns, sent=sent)
 
 
-def typed(url: str, *words: str, columns: int = 200) -> subprocess.CompletedProcess[str]:
+def typed(url: str, *words: str, columns: int = 200, sent: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TRAINYARD_URL": url, "COLUMNS": str(columns)}
     command = [sys.executable, "-m", "trainyard", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input=sent, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     followed = trainyard(service, "jobs", "follow", job)
     (tmp_path / "rows.json").write_text('[{"x": 1}, {"x": 2}]')
     predicted = trainyard(service, "predict", job, str(tmp_path / "rows.json"))
+    piped = trainyard(service, "predict", job, "-", sent='[{"x": 1}, {"x": 2}]')
     (tmp_path / "rows.csv").write_text("x\n1\n2\n")
     trainyard(service, "predict", job, str(tmp_path / "rows.csv"), "--to", str(tmp_path / "answer.csv"))
     listed = trainyard(service, "jobs", "list", "--limit", "1")
@@ -45,6 +46,7 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     assert followed.stdout.endswith("succeeded (max_epochs)\n")
     labels = json.loads(predicted.stdout)["predictions"]
     assert set(labels) <= {"a", "b"}
+    assert (piped.returncode, piped.stdout) == (0, predicted.stdout), piped.stderr
     assert [line.partition(",")[0] for line in (tmp_path / "answer.csv").read_text().splitlines()] == ["prediction", *labels]
     assert job in listed.stdout
     assert "typed" in listed.stdout
@@ -145,8 +147,24 @@ def test_a_file_of_the_wrong_form_is_told_in_sentences(
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_that_is_not_there_is_told_in_sentences() -> None:
-    done = typed("http://127.0.0.1:1", "datasets", "upload", "nowhere.csv")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("models", "predict", "flowers", "-"), "<stdin> does not hold a JSON list.\n"),
+        (("predict", "job_1", "rows.csv", "--to", "out.txt"), "out.txt should end in .csv, .arrows, .json.\n"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_in_one_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+
+    done = typed("http://127.0.0.1:1", *(word.replace("rows.csv", str(tmp_path / "rows.csv")) for word in words), sent="{}")
+
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
+@pytest.mark.parametrize("words", [("datasets", "upload"), ("predict", "job_1")])
+def test_a_file_that_is_not_there_is_told_in_sentences(words: tuple[str, ...]) -> None:
+    done = typed("http://127.0.0.1:1", *words, "nowhere.csv")
 
     assert done.returncode == 2
     assert "does not exist" in done.stderr

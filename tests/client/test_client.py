@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 
 import httpx2
+import numpy as np
+import polars as pl
 import pytest
 
 from app.upkeep.stale import marked
@@ -16,7 +18,7 @@ from tests.servers.processes import command_line, free_port
 from tests.servers.service import Service
 from trainyard import Client, TrainyardProblem
 from trainyard.answers import Job, Prediction, numbers
-from trainyard.predicting import Given
+from trainyard.sending import Given, Unfit
 
 SPEC: dict[str, object] = {"target": "species", "network": {"hidden_layers": [4]}, "batch_size": 16}
 
@@ -61,7 +63,7 @@ def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) 
     assert prediction["predictions"][0] == prediction["predictions"][1]
     assert prediction["probabilities"] is not None
     assert sum(prediction["probabilities"][0]) == pytest.approx(1)
-    assert rows_of_every_kind(client, job["id"], flower, tmp_path) == [prediction] * 3
+    assert rows_of_every_kind(client, job["id"], flower, tmp_path) == [prediction] * 6
 
 
 def rows_of_every_kind(client: Client, job: str, flower: dict[str, float], folder: Path) -> list[Prediction]:
@@ -69,14 +71,32 @@ def rows_of_every_kind(client: Client, job: str, flower: dict[str, float], folde
     (folder / "rows.csv").write_text("\n".join([",".join(flower), *[",".join(map(str, flower.values()))] * 2]))
     (folder / "rows.json").write_text(json.dumps({"rows": [flower, flower]}))
     given: list[Given] = [{name: [size, size] for name, size in flower.items()}, folder / "rows.csv", folder / "rows.json"]
+    given += [str(folder / "rows.csv"), np.array([[*flower.values()]] * 2), pl.DataFrame([flower, flower])]
     answers = [client.predict(job, rows) for rows in given]
     labels = answers[0]["predictions"]
     assert client.predict(job, given[1], outputs=["predictions"]) == {**answers[0], "probabilities": None}
-    csv = client.predict_to(folder / "answer.csv", job, given[1], outputs=["predictions"]).read_text()
+    csv = client.predict_to(str(folder / "answer.csv"), job, given[1], outputs=["predictions"]).read_text()
     assert csv.splitlines() == ["prediction", *map(str, labels)]
-    with pytest.raises(ValueError, match=r"should end in \.csv"):
+    with pytest.raises(Unfit, match=r"should end in \.csv"):
         client.predict_to(folder / "answer.xlsx", job, given[1])
     return answers
+
+
+def test_what_is_not_a_number_is_sent_as_missing_and_what_is_infinite_is_refused_by_its_place(client: Client) -> None:
+    job = client.wait(submit(client, epochs=1)["id"], timeout=60)["id"]
+    names = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+    flower = [math.nan, 3.5, 1.4, 0.2]
+    frame = pl.DataFrame([flower], schema=names, orient="row")
+    given: list[Given] = [[flower], [dict(zip(names, flower, strict=True))], [np.array(flower)], np.array([flower]), frame]
+    infinite: list[Given] = [[flower, [1, 2, math.inf, 4]], {"petal_width": [1, 2, -math.inf]}]
+
+    expected = client.predict(job, [[None, *flower[1:]]])
+
+    assert [client.predict(job, rows) for rows in given] == [expected] * len(given)
+    assert client.predict(job, [[np.float32(5), np.int64(3), 1, 0.5]]) == client.predict(job, [[5, 3, 1, 0.5]])
+    for rows, place in zip(infinite, ("Row 1, column 2", "Row 2, column 'petal_width'"), strict=True):
+        with pytest.raises(Unfit, match=f"{place}: the number is infinite"):
+            client.predict(job, rows)
 
 
 def test_a_clone_trains_the_same_but_for_what_is_set(client: Client) -> None:
