@@ -12,6 +12,7 @@ from app.api.model_answers import Alias, AliasMove
 from app.api.openapi import Responses, problems
 from app.api.queries import CheckedQuery, Paging, cursor_of
 from app.api.services import ServicesOf
+from app.api.texts import CheckedText
 from app.api.widths import CheckedValues
 from app.domain.errors import Invalid
 from app.domain.models import NAME, MoveSpec, is_alias
@@ -55,7 +56,7 @@ def get(name: str, alias: str, caller: CallerOf, services: ServicesOf) -> Alias:
     return Alias.of(name, services.aliases.find(caller, name, alias))
 
 
-@router.put("/{alias}", operation_id="move_model_alias", responses=_MOVED, dependencies=[CheckedValues])
+@router.put("/{alias}", operation_id="move_model_alias", responses=_MOVED, dependencies=[CheckedValues, CheckedText])
 def move(
     name: str,
     alias: NewName,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJso
 from pydantic_core import CoreSchema
 
 from app.api.characters import may_be_bad, refuse_bad_texts
+from app.api.names import Names
 from app.api.widths import refuse_wide
 from app.domain.alternatives import faults_of, told_as
 from app.domain.errors import Fault, Invalid, Unparsable
@@ -90,22 +91,15 @@ def _parsed_schema(text: str | None) -> object:
         raise Invalid.at("/schema", "It is not JSON.", code="bad_format") from None
 
 
-def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object; a name that stands twice would hide a column."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for place, name in enumerate(names) if name in names[:place])
-        raise Invalid.at("", f"{doubled!r} stands more than once in one object.", code="twice")
-    return members
-
-
 def read_body(raw: bytes) -> DatasetBody:
     """The JSON body; NaN is a missing value, infinities are the strings that the reader knows."""
+    names = Names()
     try:
-        value = json.loads(raw, parse_constant=_NOT_FINITE.get, object_pairs_hook=_once_each)
+        value = json.loads(raw, parse_constant=_NOT_FINITE.get, object_pairs_hook=names.once_each)
     except (ValueError, RecursionError):
         raise Unparsable("The body is not JSON.") from None
+    if doubled := names.faults(value):
+        raise Invalid(doubled)
     if may_be_bad(raw):
         refuse_bad_texts(value)
     refuse_wide(value)

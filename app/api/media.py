@@ -31,11 +31,20 @@ _NAMES: dict[Format, tuple[str, ...]] = {
 _SUFFIXES = {suffix: format for format, suffixes in _NAMES.items() for suffix in suffixes}
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "zstd"})
 _HINT = f"Send {', '.join(FORMATS)}, {MULTIPART} or {JSON}."
+_FILE_HINT = (
+    f"What the part `file` holds is not known: let its name end in {', '.join(_SUFFIXES)}, or its type be {', '.join(FORMATS)}."
+)
 
 
 def media_type(header: str) -> str:
     """A content type without its parameters."""
     return header.partition(";")[0].strip().lower()
+
+
+def is_json(header: str) -> bool:
+    """Whether a content type says that the body is JSON."""
+    type = media_type(header)
+    return type == JSON or type.endswith("+json")
 
 
 def check_encoding(request: Request) -> None:
@@ -54,4 +63,7 @@ def format_of_body(type: str) -> Format:
 def format_of_file(filename: str, content_type: str) -> Format:
     """The format of a form's file: by its name, else by its content type."""
     suffix = filename.lower().removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
-    return _SUFFIXES.get(suffix) or format_of_body(media_type(content_type))
+    format = _SUFFIXES.get(suffix) or FORMATS.get(media_type(content_type))
+    if format is None:
+        raise UnsupportedMediaType(_FILE_HINT)
+    return format

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from app.api.accept import liked
 from app.api.calls import Call
-from app.api.media import FORMATS, JSON, media_type
+from app.api.media import FORMATS, JSON, is_json, media_type
 from app.domain.errors import UnsupportedMediaType
 from app.services.predictions import Source
 from app.services.table_answers import ARROW, CSV, write_arrow, write_csv
@@ -30,10 +30,10 @@ def source_of(call: Call, body: bytes, wanted: Wanted | None) -> Source:
     """A call's body, by the content type; UnsupportedMediaType for one that is not read here."""
     if call.headers.get(b"content-type") == _JSON:
         return JsonSource(body, wanted)
-    type = media_type(call.header("content-type"))
-    if type == JSON or type.endswith("+json"):
+    type = call.header("content-type")
+    if is_json(type):
         return JsonSource(body, wanted)
-    table = _TABLES.get(FORMATS.get(type, ""))
+    table = _TABLES.get(FORMATS.get(media_type(type), ""))
     if table is None:
         raise UnsupportedMediaType(f"Send {', '.join(READ)}.")
     read_table, size = table

@@ -14,10 +14,14 @@ KIND = "name"
 """The field that says which of several blocks a block is."""
 # More of them help nobody, and an answer may not grow with the number of things that can be wrong in a body.
 MOST_FAULTS = 100
+OF_OTHER_BRANCHES = frozenset({"wrong_type", "not_allowed"})
 
 
 def faults_of(errors: Sequence[Mapping[str, Any]], place_of: Callable[[Mapping[str, Any]], str]) -> list[Fault]:
-    """All faults up to a hundred, those of one place (the branches of a union) told as one."""
+    """All faults up to a hundred, those of one place (the branches of a union) told as one.
+
+    Where a value is an object or a list that one branch takes, and only what is in it is at fault, no other branch is told.
+    """
     found: dict[str, Fault] = {}
     for error in errors:
         if len(found) == MOST_FAULTS:
@@ -28,7 +32,8 @@ def faults_of(errors: Sequence[Mapping[str, Any]], place_of: Callable[[Mapping[s
             found[place] = Fault(place, code, detail)
         elif detail not in before.detail:
             found[place] = Fault(place, before.code, f"{before.detail} Or: {detail}")
-    return list(found.values())
+    entered = {place[:end] for place in found for end, sign in enumerate(place) if sign == "/"}
+    return [fault for place, fault in found.items() if place not in entered or fault.code not in OF_OTHER_BRANCHES]
 
 
 def validated(model: type[M], body: object) -> M:

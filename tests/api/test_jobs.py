@@ -215,6 +215,22 @@ def test_a_block_that_does_not_say_its_kind_is_told_so_where_it_should(shared: S
     assert (fault["pointer"], fault["code"]) == (f"/{block}/name", "missing")
 
 
+@pytest.mark.parametrize(
+    ("block", "pointer"),
+    [
+        ({"class_weights": {"yes": -2, "no": 1}}, "/class_weights/yes"),
+        ({"class_weights": {"a/b": "2"}}, "/class_weights/a~1b"),
+        ({"network": {"dropout": [0.5, 1.5]}}, "/network/dropout/1"),
+        ({"target": ["a", 1]}, "/target/1"),
+        ({"class_weights": "even"}, "/class_weights"),
+    ],
+)
+def test_what_a_value_might_have_been_instead_is_told_only_where_it_is_none_of_it(
+    shared: Service, block: dict[str, Any], pointer: str
+) -> None:
+    assert pointers(shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", **block})) == [pointer]
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_is_not_finite_is_a_fault(shared: Service, number: str) -> None:
     body = f'{{"dataset": "ds", "target": "label", "optimizer": {{"name": "adam", "learning_rate": {number}}}}}'
