@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn, TextIO, TypeVar, cast
 import typer
 
 from trainyard.answers import Rows
-from trainyard.sending import TABLES, Given
+from trainyard.sending import Given
+from trainyard.suffixes import TABLES
 
 T = TypeVar("T")
 

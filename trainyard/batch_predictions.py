@@ -8,6 +8,7 @@ from typing import TypedDict, cast
 
 from trainyard.answers import JobError, Json
 from trainyard.connection import Connection
+from trainyard.suffixes import refuse_other_format
 
 BATCHES = "/v1/batch_predictions"
 
@@ -108,8 +109,9 @@ class BatchPredictions:
         self._connection.delete(f"{BATCHES}/{id}")
 
     def download(self, id: str, destination: Path | str) -> Path:
-        """What was predicted, streamed to `destination`."""
+        """What was predicted, streamed to `destination`, which may not end as a file of another format would."""
         destination = Path(destination)
+        refuse_other_format(destination, self.get(id)["format"])
         response = self._connection.stream(f"{BATCHES}/{id}/content", headers={}, params={})
         with closing(response), destination.open("wb") as file:
             file.writelines(response.iter_bytes())

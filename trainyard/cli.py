@@ -3,7 +3,7 @@
 import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import httpx2
 import typer
@@ -16,7 +16,7 @@ from trainyard.client import DEFAULT_URL, Client
 from trainyard.evaluations import json_of
 from trainyard.problem import TrainyardProblem
 from trainyard.screen import follow_on_screen, shown
-from trainyard.sending import Unfit
+from trainyard.suffixes import UPLOADED, Unfit
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,14 +38,23 @@ Values = Annotated[
     list[str] | None,
     typer.Option(help="PATH=VALUE: a dotted path into the spec, and a value in JSON; may be given more than once"),
 ]
-Data = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Its suffix says what it is, else CSV")]
+Data = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Its suffix says what it is")]
+Type = Literal["csv", "tsv", "jsonl", "parquet", "arrow", "npz"]
 
 
 @datasets.command("upload")
-def upload(file: Data, name: str | None = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """Store a CSV, TSV, JSON Lines or Parquet file; prints the dataset's id."""
+def upload(
+    file: Data,
+    name: str | None = None,
+    type: Annotated[Type | None, typer.Option(help="What it is, whatever its suffix")] = None,
+    schema: Annotated[typer.FileText | None, typer.Option(help="A JSON file: column to kind, missing markers")] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Store a CSV, TSV, JSON Lines, Parquet, Arrow or NumPy file; prints the dataset's id."""
+    known, content_type = parsed(schema, dict) if schema else None, UPLOADED[f".{type}"] if type else None
     with Client(url, key=key) as client:
-        typer.echo(client.upload(file, name=name)["id"])
+        typer.echo(client.upload(file, name=name, content_type=content_type, schema=known)["id"])
 
 
 @datasets.command("sample")

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from trainyard.arguments import ID_WIDTH, Key, Url
 from trainyard.batch_predictions import BatchPrediction
 from trainyard.client import DEFAULT_URL, Client
+from trainyard.suffixes import refuse_other_format
 
 commands = typer.Typer(no_args_is_help=True, help="Predict whole datasets on the workers.")
 
@@ -57,6 +58,7 @@ def show(id: str, url: Url = DEFAULT_URL, key: Key = None) -> None:
 def download(id: str, file: Path, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Wait until a batch prediction is over and write what it predicted to a file; the exit status says whether it did."""
     with Client(url, key=key) as client:
+        refuse_other_format(file, client.batch_predictions.get(id)["format"])
         ended = client.batch_predictions.wait(id)
         if ended["status"] == "succeeded":
             client.batch_predictions.download(id, file)

@@ -1,5 +1,6 @@
 """Trainyard from Python: upload a dataset, submit a job, follow its losses, predict."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -32,18 +33,11 @@ from trainyard.following import Event, Follower
 from trainyard.models import Models
 from trainyard.predicting import Output, Predicting
 from trainyard.sending import Given
+from trainyard.suffixes import of_upload
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 HISTORY_PAGE = 10_000
 LIVE = ("queued", "running", "pausing", "paused", "cancelling")
-
-CONTENT_TYPES = {
-    ".csv": "text/csv",
-    ".tsv": "text/tab-separated-values",
-    ".jsonl": "application/x-ndjson",
-    ".ndjson": "application/x-ndjson",
-    ".parquet": "application/vnd.apache.parquet",
-}
 
 
 class Client:
@@ -69,13 +63,25 @@ class Client:
         """Give the connections back."""
         self._connection.close()
 
-    def upload(self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None) -> Dataset:
-        """Store a file (streamed, its kind by its suffix) or bytes (CSV unless `content_type` says otherwise)."""
-        if isinstance(source, Path):
-            content_type = content_type or CONTENT_TYPES.get(source.suffix.lower(), "text/csv")
-            name = name or source.stem
+    def upload(
+        self,
+        source: Path | str | bytes,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        schema: Mapping[str, object] | None = None,
+    ) -> Dataset:
+        """Store a file (streamed, its kind by its suffix) or bytes (CSV), unless `content_type` says otherwise.
+
+        `schema` maps columns to kinds, and `missing` to a list of markers.
+        """
+        if not isinstance(source, bytes):
+            source = Path(source)
+            content_type, name = content_type or of_upload(source), name or source.stem
         params = {"name": name} if name else {}
-        with source.open("rb") if isinstance(source, Path) else BytesIO(source) as content:
+        if schema is not None:
+            params["schema"] = json.dumps(schema)
+        with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
             response = self._connection.post(
                 "/v1/datasets", content=content, content_type=content_type or "text/csv", params=params
             )

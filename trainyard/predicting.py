@@ -7,7 +7,8 @@ from typing import Literal
 import httpx2
 
 from trainyard.connection import Connection
-from trainyard.sending import WRITTEN, Given, of_suffix, sent
+from trainyard.sending import Given, sent
+from trainyard.suffixes import WRITTEN, of_suffix
 
 Output = Literal["predictions", "probabilities"]
 

@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from trainyard.answers import Columns, Rows
-
-_STREAM, _FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
-_READ = {".csv": "text/csv", ".arrow": _FILE, ".feather": _FILE, ".arrows": _STREAM, ".json": "application/json"}
-TABLES = frozenset(_READ) - {".json"}
-WRITTEN = {".csv": "text/csv", ".arrows": _STREAM, ".json": "application/json"}
-
-
-class Unfit(ValueError):
-    """Raised when what a caller gives cannot be sent to a service, or not be kept in such a file; it says why."""
+from trainyard.suffixes import PREDICTED, Unfit, of_suffix
 
 
 @runtime_checkable
@@ -46,20 +38,13 @@ def sent(given: Given) -> tuple[object, BinaryIO | None, str | None]:
     """As JSON, or as bytes of a type."""
     if isinstance(given, Path | str):
         file = Path(given)
-        type = of_suffix(file, _READ)
+        type = of_suffix(file, PREDICTED)
         return None, io.BytesIO(file.read_bytes()), type
     if isinstance(given, Mapping):
         return {"columns": {name: _column(values, name) for name, values in given.items()}}, None, None
     if isinstance(given, Frame):
         return {"columns": {name: _column(given[name], name) for name in given.columns}}, None, None
     return {"rows": [_row(row, number) for number, row in enumerate(_values(given))]}, None, None
-
-
-def of_suffix(file: Path, types: Mapping[str, str]) -> str:
-    """What stands for the end of a file's name; Unfit where nothing does."""
-    if file.suffix.lower() not in types:
-        raise Unfit(f"{file.name} should end in {', '.join(types)}.")
-    return types[file.suffix.lower()]
 
 
 def _values(given: object) -> Sequence[object]:

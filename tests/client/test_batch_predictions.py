@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.service import Service
 from trainyard import Client, TrainyardProblem
+from trainyard.suffixes import Unfit
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,8 @@ def test_a_dataset_is_predicted_and_downloaded(client: Client, trained: tuple[st
     found = pl.read_parquet(batches.download(asked["id"], tmp_path / "out.parquet"))
 
     assert (ended["status"], ended["name"], ended["progress"]["predicted"], found.height) == ("succeeded", "by hand", 150, 150)
+    with pytest.raises(Unfit, match=r"format parquet: out\.CSV should end in \.parquet"):
+        batches.download(asked["id"], str(tmp_path / "out.CSV"))
     assert next(batches.list(limit=1))["id"] == asked["id"]
     assert list(batches.warnings(asked["id"])) == []
     assert batches.cancel(asked["id"]) == ended
@@ -51,7 +54,12 @@ def test_the_same_by_commands(service: Service, trained: tuple[str, str], tmp_pa
     id = trainyard(service, "batch", "submit", dataset, "--job", job, "--format", "csv").stdout.strip()
     done = trainyard(service, "batch", "download", id, str(file))
 
+    other = tmp_path / "out.parquet"
+    refused = trainyard(service, "batch", "download", id, str(other))
+
     assert (done.returncode, done.stdout) == (0, "succeeded: 150 rows, 0 warnings\n")
+    told = "The batch prediction was made with the format csv: out.parquet should end in .csv.\n"
+    assert (refused.returncode, refused.stderr, other.exists()) == (1, told, False)
     assert pl.read_csv(file).columns[0] == "prediction"
     assert id in trainyard(service, "batch", "list").stdout
     assert f'"{id}"' in trainyard(service, "batch", "show", id).stdout

@@ -36,7 +36,10 @@ def test_a_session_of_commands(service: Service, tmp_path: Path) -> None:
     trainyard(service, "predict", job, str(tmp_path / "rows.csv"), "--to", str(tmp_path / "answer.csv"))
     listed = trainyard(service, "jobs", "list", "--limit", "1")
     (tmp_path / "one.csv").write_text("x,y\n7,a\n")
-    other = trainyard(service, "datasets", "upload", str(tmp_path / "one.csv")).stdout.strip()
+    (tmp_path / "schema.json").write_text('{"y": "categorical"}')
+    (tmp_path / "one.csv").rename(tmp_path / "one.txt")
+    words = ("--type", "csv", "--schema", str(tmp_path / "schema.json"))
+    other = trainyard(service, "datasets", "upload", str(tmp_path / "one.txt"), *words).stdout.strip()
     evaluated = trainyard(service, "jobs", "evaluate", job, other, "--checkpoint", "last")
 
     told = json.loads(evaluated.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
@@ -152,12 +155,19 @@ def test_a_file_of_the_wrong_form_is_told_in_sentences(
     [
         (("models", "predict", "flowers", "-"), "<stdin> does not hold a JSON list.\n"),
         (("predict", "job_1", "rows.csv", "--to", "out.txt"), "out.txt should end in .csv, .arrows, .json.\n"),
+        (
+            ("datasets", "upload", "rows.xlsx"),
+            "rows.xlsx should end in .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow, .feather, .ipc, .arrows, .npz, or its type "
+            "be said.\n",
+        ),
     ],
 )
 def test_what_cannot_be_sent_is_told_in_one_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
-    (tmp_path / "rows.csv").write_text("x\n1\n")
+    for name in ("rows.csv", "rows.xlsx"):
+        (tmp_path / name).write_text("x\n1\n")
+    typed_words = [str(tmp_path / word) if word.startswith("rows.") else word for word in words]
 
-    done = typed("http://127.0.0.1:1", *(word.replace("rows.csv", str(tmp_path / "rows.csv")) for word in words), sent="{}")
+    done = typed("http://127.0.0.1:1", *typed_words, sent="{}")
 
     assert (done.returncode, done.stderr) == (1, sentence)
 

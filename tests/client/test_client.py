@@ -1,5 +1,6 @@
 """The client library against a real service."""
 
+import gzip
 import hashlib
 import json
 import math
@@ -18,7 +19,8 @@ from tests.servers.processes import command_line, free_port
 from tests.servers.service import Service
 from trainyard import Client, TrainyardProblem
 from trainyard.answers import Job, Prediction, numbers
-from trainyard.sending import Given, Unfit
+from trainyard.sending import Given
+from trainyard.suffixes import Unfit
 
 SPEC: dict[str, object] = {"target": "species", "network": {"hidden_layers": [4]}, "batch_size": 16}
 
@@ -35,6 +37,22 @@ def test_a_file_is_uploaded_under_its_name(client: Client, tmp_path: Path) -> No
 
     assert (dataset["name"], dataset["rows"], [column["name"] for column in dataset["columns"]]) == ("numbers", 2, ["a", "b"])
     assert dataset["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_what_a_file_is_stands_in_its_name_or_is_said_and_a_schema_goes_with_it(client: Client, tmp_path: Path) -> None:
+    table = b"a\tb\n1\tx\n2\ty\n"
+    for name, content in (("one.tsv", table), ("two.TSV.gz", gzip.compress(table)), ("three.txt", table)):
+        (tmp_path / name).write_bytes(content)
+    pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}).write_ipc(tmp_path / "four.feather")
+    kinds = {"a": "categorical", "missing": ["y"]}
+
+    stored = [client.upload(str(tmp_path / name)) for name in ("one.tsv", "two.TSV.gz", "four.feather")]
+    said = client.upload(tmp_path / "three.txt", content_type="text/tab-separated-values", schema=kinds)
+
+    assert {(one["rows"], one["columns"][0]["kind"]) for one in stored} == {(2, "numeric")}
+    assert [(column["kind"], column["missing"]) for column in said["columns"]] == [("categorical", 0), ("categorical", 1)]
+    with pytest.raises(Unfit, match=r"three.txt should end in \.csv, \.tsv, .*, or its type be said"):
+        client.upload(tmp_path / "three.txt")
 
 
 def test_the_main_job_from_upload_to_prediction(client: Client, tmp_path: Path) -> None:
