@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 
 import orjson
@@ -11,12 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.api import http_errors
+from app.api.beside import faults_beside
 from app.api.faults import HEADER, QUERY, faults_of
 from app.api.http_errors import HttpError
 from app.api.later import path_to_come
 from app.domain import errors
 from app.domain.disk import FULL
 from app.domain.errors import Fault, TrainyardError
+from app.domain.faults import MOST_FAULTS
 from app.storage.storage import StorageFailed
 
 log = structlog.get_logger()
@@ -140,11 +143,14 @@ def install(app: FastAPI, *, methods: Methods, unavailable: Sequence[type[Except
     def on_http(request: Request, exception: HTTPException) -> Response:
         return problem(request, _of_http(request, exception, methods))
 
+    def on_invalid(request: Request, exception: RequestValidationError) -> Response:
+        return problem(request, _of_validation(request, exception, unavailable))
+
     def on_absence(request: Request, exception: Exception) -> Response:
         return problem(request, of_absence(exception))
 
     app.add_exception_handler(TrainyardError, _on_trainyard_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)  # type: ignore[arg-type]  # starlette wants the widest
     app.add_exception_handler(HTTPException, on_http)  # type: ignore[arg-type]  # starlette wants the widest exception
     for cls in unavailable:
         app.add_exception_handler(cls, on_absence)
@@ -165,14 +171,18 @@ def _on_trainyard_error(request: Request, exception: Exception) -> Response:
     return told_problem(request, exception)
 
 
-def _on_validation_error(request: Request, exception: Exception) -> Response:
-    assert isinstance(exception, RequestValidationError)
+def _of_validation(
+    request: Request, exception: RequestValidationError, unavailable: Sequence[type[Exception]]
+) -> TrainyardError:
     found = exception.errors()
     if any(error["type"] == "json_invalid" for error in found):
-        return problem(request, errors.Unparsable("The body is not JSON."))
+        return errors.Unparsable("The body is not JSON.")
     if isinstance(exception.body, bytes):
-        return problem(request, errors.UnsupportedMediaType("The body must be application/json."))
-    return problem(request, errors.Invalid(faults_of(found, exception.body)))
+        return errors.UnsupportedMediaType("The body must be application/json.")
+    faults = faults_of(found, exception.body)
+    with suppress(*unavailable):  # the form's faults can be told without the database
+        faults += faults_beside(request, exception.body, faults)
+    return errors.Invalid(faults[:MOST_FAULTS])
 
 
 def _of_http(request: Request, exception: HTTPException, methods: Methods) -> TrainyardError:

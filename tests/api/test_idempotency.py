@@ -125,4 +125,4 @@ def test_an_upload_is_stored_once_by_its_content(small: Service) -> None:
 
 
 def test_a_key_that_is_none_is_refused_at_its_header(shared: Service) -> None:
-    assert pointers(create(shared, "no spaces", dataset="ds_1")) == ["Idempotency-Key"]
+    assert pointers(create(shared, "no spaces", dataset=shared.described())) == ["Idempotency-Key"]

@@ -106,7 +106,7 @@ def test_a_job_with_test_rows_tells_their_result(small: Service) -> None:
 
 def test_all_faults_of_a_spec_are_told_at_once_and_none_echoes_a_value(shared: Service) -> None:
     spec = {
-        "dataset": "ds",
+        "dataset": shared.described(),
         "target": "label",
         "optimizer": {"name": "sgd", "momentum": "secret-1", "betas": [1]},
         "loss": {"name": "secret-2"},
@@ -143,7 +143,7 @@ def test_all_faults_of_a_spec_are_told_at_once_and_none_echoes_a_value(shared: S
     ],
 )
 def test_a_value_of_another_type_is_a_fault_and_not_guessed_at(shared: Service, block: dict[str, Any], pointer: str) -> None:
-    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", **block})
+    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", **block})
 
     assert pointers(answer) == [pointer]
 
@@ -174,7 +174,7 @@ def test_a_whole_number_beyond_its_bound_is_a_fault_wherever_it_stands(service: 
 
 @pytest.mark.parametrize("field", ["gradient_clip_norm", "max_seconds"])
 def test_a_number_that_no_float_holds_is_a_fault(shared: Service, field: str) -> None:
-    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", field: 10**400})
+    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", field: 10**400})
 
     assert pointers(answer) == [f"/{field}"]
 
@@ -186,7 +186,9 @@ def test_a_whole_number_may_be_written_with_a_point(shared: Service) -> None:
 
 
 def test_a_fault_names_the_choices_as_they_are_written(shared: Service) -> None:
-    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", "columns": {"size": "datetime"}})
+    answer = shared.client.post(
+        "/v1/jobs", json={"dataset": shared.described(), "target": "label", "columns": {"size": "datetime"}}
+    )
 
     [fault] = answer.json()["errors"]
     assert fault["detail"] == "It must be 'numeric', 'categorical' or 'boolean'."
@@ -201,7 +203,7 @@ def test_a_fault_names_the_choices_as_they_are_written(shared: Service) -> None:
     ],
 )
 def test_a_kind_of_block_that_there_is_not_is_told_with_those_that_there_are(shared: Service, block: str, kinds: str) -> None:
-    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", block: {"name": "adma"}})
+    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", block: {"name": "adma"}})
 
     [fault] = answer.json()["errors"]
     assert fault == {"pointer": f"/{block}/name", "code": "not_allowed", "detail": f"It must be one of {kinds}."}
@@ -209,7 +211,7 @@ def test_a_kind_of_block_that_there_is_not_is_told_with_those_that_there_are(sha
 
 @pytest.mark.parametrize("block", ["optimizer", "lr_schedule"])
 def test_a_block_that_does_not_say_its_kind_is_told_so_where_it_should(shared: Service, block: str) -> None:
-    answer = shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", block: {}})
+    answer = shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", block: {}})
 
     [fault] = answer.json()["errors"]
     assert (fault["pointer"], fault["code"]) == (f"/{block}/name", "missing")
@@ -228,12 +230,36 @@ def test_a_block_that_does_not_say_its_kind_is_told_so_where_it_should(shared: S
 def test_what_a_value_might_have_been_instead_is_told_only_where_it_is_none_of_it(
     shared: Service, block: dict[str, Any], pointer: str
 ) -> None:
-    assert pointers(shared.client.post("/v1/jobs", json={"dataset": "ds", "target": "label", **block})) == [pointer]
+    assert pointers(shared.client.post("/v1/jobs", json={"dataset": shared.described(), "target": "label", **block})) == [
+        pointer
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "/plan"])
+@pytest.mark.parametrize(
+    ("block", "places"),
+    [
+        ({"target": "nope"}, ["/epochs", "/target"]),
+        ({"features": ["size", "nope"], "columns": {"none": "numeric"}}, ["/columns/none", "/epochs", "/features/1"]),
+        ({"target": ["nope", 1], "features": ["nope"]}, ["/epochs", "/features/0", "/target/1"]),
+        ({"dataset": "ds_none", "target": "nope"}, ["/dataset", "/epochs"]),
+        ({"dataset": 1, "target": "nope"}, ["/dataset", "/epochs"]),
+        ({"loss": {"name": "mse"}}, ["/epochs"]),
+    ],
+)
+def test_a_dataset_or_columns_that_are_not_there_are_told_beside_the_faults_of_the_form(
+    shared: Service, path: str, block: dict[str, Any], places: list[str]
+) -> None:
+    spec = {"dataset": shared.described(), "target": "label", "epochs": 0, **block}
+
+    assert pointers(shared.client.post(f"/v1/jobs{path}", json=spec)) == places
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_is_not_finite_is_a_fault(shared: Service, number: str) -> None:
-    body = f'{{"dataset": "ds", "target": "label", "optimizer": {{"name": "adam", "learning_rate": {number}}}}}'
+    body = (
+        f'{{"dataset": "{shared.described()}", "target": "label", "optimizer": {{"name": "adam", "learning_rate": {number}}}}}'
+    )
 
     answer = shared.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
 
