@@ -144,8 +144,8 @@ def _scheduler(spec: ResolvedSpec) -> list[str]:
         rate = literal(spec.optimizer.learning_rate)
         rates = [f"{literal(factor)} * {rate}" for factor in rate_factors(spec)]
         most = f"[{', '.join(rates)}]" if _differ(spec) else rate
-        if block.pct_start * left * steps == 1:  # a rise of no step at all, by whose length torch divides
-            fields["pct_start"] = math.nextafter(block.pct_start, 0)
+        while fields["pct_start"] * (left * steps) == 1:  # a rise of no step at all, by whose length torch divides
+            fields["pct_start"] = math.nextafter(fields["pct_start"], 0)
         fields = {"max_lr": Code(most), "total_steps": left * steps, "cycle_momentum": False, **fields}
     name = _SCHEDULES[block.name]
     return wrapped(f"{_name(spec)} = torch.optim.lr_scheduler.{name}(", ["optimizer", *keywords(fields)], ")")

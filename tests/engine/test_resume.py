@@ -1,6 +1,7 @@
 """However a run is cut into reports and attempts, it learns the same bits and reports the same history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from tests.engine.plain import member_of, spec_of
 from tests.engine.running import History, run
-from worker.engine.data import Member
+from worker.engine.data import Member, MemberArrays
 from worker.engine.stack import Stack
 
 # A tape of many epochs and one of a single epoch, full batches and mini-batches, all kinds of state.
@@ -113,12 +114,14 @@ ODD_ONES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+# Batches whose rows are no one in float32 when they are put together again, and whose last one is another part of them.
+@pytest.mark.parametrize(("rows", "size"), [(27, 10), (82, 41), (23, 9)])
 @pytest.mark.parametrize("name", ODD_ONES)
-def test_nobody_notices_that_a_neighbour_of_another_kind_has_left(name: str) -> None:
+def test_nobody_notices_that_a_neighbour_of_another_kind_has_left(name: str, rows: int, size: int) -> None:
     fields, odd = ODD_ONES[name]
-    # Of 10 and 7 rows: a tenth of ten is not one in float32, and what is left of the last batch is another part.
-    specs = [spec_of(**({"rows": 27, "batch_size": 10, "epochs": 16, "seed": seed} | fields)) for seed in range(3)]
-    specs[1] = spec_of(**({"rows": 27, "batch_size": 10, "epochs": 3, "seed": 1} | fields | odd))
+    common: dict[str, Any] = {"rows": rows, "batch_size": size} | fields
+    specs = [spec_of(**({"epochs": 16, "seed": seed} | common)) for seed in range(3)]
+    specs[1] = spec_of(**({"epochs": 3, "seed": 1} | common | odd))
     members = [member_of(spec, seed=seed, weighted=spec.class_weights == {"0": 3.0}) for seed, spec in enumerate(specs)]
     whole = run(members, torch.float32)
 
@@ -174,3 +177,31 @@ def test_states_of_different_epochs_do_not_fit_together() -> None:
         states.append(stack.recovery_state(0))
     with pytest.raises(ValueError, match="one epoch"):
         Stack([member, member], states=states)
+
+
+def test_an_average_that_nobody_asked_for_counts_nothing_where_a_recovery_point_has_one() -> None:
+    plain, centered = (spec_of(epochs=30, optimizer={"name": "rmsprop", "centered": flag}) for flag in (False, True))
+    members = [member_of(plain), member_of(centered, seed=1)]
+    whole = run(members, torch.float32)
+    stack = Stack(members, dtype=torch.float32, report_seconds=0)
+    next(iter(stack.train()))
+    states = [{name: array.copy() for name, array in stack.recovery_state(i).items()} for i in range(2)]
+    states[0]["optimizer.average"] += np.sqrt(states[0]["optimizer.square"])
+
+    _, [history, _] = run(members, torch.float32, states=states)
+
+    assert history.columns.train_loss[-1] == whole[1][0].columns.train_loss[-1]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 2e37])
+def test_row_weights_of_any_size_teach_the_same(scale: float) -> None:
+    spec = spec_of(rows=64, batch_size=16, epochs=5)
+    one = member_of(spec, weighted=True)
+    arrays = one.arrays
+    assert isinstance(arrays, MemberArrays)
+    assert arrays.w_train is not None
+    other = replace(one, arrays=replace(arrays, w_train=arrays.w_train * scale))
+
+    [first], [second] = run([one], torch.float32)[1], run([other], torch.float32)[1]
+
+    np.testing.assert_allclose(second.columns.train_loss, first.columns.train_loss, rtol=1e-4)

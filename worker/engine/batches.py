@@ -76,7 +76,7 @@ class Batches:
         self._logits = like.new_zeros(epochs, k, members[0].spec.layers[-1], columns)
         self.bench = self._epochs = epochs
         self._factors = like.new_ones(window, k, 1, 1)
-        self._last_factor = like.new_full((k, 1, 1), self.size) / self._rows_of(self.steps - 1)
+        self._last_factor = like.new_full((k, 1, 1), self.size / self._rows_of(self.steps - 1))
 
     def add_bench(self) -> None:
         """Make room for one more epoch, of number `bench`, which is no part of the sums."""
@@ -150,6 +150,9 @@ class Batches:
         return torch.cat((sums, rows[..., whole:].sum(-1, keepdim=True, dtype=dtype)), -1)
 
     def _weigh(self, w: Tensor) -> None:
-        """The factors size / Σw of each batch, 1 exactly where all weigh 1; a batch without any weight teaches nothing."""
-        found = self._by_batch(w, dtype=w.dtype).clamp_min_(self.size * torch.finfo(w.dtype).tiny)
-        self._factors[: found.shape[1]].copy_((self.size / found).T[..., None, None])
+        """The factors size / Σw of each batch, as of plain batches where all weigh 1; one without any weight teaches nothing.
+
+        Divided as tensors, for a number by a tensor is its reciprocal times the number.
+        """
+        found = self._by_batch(w, dtype=torch.float64).clamp_min_(self.size * torch.finfo(w.dtype).tiny)
+        self._factors[: found.shape[1]].copy_((torch.full_like(found, self.size) / found).T[..., None, None])

@@ -58,11 +58,12 @@ class RmsProp(Optimizer):
     moments = ("square",)
 
     def prepare(self) -> None:
-        """A member's own flags become factors of 0 and 1; an average that is not asked for stays 0."""
+        """A member's own flags become factors; an average that is not asked for stays as it is, and counts nothing."""
         alpha, centered = self.values("alpha"), self.values("centered")
         self._old, self._new, self._of_average = self.each(alpha), self.each(1 - alpha), self.each((1 - alpha) * centered)
         self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
         self._momentum = self.each("momentum")
+        self._centered = self.each(-centered)
         self._moves, self._centers = bool(self.values("momentum").any()), bool(centered.any())
         for name in ["velocity"] * self._moves + ["average"] * self._centers:
             self.state[name] = torch.zeros_like(self._like)
@@ -74,7 +75,7 @@ class RmsProp(Optimizer):
         square = self.state["square"].mul_(self._old).addcmul_(torch.mul(g, self._new, out=self._scratch), g)
         if self._centers:
             average = self.state["average"].lerp_(g, self._of_average)
-            square = torch.addcmul(square, average, average, value=-1, out=self._scratch2)
+            square = torch.addcmul(square, torch.mul(average, self._centered, out=self._scratch2), average, out=self._scratch2)
         below = torch.sqrt(square, out=self._scratch).add_(self._eps)
         # The same bits with momentum and without: a member must not notice whether another one has any.
         direction = self.state["velocity"].mul_(self._momentum).addcdiv_(g, below) if self._moves else g.div_(below)
