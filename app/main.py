@@ -96,8 +96,6 @@ async def _running(settings: Settings, app: FastAPI, *, access: Access, log: Req
     parts = build(settings)
     try:
         await to_thread.run_sync(require_current, parts.database.engine)
-        with suppress(OSError):  # a storage that is away now is not so for ever, and `/readyz` says so
-            await to_thread.run_sync(parts.storage.open)
         app.state.services = parts.services
         parts.housekeeper.start()
         parts.janitor.start()

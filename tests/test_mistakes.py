@@ -13,6 +13,7 @@ AT_THE_DATABASE = (("migrate",), ("api",), ("worker",), ("worker", "--check"), (
 UNUSABLE = (
     *("garbage", f"mysql://me:{SECRET}@127.0.0.1/data", f"postgresql+psycopg2://me:{SECRET}@127.0.0.1/data"),
     *(f"postgresql+psycopg://me:{SECRET}@127.0.0.1:port/data", f"postgresql+psycopg://me:is@{SECRET}@127.0.0.1/data"),
+    *(f"postgresql+psycopg://me:is@{SECRET}{mark}x@127.0.0.1/data" for mark in "/?"),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.upkeep.stale import marked
+from app.upkeep.supervisor import STORAGE_AWAY
 from tests.servers.processes import command_line, end, wait_until
 from tests.servers.service import Service, embedded
 from trainyard import Client
@@ -33,7 +34,7 @@ def part(service: Service, words: str) -> int | None:
     return next((pid for pid in sorted(marked(service.folder)) if words in command_line(pid)), None)
 
 
-def test_a_job_goes_on_through_ctrl_c_and_through_a_kill_and_up_says_one_line(tmp_path: Path) -> None:
+def test_a_job_goes_on_through_ctrl_c_and_a_kill_and_waits_for_its_storage_and_up_says_one_line(tmp_path: Path) -> None:
     with embedded(tmp_path / "data") as service, service.client() as client:
         job = submit(client, epochs=LONG)
         seen = next(client.follow(job))["epoch"][-1]  # the stream stays open
@@ -51,8 +52,16 @@ def test_a_job_goes_on_through_ctrl_c_and_through_a_kill_and_up_says_one_line(tm
         service.process.kill()
         service.process.wait()
 
-    with embedded(tmp_path / "data") as service, service.client() as client:
+    files, away = service.folder / "files", service.folder / "away"
+    files.rename(away)
+    with (
+        embedded(tmp_path / "data", environment={"TRAINYARD_STORAGE_RETRY_SECONDS": "0.5"}) as service,
+        service.client() as client,
+    ):
         assert left.isdisjoint(marked(service.folder))
+        assert service.printed() == [STORAGE_AWAY, f"Trainyard is ready: {service.url}"]
+        assert not files.exists()
+        away.rename(files)
         wait_until(lambda: client.job(job)["progress"]["epoch"] > seen, what="the job to go on after the kill")
         client.cancel(job)
         assert client.wait(job, timeout=30)["stop_reason"] == "cancelled"

@@ -113,8 +113,8 @@ def _parsed(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise DatabaseUnknown from None
-    # Behind an `@` in the password the rest of it is taken for the host, and would be told as the one that is not found.
-    if parsed.drivername not in DRIVERS or "@" in (parsed.host or ""):
+    # Behind an `@` in the password the rest of it is taken for host or name, and would be told as what is not found.
+    if parsed.drivername not in DRIVERS or (parsed.get_backend_name() != "sqlite" and url.count("@") > 1):
         raise DatabaseUnknown
     return parsed
 

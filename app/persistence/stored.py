@@ -3,6 +3,7 @@
 from sqlalchemy import select
 
 from app.domain.blobs import StoredFile, batch_part_key, checkpoint_key, dataset_key
+from app.domain.job import Status
 from app.persistence.database import Database
 from app.persistence.tables import batch_parts, batch_predictions, checkpoints, datasets
 
@@ -11,6 +12,7 @@ _CHECKPOINT = select(checkpoints.c.id, checkpoints.c.files).order_by(checkpoints
 _PART = (
     select(batch_predictions.c.id, batch_parts.c.number, batch_parts.c.sha256)
     .join(batch_predictions, batch_predictions.c.number == batch_parts.c.batch_number)
+    .where(batch_predictions.c.status == Status.SUCCEEDED)  # the bytes of others go before their rows
     .order_by(batch_parts.c.batch_number, batch_parts.c.number)
     .limit(1)
 )

@@ -13,6 +13,7 @@ from app.persistence.batch_rows import BatchPredictionRow
 from app.persistence.database import Database
 from app.persistence.paging import Page
 from app.services.deadline import Deadline
+from app.services.keeping import forget
 from app.services.ports import Bell
 from app.services.watcher import Watcher
 from app.storage.storage import Storage
@@ -50,7 +51,7 @@ class BatchPredictions:
         """Stop it, and keep nothing; one that is over stays as it is."""
         row = self._change(caller, id, AFTER_CANCEL | {status: status for status in TERMINAL})
         if row.status is Status.CANCELLED:
-            self._storage.delete(batch_folder(row.id))
+            forget(self._storage, batch_folder(row.id))
         return row
 
     def pause(self, caller: Caller, id: str) -> BatchPredictionRow:
@@ -85,7 +86,7 @@ class BatchPredictions:
             raise Conflict(f"The batch prediction is {row.status}: cancel it first.")
         with self._database.write() as connection:
             batch_predictions.remove(connection, row.number)
-        self._storage.delete(batch_folder(row.id))
+        forget(self._storage, batch_folder(row.id))
 
 
 def found(database: Database, caller: Caller, id: str) -> BatchPredictionRow:

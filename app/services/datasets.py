@@ -20,7 +20,7 @@ from app.persistence.database import Database
 from app.persistence.datasets import NewDataset
 from app.persistence.paging import Page
 from app.persistence.rows import DatasetRow
-from app.services.keeping import kept
+from app.services.keeping import forget, kept
 from app.services.quotas import Quotas
 from app.services.room import room_for
 from app.storage.storage import Storage
@@ -168,7 +168,7 @@ class Datasets:
             if needing := batch_predictions.needing(connection, id):
                 raise Conflict(f"{needing} batch prediction(s) that are not over yet need this dataset.")
             datasets.remove(connection, id)
-        self._storage.delete(f"datasets/{id}")
+        forget(self._storage, f"datasets/{id}")
 
 
 def _take(stored: Path, held: Path) -> None:

@@ -19,6 +19,7 @@ from app.persistence.paging import Page
 from app.persistence.rows import EventRow, JobRow
 from app.services.admission import Admission
 from app.services.holding import datasets_of, hold
+from app.services.keeping import forget
 from app.services.ports import Bell
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
@@ -148,8 +149,7 @@ class Jobs:
                 reason = {"stop_reason": changed.stop_reason} if new.terminal else {}
                 events.append(connection, job.number, name, epoch=changed.epoch, **reason)
                 over = recovery.forget_all(connection, job.number) if new.terminal else []
-        for id in over:
-            self._storage.delete(recovery_folder(id))
+        forget(self._storage, *(recovery_folder(id) for id in over))
         return changed
 
     def delete(self, caller: Caller, id: str) -> None:
@@ -165,8 +165,7 @@ class Jobs:
             kept = [checkpoint_folder(row.id) for row in checkpoints.of_job(connection, job.number)]
             kept += [recovery_folder(row.id) for row in recovery.every(connection, job.number)]
             jobs.remove(connection, job.number)
-        for folder in kept:
-            self._storage.delete(folder)
+        forget(self._storage, *kept)
 
 
 def _has_gpu(connection: Connection) -> bool:

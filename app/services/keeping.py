@@ -28,6 +28,13 @@ def kept(database: Database, storage: Storage, folder: str, *, named: Callable[[
         raise
 
 
+def forget(storage: Storage, *folders: str) -> None:
+    """Remove what no row names any more; where the storage is away it is the janitor's, for the rows are gone all the same."""
+    for folder in folders:
+        with suppress(OSError):
+            storage.delete(folder)
+
+
 def _stands(database: Database, named: Callable[[Connection], bool]) -> bool:
     with database.read() as connection:
         return named(connection)

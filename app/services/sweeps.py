@@ -23,6 +23,7 @@ from app.persistence.sweeps import Cancelled, NewSweep, Tally
 from app.services.admission import Admission
 from app.services.holding import datasets_of, hold
 from app.services.jobs import Jobs, JobView
+from app.services.keeping import forget
 from app.services.ports import Bell
 from app.services.quotas import Quotas
 from app.services.resolver import Resolver
@@ -166,8 +167,7 @@ class Sweeps:
                 entries = [(trial.number, _told(trial)) for trial in changed if trial.status is status]
                 events.append_all(connection, f"job.{status}", entries)
             over = recovery.forget_of_sweep(connection, sweep.id)
-        for point in over:
-            self._storage.delete(recovery_folder(point))
+        forget(self._storage, *(recovery_folder(point) for point in over))
         return self.find(caller, id)
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.domain.mistakes import Mistake
@@ -28,15 +29,15 @@ def open_storage(url: str, *, oldest: Callable[[], Sequence[str]]) -> Marked:
 
 
 def require_usable(url: str) -> None:
-    """Raises StorageUnusable: it is neither, or no such folder could be made; one that is away may come back."""
+    """Raises StorageUnusable: it is neither, or a file is in its place; what is away, or read-only for now, may come back."""
     if url.startswith("s3://"):
         return
     path = _path(url)
-    place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-    fault = errno.ENOTDIR if not place.is_dir() else 0 if os.access(place, os.W_OK | os.X_OK) else errno.EACCES
-    if fault:
-        said = f"The storage {path} cannot be used ({os.strerror(fault)})"
-        raise StorageUnusable(f"{said}: set TRAINYARD_STORAGE_URL to another folder.")
+    with suppress(OSError):  # a mount that is dead
+        place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+        if not place.is_dir():
+            said = f"The storage {path} cannot be used ({os.strerror(errno.ENOTDIR)})"
+            raise StorageUnusable(f"{said}: set TRAINYARD_STORAGE_URL to another folder.")
 
 
 def _path(url: str) -> Path:

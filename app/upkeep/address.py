@@ -1,6 +1,7 @@
 """Where the service listens: the socket, its URL, and whether it is ready."""
 
 import http.client
+import json
 import socket
 from urllib.parse import urlsplit
 
@@ -24,12 +25,21 @@ def url_of(host: str, port: int) -> str:
 
 def is_ready(url: str) -> bool:
     """True when `/readyz` answers 200."""
+    return lacking(url) == []
+
+
+def lacking(url: str) -> list[str] | None:
+    """Which parts `/readyz` waits for, none when it answers 200; None where there is no such answer."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
+        answer = connection.getresponse()
+        told: dict[str, str] = json.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
     finally:
         connection.close()
+    if answer.status == http.client.OK:
+        return []
+    return [name for name, status in told.items() if status in ("down", "starting")] or None

@@ -24,6 +24,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 LOG_LINES = 20
 URL = "url"
+STORAGE_AWAY = "The storage is full or away: jobs wait until it is not (docs/operations.md)."
 
 
 class StartFailed(Mistake):
@@ -69,7 +70,9 @@ class Supervisor:
             self._start_broker(signals)
             _prepare(self._plan)
             self._start_services(listener)
-            self._wait(signals, lambda: address.is_ready(url), what=f"{url}/readyz")
+            self._wait(signals, lambda: address.lacking(url) in ([], ["storage"]), what=f"{url}/readyz")
+            if address.lacking(url):
+                print(STORAGE_AWAY, file=sys.stderr, flush=True)  # noqa: T201 - whoever started `up` must see it
             (self._plan.folder / URL).write_text(url)
             print(f"Trainyard is ready: {url}", flush=True)  # noqa: T201 - the one line that `up` prints
             self._watch(signals)

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.domain.blobs import dataset_key
+from app.upkeep.address import lacking
 from tests.api.service import CSV, Service, Trained, assert_problem, running, settings_for
 from tests.servers.disk import no_file_beyond
 from tests.servers.processes import free_port
@@ -44,7 +45,7 @@ def test_without_its_folder_every_request_that_needs_it_is_to_come_again(small: 
     checkpoint = trained.checkpoint(1, "best", "last")
     file = f"/v1/checkpoints/{checkpoint}/files/model.json"
     reads = [f"/v1/datasets/{dataset}/content", f"/v1/datasets/{dataset}/rows", file]
-    job = {"job": trained.job.id, "dataset": dataset}
+    job, unused = {"job": trained.job.id, "dataset": dataset}, small.upload()["id"]
 
     with away(small):
         for path in reads:
@@ -55,8 +56,10 @@ def test_without_its_folder_every_request_that_needs_it_is_to_come_again(small: 
         assert_away(small, "POST", f"/v1/jobs/{trained.job.id}/predict", json={"rows": [{"size": 1}]})
         assert_away(small, "POST", f"/v1/jobs/{trained.job.id}/predict?checkpoint=last", json={"rows": [{"size": 1}]})
         assert_away(small, "POST", "/v1/batch_predictions", json=job)
-        ready = small.client.get("/readyz")
+        ready, lacks = small.client.get("/readyz"), lacking(str(small.client.base_url))
+        assert small.client.delete(f"/v1/datasets/{unused}").status_code == 204  # what is left of it is the janitor's
 
+    assert lacks == ["storage"]
     assert (ready.status_code, ready.json()["storage"]) == (503, "down")
     assert [small.client.get(path).status_code for path in reads] == [200, 200, 200]
     assert len(small.get("/v1/datasets")["data"]) == 2  # the upload, and that of the job
@@ -87,6 +90,8 @@ def test_an_upload_that_finds_no_room_is_to_come_again_and_leaves_nothing(
 
 
 def test_a_full_disk_is_told_by_readyz_and_keeps_nobody_from_predicting(small: Service) -> None:
+    assert small.client.get("/readyz").status_code == 200
+
     with no_file_beyond(100):
         ready, predicting = small.client.get("/readyz"), small.client.get("/v2/health/ready")
 

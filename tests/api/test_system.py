@@ -22,6 +22,7 @@ def test_without_a_broker_the_service_is_ready_and_says_that_jobs_start_later(sq
 
 
 def test_without_its_storage_the_service_is_not_ready(small: Service) -> None:
+    assert small.client.get("/readyz").json()["storage"] == "ok"
     shutil.rmtree(small.settings.folder / "files")
 
     answer = small.client.get("/readyz")
