@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from anyio import to_thread
+from anyio import move_on_after, to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
@@ -64,6 +64,7 @@ ROUTES = tuple(route for router in ROUTERS for route in router.routes if isinsta
 # How the database is away, and the storage.
 AWAY = (OperationalError, InterfaceError, PoolTimeout, StorageFailed)
 UPLOADS = (("POST", "/v1/datasets"),)
+_STORAGE_SECONDS = 5
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -96,6 +97,9 @@ async def _running(settings: Settings, app: FastAPI, *, access: Access, log: Req
     parts = build(settings)
     try:
         await to_thread.run_sync(require_current, parts.database.engine)
+        # A storage that is away, or too slow to wait for, is not so for ever, and `/readyz` says so.
+        with suppress(OSError), move_on_after(_STORAGE_SECONDS):
+            await to_thread.run_sync(parts.storage.open, abandon_on_cancel=True)
         app.state.services = parts.services
         parts.housekeeper.start()
         parts.janitor.start()

@@ -9,6 +9,9 @@ from typing import BinaryIO, Protocol, runtime_checkable
 from trainyard.answers import Columns, Rows
 from trainyard.suffixes import PREDICTED, Unfit, of_suffix
 
+# What pandas has in place of a value; by their names, for it need not be installed.
+_MISSING = frozenset({"NAType", "NaTType"})
+
 
 @runtime_checkable
 class Array(Protocol):
@@ -68,6 +71,8 @@ def _row(row: object, number: int) -> object:
 def _cell(value: object, row: int, column: object) -> object:
     if hasattr(value, "tolist"):  # a number of numpy's
         value = value.tolist()
+    if type(value).__name__ in _MISSING:
+        return None
     if not isinstance(value, float) or math.isfinite(value):
         return value
     if math.isnan(value):

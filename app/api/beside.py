@@ -10,7 +10,9 @@ from app.domain.faults import validated
 from app.domain.spec import JobSpec
 
 _OPERATIONS = frozenset({"create_job", "plan_job"})
-_NAMING = ("dataset", "target", "features", "columns")
+_NAMING = ("dataset", "target", "features", "columns", "task")
+# What decides how a column is read: where one of these is at fault nothing can be said of a target or a feature.
+_READING = frozenset({"columns", "task"})
 
 
 def faults_beside(request: Request, body: object, found: Sequence[Fault]) -> list[Fault]:
@@ -18,7 +20,8 @@ def faults_beside(request: Request, body: object, found: Sequence[Fault]) -> lis
     if getattr(request.scope.get("route"), "operation_id", None) not in _OPERATIONS or not isinstance(body, dict):
         return []
     at_fault = {_field(fault) for fault in found}
-    naming = {name: body[name] for name in _NAMING if name in body and name not in at_fault}
+    looked_up = ("dataset",) if at_fault & _READING else _NAMING
+    naming = {name: body[name] for name in looked_up if name in body and name not in at_fault}
     services: Services = request.app.state.services
     try:
         # The faults of a target that nobody named are left out below.

@@ -245,6 +245,7 @@ def test_what_a_value_might_have_been_instead_is_told_only_where_it_is_none_of_i
         ({"dataset": "ds_none", "target": "nope"}, ["/dataset", "/epochs"]),
         ({"dataset": 1, "target": "nope"}, ["/dataset", "/epochs"]),
         ({"loss": {"name": "mse"}}, ["/epochs"]),
+        ({"target": ["a", "b"], "columns": {"b": "typo"}}, ["/columns/b", "/epochs"]),
     ],
 )
 def test_a_dataset_or_columns_that_are_not_there_are_told_beside_the_faults_of_the_form(
@@ -253,6 +254,14 @@ def test_a_dataset_or_columns_that_are_not_there_are_told_beside_the_faults_of_t
     spec = {"dataset": shared.described(), "target": "label", "epochs": 0, **block}
 
     assert pointers(shared.client.post(f"/v1/jobs{path}", json=spec)) == places
+
+
+def test_beside_the_faults_of_the_form_a_target_is_read_as_its_task_says(shared: Service) -> None:
+    columns = {"size": [1.5, 2.5, 3.5], "a": [True, False, True], "b": [0, 1, 1]}
+    dataset = shared.post("/v1/datasets", {"columns": columns}, status=201)["id"]
+    spec = {"dataset": dataset, "target": ["a", "b"], "task": "multilabel", "epochs": 0}
+
+    assert pointers(shared.client.post("/v1/jobs", json=spec)) == ["/epochs"]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
