@@ -71,7 +71,7 @@ class Supervisor:
             _prepare(self._plan)
             self._start_services(listener)
             self._wait(signals, lambda: address.lacking(url) in ([], ["storage"]), what=f"{url}/readyz")
-            if address.lacking(url):
+            if "storage" in (address.lacking(url) or ()):
                 print(STORAGE_AWAY, file=sys.stderr, flush=True)  # noqa: T201 - whoever started `up` must see it
             (self._plan.folder / URL).write_text(url)
             print(f"Trainyard is ready: {url}", flush=True)  # noqa: T201 - the one line that `up` prints

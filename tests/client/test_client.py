@@ -100,12 +100,21 @@ def rows_of_every_kind(client: Client, job: str, flower: dict[str, float], folde
     return answers
 
 
+class NAType:
+    """What pandas has for a missing value of a nullable type; by this name it is known."""
+
+
+class NaTType:
+    """The same for a time."""
+
+
 def test_what_is_not_a_number_is_sent_as_missing_and_what_is_infinite_is_refused_by_its_place(client: Client) -> None:
     job = client.wait(submit(client, epochs=1)["id"], timeout=60)["id"]
     names = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
     flower = [math.nan, 3.5, 1.4, 0.2]
     frame = pl.DataFrame([flower], schema=names, orient="row")
     given: list[Given] = [[flower], [dict(zip(names, flower, strict=True))], [np.array(flower)], np.array([flower]), frame]
+    given += [[[missing(), *flower[1:]]] for missing in (NAType, NaTType)]
     infinite: list[Given] = [[flower, [1, 2, math.inf, 4]], {"petal_width": [1, 2, -math.inf]}]
 
     expected = client.predict(job, [[None, *flower[1:]]])

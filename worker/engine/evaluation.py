@@ -41,7 +41,7 @@ class Judge:
     """Loss and metrics of the logits of K members' rows, equally many n."""
 
     def __init__(self, members: Sequence[Member], parts: Sequence[AnyPart], *, like: Tensor) -> None:
-        self._members = members
+        self._task, self._units = members[0].spec.task, _units(members)
         self._loss = losses.of(members, dtype=like.dtype, device=like.device)
         self._link = output_activation(members[0].spec)
         weights = [row_weights(part) / part.weight for part in parts]
@@ -58,7 +58,7 @@ class Judge:
         rows = self._loss.reported(logits.transpose(0, 1), self._targets)
         losses = (rows.sum(-1, dtype=torch.float64) * self._factors).T
         outputs = self._outputs(logits).transpose(-1, -2).contiguous()  # the metrics' argmax is ten times slower without
-        step = max(1, self._cells // outputs[0].numel())
+        step = max(1, self._cells // max(1, outputs[0].numel()))
         groups = [range(start, min(start + step, len(outputs))) for start in range(0, len(outputs), step)]
         return Scores(losses, [(group, self._measured(group, outputs, names)) for group in groups], names)
 
@@ -86,21 +86,31 @@ class Judge:
         """The metrics that any of these members is asked for, [G, C] each, from outputs [K, C, n, O]."""
         chosen = slice(group.start, group.stop)
         w, wanted = None if self._w is None else self._w[chosen], list(dict.fromkeys(chain(*names[chosen])))
-        units = _units(self._members[chosen])
-        task = self._members[0].spec.task
-        return metrics.evaluate(task, outputs[chosen], self._y[chosen], w, **units, names=wanted) if wanted else {}
+        if not wanted:
+            return {}
+        return metrics.evaluate(self._task, outputs[chosen], self._y[chosen], w, **self._units.of(chosen), names=wanted)
 
 
-def _units(members: Sequence[Member]) -> Units:
+@dataclass(frozen=True, slots=True)
+class _Units:
     """Of a regression's targets, [K, O] each."""
+
+    center: Floats
+    scale: Floats
+    limits: tuple[Floats, Floats] | None
+
+    def of(self, chosen: slice) -> Units:
+        """Those of some members."""
+        limits = self.limits and (self.limits[0][chosen], self.limits[1][chosen])
+        return {"center": self.center[chosen], "scale": self.scale[chosen], "limits": limits}
+
+
+def _units(members: Sequence[Member]) -> _Units:
     arrays = [member.arrays for member in members]
     ranges = [(-inf, inf) if one.target_range is None else one.target_range for one in arrays]
     clipped = any(one.target_range is not None for one in arrays)
-    return {
-        "center": _columns([one.target_center for one in arrays]),
-        "scale": _columns([one.target_scale for one in arrays]),
-        "limits": (_columns([low for low, _ in ranges]), _columns([high for _, high in ranges])) if clipped else None,
-    }
+    limits = (_columns([low for low, _ in ranges]), _columns([high for _, high in ranges])) if clipped else None
+    return _Units(_columns([one.target_center for one in arrays]), _columns([one.target_scale for one in arrays]), limits)
 
 
 def _columns(values: Sequence[float | Floats]) -> Floats:

@@ -58,9 +58,9 @@ class RmsProp(Optimizer):
     moments = ("square",)
 
     def prepare(self) -> None:
-        """A member's own flags become factors; an average that is not asked for stays as it is, and counts nothing."""
+        """A member's own flags become factors of 0 and 1."""
         alpha, centered = self.values("alpha"), self.values("centered")
-        self._old, self._new, self._of_average = self.each(alpha), self.each(1 - alpha), self.each((1 - alpha) * centered)
+        self._old, self._new = self.each(alpha), self.each(1 - alpha)
         self._eps = self.each("eps", 1 / self._scales.unit if self._scales else None)
         self._momentum = self.each("momentum")
         self._centered = self.each(-centered)
@@ -74,7 +74,8 @@ class RmsProp(Optimizer):
             self.decay(p, g, c)
         square = self.state["square"].mul_(self._old).addcmul_(torch.mul(g, self._new, out=self._scratch), g)
         if self._centers:
-            average = self.state["average"].lerp_(g, self._of_average)
+            average = self.state["average"].lerp_(g, self._new)
+            # The factor goes first: 0 times a square that overflows would be no number.
             square = torch.addcmul(square, torch.mul(average, self._centered, out=self._scratch2), average, out=self._scratch2)
         below = torch.sqrt(square, out=self._scratch).add_(self._eps)
         # The same bits with momentum and without: a member must not notice whether another one has any.
